@@ -1,0 +1,49 @@
+package rules
+
+// A Device is what a uevent or a scan of sysfs says about one device, as far
+// as deciding about its driver needs it.
+type Device struct {
+	Path      string // DEVPATH, below /sys, with its leading slash
+	Subsystem string
+	Modalias  string
+	Driver    string // the driver bound to it, "" for none
+}
+
+// A Reason is one thing that a decision rests on, recorded where the decision
+// was taken. Source is a file (or "kernel", "kernel command line"), Line its
+// line, 0 where lines mean nothing.
+type Reason struct {
+	Source string
+	Line   int
+	Says   string
+}
+
+// A Step is one module to put in, as one line of modprobe -D.
+type Step struct {
+	Module  string // the kernel's name of it, with underscores
+	File    string // absolute path of the .ko file, compressed or not
+	Options string // parameters, "" for none
+	Install string // the modprobe.d install command that stands for it, "" for none
+	Soft    bool   // asked for by a softdep only: its failure is nobody else's
+
+	// Needs names the modules that must be live before this one goes in: its
+	// line of modules.dep. Built-in modules are not named.
+	Needs []string
+	// After names the modules that must have been tried before this one, with
+	// whatever result: its pre-softdeps, or for a post-softdep the module that
+	// named it.
+	After []string
+}
+
+// A Decision says what is to be done about a name or a device, and why.
+type Decision struct {
+	// Modules are the modules that the look-up led to and that may be
+	// loaded, in loading priority order, each once. Built-in ones are among
+	// them and have no Step.
+	Modules []string
+	// Steps is everything to put in, dependencies before dependents: the list
+	// that modprobe -D prints, each module once.
+	Steps   []Step
+	Refused []Reason // what was not taken, and because of what
+	Reasons []Reason
+}
