@@ -128,3 +128,13 @@ type Note struct {
 	// it did not read them in time.
 	Missed uint64 `json:"missed,omitempty"`
 }
+
+// DeviceList is the answer to [DevicesRequest].
+type DeviceList struct {
+	Devices []Device `json:"devices"`
+}
+
+// ModuleList is the answer to [ModulesRequest].
+type ModuleList struct {
+	Modules []Module `json:"modules"`
+}
