@@ -1,0 +1,217 @@
+package core
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/rules"
+)
+
+// answer replies to a request of the control socket. What leaves shares nothing
+// that the machine may still change.
+func (m *Machine) answer(e Asked) {
+	reply := Reply{ID: e.ID}
+	switch r := e.Request.(type) {
+	case control.StatusRequest:
+		reply.Value = m.status()
+	case control.DevicesRequest:
+		reply.Value = m.wireDevices()
+	case control.ModulesRequest:
+		reply.Value = m.wireModules()
+	case control.WhyRequest:
+		story, ok := m.why(r.Subject)
+		reply.Value = story
+		if !ok {
+			reply.Value, reply.Err = nil, control.NotFound(r.Subject)
+		}
+	case control.RescanRequest:
+		m.rescan()
+		m.scanAskers = append(m.scanAskers, scanAsker{m.scan, e.ID})
+		return
+	default:
+		panic(fmt.Sprintf("core: unknown request %T", e.Request))
+	}
+	m.emit(reply)
+}
+
+// A scanAsker is told when a scan has ended.
+type scanAsker struct {
+	scan uint32
+	id   uint64
+}
+
+// answerScanAskers replies to those who asked for a scan up to the one that
+// has ended.
+func (m *Machine) answerScanAskers() {
+	m.scanAskers = slices.DeleteFunc(m.scanAskers, func(a scanAsker) bool {
+		if a.scan > m.scanned {
+			return false
+		}
+		m.emit(Reply{ID: a.id})
+		return true
+	})
+}
+
+// status fills in what the machine knows of a control.Status. The rest is the
+// daemon's.
+func (m *Machine) status() control.Status {
+	s := control.Status{
+		Now:      m.now,
+		Settled:  m.scan > 0 && m.scanned == m.scan && len(m.waiting) == 0 && len(m.loading) == 0 && !m.awaiting(),
+		Devices:  make(map[control.Result]int),
+		Modules:  make(map[control.State]int),
+		Warnings: slices.Clone(m.warnings),
+	}
+	for _, dev := range m.devices {
+		s.Devices[m.result(dev)]++
+	}
+	for _, mod := range m.modules {
+		if mod.state != control.Absent {
+			s.Modules[mod.state]++
+		}
+	}
+	return s
+}
+
+// awaiting tells whether a module that is wanted is on its way by somebody
+// else's doing, and not for long yet.
+func (m *Machine) awaiting() bool {
+	return slices.ContainsFunc(m.unsure, func(mod *module) bool { return mod.awaited && !mod.overdue })
+}
+
+func (m *Machine) wireDevices() []control.Device {
+	out := make([]control.Device, len(m.devices))
+	for i, dev := range m.devices {
+		out[i] = m.wireDevice(dev)
+	}
+	return out
+}
+
+func (m *Machine) wireDevice(dev *device) control.Device {
+	return control.Device{
+		Path:      dev.Path,
+		Subsystem: dev.Subsystem,
+		Modalias:  dev.Modalias,
+		Driver:    dev.Driver,
+		Result:    m.result(dev),
+		Modules:   slices.Clone(dev.verdict.Modules),
+	}
+}
+
+func (m *Machine) wireModules() []control.Module {
+	out := make([]control.Module, 0, len(m.modules))
+	for _, mod := range m.sortedModules() {
+		if mod.state != control.Absent {
+			out = append(out, mod.wire())
+		}
+	}
+	return out
+}
+
+func (mod *module) wire() control.Module {
+	w := control.Module{
+		Name:   mod.name,
+		State:  mod.state,
+		Ours:   mod.ours,
+		For:    mod.wantedBy,
+		Wanted: mod.wanted,
+		Began:  mod.began,
+		Live:   mod.live,
+		Error:  mod.err,
+	}
+	if mod.ours || mod.op != 0 {
+		w.Options = mod.step.Options
+	}
+	return w
+}
+
+// why collects all that is recorded of a device, a module or a MODALIAS. Of a
+// MODALIAS that no device has it tells what would be decided.
+func (m *Machine) why(subject string) (control.Story, bool) {
+	story := control.Story{Subject: subject}
+	for _, dev := range m.devices {
+		if dev.is(subject) {
+			story.Devices = append(story.Devices, m.deviceWhy(dev))
+		}
+	}
+	if mod := m.modules[moduleName(subject)]; mod != nil {
+		story.Modules = append(story.Modules, m.moduleWhy(mod))
+		for _, dev := range m.leadingTo(mod) {
+			story.Devices = append(story.Devices, m.deviceWhy(dev))
+		}
+	}
+	m.addModulesOf(&story)
+	if len(story.Devices)+len(story.Modules) > 0 {
+		return story, true
+	}
+	if m.set == nil || !strings.Contains(subject, ":") || strings.HasPrefix(subject, "/") {
+		return story, false
+	}
+	story.Devices = []control.DeviceWhy{m.hypothetical(subject)}
+	return story, true
+}
+
+// is tells whether a person may mean this device.
+func (dev *device) is(subject string) bool {
+	return subject == dev.Path || subject == "/sys"+dev.Path || subject == dev.Modalias || subject == path.Base(dev.Path)
+}
+
+// moduleName turns what people write for a module into the kernel's name.
+func moduleName(s string) string { return strings.ReplaceAll(s, "-", "_") }
+
+func (m *Machine) deviceWhy(dev *device) control.DeviceWhy {
+	return control.DeviceWhy{
+		Device:  m.wireDevice(dev),
+		Reasons: reasons(dev.verdict.Reasons),
+		Refused: reasons(dev.verdict.Refused),
+	}
+}
+
+func (m *Machine) hypothetical(modalias string) control.DeviceWhy {
+	d := m.set.Decide(rules.Device{Modalias: modalias})
+	return control.DeviceWhy{
+		Device:  control.Device{Modalias: modalias, Result: control.NoDriver, Modules: d.Modules},
+		Reasons: reasons(d.Reasons),
+		Refused: reasons(d.Refused),
+	}
+}
+
+func (m *Machine) moduleWhy(mod *module) control.ModuleWhy {
+	w := control.ModuleWhy{Module: mod.wire(), Needs: slices.Clone(mod.step.Needs)}
+	for _, dev := range m.leadingTo(mod) {
+		w.Devices = append(w.Devices, dev.Path)
+	}
+	return w
+}
+
+// leadingTo returns the devices for which a module was decided on, as a match
+// or as something that a match needs.
+func (m *Machine) leadingTo(mod *module) []*device {
+	var devs []*device
+	for _, dev := range m.devices {
+		if slices.ContainsFunc(dev.verdict.Steps, func(s rules.Step) bool { return s.Module == mod.name }) {
+			devs = append(devs, dev)
+		}
+	}
+	return devs
+}
+
+// addModulesOf adds the modules that a story's devices were decided to need.
+func (m *Machine) addModulesOf(story *control.Story) {
+	told := make(map[string]bool)
+	for _, w := range story.Modules {
+		told[w.Name] = true
+	}
+	for _, d := range story.Devices {
+		dev := m.device(d.Path)
+		for _, s := range dev.verdict.Steps {
+			if mod := m.modules[s.Module]; mod != nil && !told[s.Module] {
+				told[s.Module] = true
+				story.Modules = append(story.Modules, m.moduleWhy(mod))
+			}
+		}
+	}
+}

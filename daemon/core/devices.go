@@ -1,0 +1,215 @@
+package core
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/rules"
+)
+
+// A device is one that is present and has a MODALIAS.
+type device struct {
+	rules.Device
+	*verdict
+	scan     uint32 // the last scan that it is known to be present in
+	deferred bool   // it waits for a supplier, as of the last look
+	looking  bool   // a Look is under way whose answer still counts
+}
+
+// A verdict is the decision about all devices of one MODALIAS.
+type verdict struct {
+	rules.Decision
+	modalias string
+	users    int
+}
+
+// seen takes in a device. An add uevent is always a new appearance, a scan's
+// finding only if the device was not known as it is.
+func (m *Machine) seen(e Seen) {
+	dev := m.device(e.Device.Path)
+	if dev != nil && e.Scan != 0 && dev.Modalias == e.Device.Modalias {
+		dev.scan = max(dev.scan, e.Scan)
+		m.bound(dev.Path, e.Device.Driver)
+		return
+	}
+	if dev != nil {
+		m.forget(dev)
+	}
+	dev = &device{Device: e.Device, scan: e.Scan}
+	since := m.scanBegan
+	if e.Scan == 0 {
+		dev.scan, since = m.scan, m.step
+	}
+	m.remember(dev)
+	m.note("seen", dev.Path, "", reason("MODALIAS", dev.Modalias))
+	m.decide(dev)
+	m.noteRefused(dev)
+	m.wantAll(dev, since)
+	m.lookIfSettled(dev)
+}
+
+// decide gives a device its verdict under the rules of now.
+func (m *Machine) decide(dev *device) {
+	m.unref(dev)
+	v := m.verdicts[dev.Modalias]
+	if v == nil {
+		v = &verdict{modalias: dev.Modalias}
+		if m.set != nil {
+			v.Decision = m.set.Decide(dev.Device)
+		}
+		m.verdicts[dev.Modalias] = v
+	}
+	// The strings of a MODALIAS are long, and many devices share one.
+	dev.Modalias = v.modalias
+	v.users++
+	dev.verdict = v
+}
+
+func (m *Machine) noteRefused(dev *device) {
+	if len(dev.verdict.Refused) > 0 {
+		m.note("refused", dev.Path, "", reasons(dev.verdict.Refused)...)
+	}
+}
+
+// unref lets go of a device's verdict.
+func (m *Machine) unref(dev *device) {
+	v := dev.verdict
+	if v == nil {
+		return
+	}
+	dev.verdict = nil
+	if v.users--; v.users == 0 && m.verdicts[v.modalias] == v {
+		delete(m.verdicts, v.modalias)
+	}
+}
+
+// device returns the device at a path, nil if there is none.
+func (m *Machine) device(path string) *device {
+	if i, ok := m.find(path); ok {
+		return m.devices[i]
+	}
+	return nil
+}
+
+func (m *Machine) find(path string) (int, bool) {
+	return slices.BinarySearchFunc(m.devices, path, func(d *device, p string) int { return strings.Compare(d.Path, p) })
+}
+
+// remember puts a device where its path belongs. There must be none there.
+func (m *Machine) remember(dev *device) {
+	i, _ := m.find(dev.Path)
+	m.devices = slices.Insert(m.devices, i, dev)
+}
+
+func (m *Machine) forget(dev *device) {
+	i, _ := m.find(dev.Path)
+	m.devices = slices.Delete(m.devices, i, i+1)
+	m.unref(dev)
+}
+
+func (m *Machine) gone(path string) {
+	dev := m.device(path)
+	if dev == nil {
+		return
+	}
+	m.forget(dev)
+	m.note("gone", path, "")
+}
+
+// moved renames a device and all below it: the kernel tells of the top one
+// only (network interfaces, and what hangs below them).
+func (m *Machine) moved(from, to string) {
+	var below []*device
+	m.devices = slices.DeleteFunc(m.devices, func(dev *device) bool {
+		rest, ok := strings.CutPrefix(dev.Path, from)
+		if !ok || rest != "" && rest[0] != '/' {
+			return false
+		}
+		dev.Path, dev.scan = to+rest, m.scan
+		below = append(below, dev)
+		return true
+	})
+	for _, dev := range below {
+		m.gone(dev.Path) // what was known of a device there is old
+		m.remember(dev)
+	}
+}
+
+// bound takes in which driver has a device, "" for none.
+func (m *Machine) bound(path, driver string) {
+	dev := m.device(path)
+	if dev == nil {
+		return
+	}
+	dev.looking = false
+	if dev.Driver == driver {
+		return
+	}
+	if driver == "" {
+		m.note("unbound", path, "", reason("kernel", "driver "+dev.Driver+" let go of it"))
+	} else {
+		m.note("bound", path, "", reason("kernel", "driver "+driver+" took it"))
+	}
+	dev.Driver, dev.deferred = driver, false
+}
+
+// lookIfSettled asks what has become of a device that nothing is loaded for
+// any more and that no uevent said a driver had taken.
+func (m *Machine) lookIfSettled(dev *device) {
+	if dev.Driver != "" || dev.looking || len(dev.verdict.Modules) == 0 || m.pending(dev.verdict.Modules) {
+		return
+	}
+	dev.looking = true
+	m.emit(Look{Path: dev.Path})
+}
+
+// looked takes in the answer to a Look, unless the kernel told of the device
+// since the question was asked.
+func (m *Machine) looked(e Looked) {
+	dev := m.device(e.Path)
+	if dev == nil || !dev.looking {
+		return
+	}
+	m.bound(e.Path, e.Driver)
+	dev.looking = false
+	dev.deferred = e.Deferred && e.Driver == ""
+	if dev.deferred {
+		m.note("waiting", e.Path, "", reason("kernel", "the probe was deferred: a supplier is missing"))
+	}
+}
+
+// result says how far a device has come. It is worked out from what is known,
+// so it can't go stale.
+func (m *Machine) result(dev *device) control.Result {
+	switch {
+	case dev.Driver != "":
+		return control.Bound
+	case len(dev.verdict.Modules) == 0 && len(dev.verdict.Refused) > 0:
+		return control.Refused
+	case m.pending(dev.verdict.Modules):
+		return control.Loading
+	case m.anyModule(dev.verdict.Modules, func(mod *module) bool { return mod.state == control.Broken }):
+		return control.Failed
+	case dev.deferred:
+		return control.Deferred
+	}
+	return control.NoDriver
+}
+
+// unfinished tells whether anything that was decided for a device is still on
+// its way or has failed.
+func (m *Machine) unfinished(dev *device) bool {
+	return slices.ContainsFunc(dev.verdict.Steps, func(s rules.Step) bool {
+		mod := m.modules[s.Module]
+		return mod != nil && (mod.pending() || mod.state == control.Broken)
+	})
+}
+
+func reasons(rs []rules.Reason) []control.Reason {
+	out := make([]control.Reason, len(rs))
+	for i, r := range rs {
+		out[i] = control.Reason(r)
+	}
+	return out
+}

@@ -1,0 +1,149 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/kmodd/kmodd/daemon/control"
+)
+
+// dispatch starts the loads that can start, in the order in which they were
+// wanted.
+func (m *Machine) dispatch() {
+	for m.startReady() {
+		// A module that failed may have doomed others.
+	}
+	if len(m.waiting) > 0 && m.idle() {
+		m.unknot()
+	}
+}
+
+// idle tells whether nothing is on its way in that could still be waited for
+// with patience.
+func (m *Machine) idle() bool {
+	return len(m.loading) == 0 && !slices.ContainsFunc(m.unsure, func(mod *module) bool { return !mod.overdue })
+}
+
+// startReady walks the waiting modules once. It tells whether that changed
+// what others may wait for.
+func (m *Machine) startReady() (again bool) {
+	m.dirty = false
+	for _, mod := range slices.Clone(m.waiting) {
+		if mod.state != control.Waiting {
+			continue
+		}
+		ready, doom := m.ready(mod)
+		switch {
+		case doom != "":
+			m.fail(mod, "dependency", doom)
+		case ready && len(m.loading) < m.limits.Slots:
+			m.load(mod)
+		}
+	}
+	return m.dirty
+}
+
+// ready tells whether a waiting module can go in now, or why it never can.
+func (m *Machine) ready(mod *module) (ok bool, doom string) {
+	ok = mod.op == 0 && !m.after(mod)
+	for _, name := range mod.step.Needs {
+		need := m.module(name)
+		switch need.state {
+		case control.Live:
+			continue
+		case control.Broken:
+			return false, fmt.Sprintf("needs %s, which failed: %s", name, need.err)
+		case control.Absent:
+			if need.step.Module == "" {
+				return false, fmt.Sprintf("needs %s, which the module tables do not have: run depmod", name)
+			}
+			// Somebody took it out in between.
+			need.wantedBy, need.wanted = mod.name, m.now
+			m.queue(need)
+		}
+		ok = false
+	}
+	return ok, ""
+}
+
+// after tells whether a module still has to wait for one that it merely comes
+// after. It does not wait for a load that hangs.
+func (m *Machine) after(mod *module) bool {
+	return m.anyModule(mod.step.After, func(first *module) bool {
+		switch first.state {
+		case control.Waiting:
+			return true
+		case control.InLoad:
+			return !first.abandoned
+		case control.Coming, control.Going:
+			return !first.overdue
+		}
+		return false
+	})
+}
+
+// load hands a module to a worker.
+func (m *Machine) load(mod *module) {
+	m.leave(mod)
+	m.lastOp++
+	mod.state, mod.op, mod.abandoned, mod.began = control.InLoad, m.lastOp, false, m.now
+	m.ops[mod.op] = mod
+	m.loading = append(m.loading, mod)
+	m.note("load", m.deviceOrNone(mod.wantedBy), mod.name)
+	m.emit(Load{Op: mod.op, Step: mod.step})
+}
+
+// deviceOrNone returns what wanted a module if that is a device.
+func (m *Machine) deviceOrNone(wantedBy string) string {
+	if len(wantedBy) > 0 && wantedBy[0] == '/' {
+		return wantedBy
+	}
+	return ""
+}
+
+// abandon gives the slot of a load that takes long to others. The load goes
+// on: nothing can end it.
+func (m *Machine) abandon(mod *module) {
+	m.loading = slices.DeleteFunc(m.loading, func(x *module) bool { return x == mod })
+	mod.abandoned = true
+	m.dirty = true
+	m.note("slow", "", mod.name, reason("kernel",
+		fmt.Sprintf("its init or probe has not returned after %v; nothing else waits for it but what needs it", m.limits.Patience)))
+	m.emit(Abandon{Op: mod.op})
+}
+
+// unknot lets go of modules that wait for each other, or for a load that hangs
+// without needing it. Softdeps may form a ring over several decisions: then
+// their order is given up. Tables may be broken: a ring of hard dependencies
+// can't be loaded.
+func (m *Machine) unknot() {
+	for _, mod := range m.waiting {
+		mod.step.After = nil
+	}
+	for m.startReady() {
+		// As in dispatch.
+	}
+	if !m.idle() {
+		return
+	}
+	for _, mod := range slices.Clone(m.waiting) {
+		if !m.awaitsLoad(mod, make(map[*module]bool)) {
+			m.fail(mod, "modules.dep", "its dependencies wait for each other: the module tables are broken; run depmod")
+		}
+	}
+}
+
+// awaitsLoad tells whether a waiting module needs one that is on its way in,
+// however long that takes.
+func (m *Machine) awaitsLoad(mod *module, seen map[*module]bool) bool {
+	if mod.op != 0 || mod.state == control.InLoad || mod.inKernel() {
+		return true
+	}
+	if seen[mod] {
+		return false
+	}
+	seen[mod] = true
+	return m.anyModule(mod.step.Needs, func(need *module) bool {
+		return need.state != control.Live && m.awaitsLoad(need, seen)
+	})
+}

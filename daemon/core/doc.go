@@ -1,0 +1,38 @@
+// Package core decides what the daemon does.
+//
+// A [Machine] is a deterministic state machine. It is told what happened, one
+// [Event] at a time, and answers with the [Effect]s that are to be carried
+// out: load this module, scan sysfs again, answer this request. It does no I/O,
+// has no clock and no goroutine, and the order in which Go walks a map never
+// shows in what it does. Time is a number that comes with each event. So a test
+// can run years of a board's life in seconds, with every fault that it can
+// think of, and a failing run repeats exactly.
+//
+// # What it keeps
+//
+// Devices with a MODALIAS, as the kernel's uevents and the scans of sysfs tell
+// of them, and for each the [rules.Decision] about it, shared among devices of
+// one MODALIAS. Modules, those that the kernel has and those that a decision
+// named. Nothing else grows: memory is bounded by the hardware that is present
+// and by the modules that are installed.
+//
+// # How a module gets in
+//
+// A device that appears is decided about once. Each [rules.Step] of the
+// decision that is not in the kernel yet waits until what it needs is live, and
+// for a free slot; then a [Load] goes out. There is never more than one load of
+// a module on its way, however many devices ask for it. The load releases what
+// waits for it when the module is live, which the kernel's uevent may tell long
+// before the call returns. A call that does not return in time gives its slot
+// back, so that it holds up nothing but what needs it.
+//
+// Modules are loaded when a device appears and not when it changes: loading on
+// every change would bring back what an administrator has just removed.
+//
+// # What it says
+//
+// Every event that changed something and every decision leaves as a [Note],
+// with the reasons that were recorded where it was taken. The words of
+// Note.What are: seen, gone, bound, unbound, refused, load, live, failed,
+// slow, waiting, appeared, removed, lost, scanned, rules.
+package core

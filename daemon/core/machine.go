@@ -1,0 +1,215 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/rules"
+)
+
+// Limits are the numbers that a [Machine] works by.
+type Limits struct {
+	// Slots is how many loads may be under way at once. Many drivers sleep in
+	// their init or probe, so it is not bound to the number of CPUs.
+	Slots int
+	// Patience is how long a load keeps its slot, and how long a module that
+	// somebody else is loading is waited for by those that merely come after it.
+	Patience time.Duration
+}
+
+// DefaultLimits are the limits of a daemon that was told nothing else.
+var DefaultLimits = Limits{Slots: 8, Patience: 5 * time.Second}
+
+// A Machine is the deciding part of the daemon. Its methods must be called by
+// one goroutine at a time. Make one with [New].
+type Machine struct {
+	limits Limits
+	set    *rules.Set // nil until the first NewRules
+
+	devices  []*device           // by path, ascending
+	verdicts map[string]*verdict // by MODALIAS
+	modules  map[string]*module  // by name
+	ops      map[OpID]*module    // loads whose Done has not come
+
+	waiting []*module // for what they need or for a slot, in the order wanted
+	loading []*module // in a slot
+	unsure  []*module // coming or going by somebody else's doing: looked at again
+
+	scan       uint32 // the last scan that was asked for
+	scanned    uint32 // the last scan that ended
+	scanBegan  uint64 // the step in which scan was asked for
+	scanAskers []scanAsker
+	lastOp     OpID
+	warnings   []string
+
+	// Of the step under way.
+	step  uint64
+	now   time.Duration
+	out   []Effect
+	dirty bool // something that a waiting module may have waited for happened
+}
+
+// New returns a machine that knows of no device and no module.
+func New(limits Limits) *Machine {
+	return &Machine{
+		limits:   limits,
+		verdicts: make(map[string]*verdict),
+		modules:  make(map[string]*module),
+		ops:      make(map[OpID]*module),
+	}
+}
+
+// Step tells the machine what happened at now, a time since the kernel's start
+// that never goes back, and appends to out what is to be done. The same
+// sequence of steps always gives the same effects.
+func (m *Machine) Step(now time.Duration, e Event, out []Effect) []Effect {
+	m.step++
+	m.now, m.out = now, out
+	m.handle(e)
+	m.passTime()
+	if m.dirty {
+		m.dirty = false
+		m.dispatch()
+	}
+	out, m.out = m.out, nil
+	return out
+}
+
+func (m *Machine) handle(e Event) {
+	switch e := e.(type) {
+	case Seen:
+		m.seen(e)
+	case Gone:
+		m.gone(e.Path)
+	case Moved:
+		m.moved(e.From, e.To)
+	case Bound:
+		m.bound(e.Path, e.Driver)
+	case ModuleIs:
+		m.moduleIs(e)
+	case Scanned:
+		m.sweep(e.Scan)
+	case Lost:
+		m.note("lost", "", "", reason("kernel", "uevents were lost: the socket's buffer overflowed; scanning again"))
+		m.rescan()
+	case Done:
+		m.done(e)
+	case Looked:
+		m.looked(e)
+	case NewRules:
+		m.newRules(e)
+	case Asked:
+		m.answer(e)
+	case Tick:
+	default:
+		panic(fmt.Sprintf("core: unknown event %T", e))
+	}
+}
+
+// Deadline tells when the machine wants a [Tick] if nothing else happens
+// before. Without ok it can wait for ever.
+func (m *Machine) Deadline() (at time.Duration, ok bool) {
+	earlier := func(t time.Duration) {
+		if !ok || t < at {
+			at, ok = t, true
+		}
+	}
+	for _, mod := range m.loading {
+		earlier(mod.began + m.limits.Patience)
+	}
+	for _, mod := range m.unsure {
+		earlier(mod.nextLook)
+		if mod.patient(m.now, m.limits.Patience) {
+			earlier(mod.since + m.limits.Patience)
+		}
+	}
+	return at, ok
+}
+
+// passTime does what is due.
+func (m *Machine) passTime() {
+	for _, mod := range slices.Clone(m.loading) {
+		if m.now >= mod.began+m.limits.Patience {
+			m.abandon(mod)
+		}
+	}
+	for _, mod := range m.unsure {
+		if m.now >= mod.nextLook {
+			m.look(mod)
+		}
+		if !mod.overdue && !mod.patient(m.now, m.limits.Patience) {
+			mod.overdue = true
+			m.dirty = true
+		}
+	}
+}
+
+// rescan asks for a scan of sysfs.
+func (m *Machine) rescan() {
+	m.scan++
+	m.scanBegan = m.step
+	m.emit(Rescan{Scan: m.scan})
+}
+
+// sweep ends a scan: what it did not meet is gone. What a uevent told of since
+// the scan was asked for carries the scan's number already.
+func (m *Machine) sweep(scan uint32) {
+	m.scanned = max(m.scanned, scan)
+	for _, dev := range slices.Clone(m.devices) {
+		if dev.scan < scan {
+			m.gone(dev.Path)
+		}
+	}
+	for _, mod := range m.sortedModules() {
+		if mod.scan < scan && mod.inKernel() {
+			m.moduleIs(ModuleIs{Name: mod.name, State: control.Absent})
+		}
+	}
+	m.answerScanAskers()
+	m.note("scanned", "", "", reason("sysfs", fmt.Sprintf("%d devices with a MODALIAS", len(m.devices))))
+}
+
+// newRules decides everything again. Modules that wait are forgotten first:
+// the new rules may know another file for them, or forbid them.
+func (m *Machine) newRules(e NewRules) {
+	m.set, m.warnings = e.Set, e.Warnings
+	clear(m.verdicts)
+	again := make([]bool, len(m.devices))
+	for i, dev := range m.devices {
+		again[i] = m.unfinished(dev)
+	}
+	for _, mod := range m.waiting {
+		mod.state = control.Absent
+	}
+	m.waiting = nil
+	for i, dev := range m.devices {
+		before := dev.verdict
+		m.decide(dev)
+		if again[i] || !slices.Equal(before.Modules, dev.verdict.Modules) {
+			m.wantAll(dev, m.step)
+		}
+	}
+	m.note("rules", "", "", warningReasons(e.Warnings)...)
+	m.rescan()
+}
+
+// emit adds an effect to those of this step.
+func (m *Machine) emit(e Effect) { m.out = append(m.out, e) }
+
+func (m *Machine) note(what, device, module string, reasons ...control.Reason) {
+	m.emit(Note{control.Note{At: m.now, What: what, Device: device, Module: module, Reasons: reasons}})
+}
+
+func reason(source, says string) control.Reason {
+	return control.Reason{Source: source, Says: says}
+}
+
+func warningReasons(warnings []string) []control.Reason {
+	var rs []control.Reason
+	for _, w := range warnings {
+		rs = append(rs, reason("configuration", w))
+	}
+	return rs
+}
