@@ -1,0 +1,42 @@
+package kernel
+
+import (
+	"strings"
+	"syscall"
+)
+
+// An Error is the kernel's refusal to load or to unload one module.
+type Error struct {
+	Op     string // "load", "unpack" or "unload"
+	Module string
+	File   string        // "" where no file was involved
+	Errno  syscall.Errno // 0 where the kernel was not asked
+	Words  string        // what it means here and what to do about it, one line
+}
+
+var _ error = (*Error)(nil)
+
+// Error is one line that ends with the cure where there is one.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op + " " + e.Module)
+	if e.File != "" {
+		b.WriteString(" from " + e.File)
+	}
+	if e.Errno != 0 {
+		b.WriteString(": " + e.Errno.Error())
+	}
+	if e.Words != "" {
+		b.WriteString(": " + e.Words)
+	}
+	return b.String()
+}
+
+// Unwrap gives the errno, so that errors.Is finds unix.EEXIST, and os.ErrExist
+// and os.ErrPermission too.
+func (e *Error) Unwrap() error {
+	if e.Errno == 0 {
+		return nil
+	}
+	return e.Errno
+}

@@ -1,0 +1,103 @@
+package kernel
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Module is one module to put in.
+type Module struct {
+	Name    string // the kernel's name of it, with underscores
+	File    string // absolute path, compressed or not
+	Options string // parameters, "" for none
+}
+
+// How says what the kernel is to make of a module's file.
+type How uint8
+
+// The ways of loading a file.
+const (
+	Plain  How = iota // an ELF file
+	Packed            // compressed, by the method of [System.Compression]
+)
+
+// The beginnings of compressed files: RFC 1952, the .xz file format 1.2.1 and
+// RFC 8878.
+var magics = []struct{ method, magic string }{
+	{"gzip", "\x1f\x8b"},
+	{"xz", "\xfd7zXZ\x00"},
+	{"zstd", "\x28\xb5\x2f\xfd"},
+}
+
+// Packing says how a module file is compressed: "gzip", "xz", "zstd", or "" for
+// not at all (or not in a way that anybody uses for modules). It looks at the
+// file's first bytes, as libkmod and the kernel do, not at its name.
+func Packing(f io.ReaderAt) string {
+	var head [6]byte
+	n, _ := f.ReadAt(head[:], 0)
+	for _, m := range magics {
+		if bytes.HasPrefix(head[:n], []byte(m.magic)) {
+			return m.method
+		}
+	}
+	return ""
+}
+
+// Load puts a module in from its open file, with finit_module(2), and returns
+// when the kernel does: after the module's init function, which may be never.
+//
+// The error is an [*Error]. EEXIST is among them, because whether the module
+// was there before matters to some: it says that the module is live.
+func (s System) Load(m Module, f *os.File, how How) error {
+	flags := 0
+	if how == Packed {
+		flags = unix.MODULE_INIT_COMPRESSED_FILE
+	}
+	// An empty string is passed as a pointer to a NUL: the kernel refuses NULL.
+	err := unix.FinitModule(int(f.Fd()), m.Options, flags)
+	return s.failed(m, err, f)
+}
+
+// LoadImage puts a module in from memory, with init_module(2). It is for files
+// that the kernel can't unpack itself; in all else it is like [System.Load].
+func (s System) LoadImage(m Module, image []byte) error {
+	err := unix.InitModule(image, m.Options)
+	return s.failed(m, err, bytes.NewReader(image))
+}
+
+// failed makes an [*Error] of a load's outcome, nil of success.
+func (s System) failed(m Module, err error, image io.ReaderAt) error {
+	if err == nil {
+		return nil
+	}
+	e := &Error{Op: "load", Module: m.Name, File: m.File, Errno: asErrno(err)}
+	e.Words = s.loadWords(e, m, image)
+	return e
+}
+
+// Unload takes a module out, with delete_module(2). It is always O_NONBLOCK, so
+// a module that is in use is refused (EAGAIN) instead of waited for, and never
+// O_TRUNC, which would take out what is in use. It returns after the module's
+// exit function, which may be never. The error is an [*Error].
+func (s System) Unload(module string) error {
+	err := unix.DeleteModule(module, unix.O_NONBLOCK)
+	if err == nil {
+		return nil
+	}
+	errno := asErrno(err)
+	return &Error{Op: "unload", Module: module, Errno: errno, Words: unloadWords(errno)}
+}
+
+// asErrno is the errno of a system call's error. What golang.org/x/sys refuses
+// before the call, a NUL in a string, it says with EINVAL.
+func asErrno(err error) syscall.Errno {
+	errno, ok := err.(syscall.Errno)
+	if !ok {
+		return unix.EINVAL
+	}
+	return errno
+}

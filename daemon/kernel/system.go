@@ -1,0 +1,95 @@
+package kernel
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A System says where the kernel's file systems are mounted. The zero value is
+// the running system. It is safe for concurrent use.
+type System struct {
+	Sys  string // "" for /sys
+	Proc string // "" for /proc
+}
+
+func (s System) sys(name string) string  { return filepath.Join(cmp.Or(s.Sys, "/sys"), name) }
+func (s System) proc(name string) string { return filepath.Join(cmp.Or(s.Proc, "/proc"), name) }
+
+// A State is what the kernel says of a module, in the words of
+// /sys/module/NAME/initstate.
+type State string
+
+// The states of a module in the kernel.
+const (
+	Absent State = "absent" // not in the kernel: there is no directory
+	Coming State = "coming" // its init function has not returned yet
+	Live   State = "live"
+	Going  State = "going" // its init failed, or its exit function runs
+)
+
+// State says how far a module has come. The name is the kernel's, with
+// underscores.
+//
+// A directory without an initstate file is a module in the moment between the
+// two steps in which kernel/module/sysfs.c makes them, so "coming"; or code
+// that is built in and has parameters, which this room can't know: ask the
+// tables whether a module is built in before asking here.
+func (s System) State(module string) State {
+	dir := s.sys("module/" + module)
+	switch word := State(firstLine(dir + "/initstate")); word {
+	case Live, Coming, Going:
+		return word
+	}
+	if unix.Access(dir, unix.F_OK) != nil {
+		return Absent
+	}
+	return Coming
+}
+
+// Compression is the method of compression that the kernel undoes itself
+// (CONFIG_MODULE_DECOMPRESS, Linux 5.17): "gzip", "xz", "zstd", or "" for none.
+// It never changes while the kernel runs.
+func (s System) Compression() string { return firstLine(s.sys("module/compression")) }
+
+// firstLine reads the beginning of a small file, without what follows the
+// first newline. A file that can't be read is as good as an empty one to all
+// who ask here.
+func firstLine(file string) string {
+	line, _, _ := strings.Cut(read(file), "\n")
+	return strings.TrimSpace(line)
+}
+
+// read returns a file of /proc or /sys, up to the 4 KiB that the kernel allows
+// most of them.
+func read(file string) string {
+	f, err := os.Open(file)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	buf := make([]byte, 4096)
+	n, _ := f.Read(buf)
+	return string(buf[:n])
+}
+
+// machine is the kernel's architecture in the words of [architectures].
+func (s System) machine() string {
+	arch := firstLine(s.proc("sys/kernel/arch"))
+	if arch == "" { // before Linux 6.1
+		var name unix.Utsname
+		if unix.Uname(&name) == nil {
+			arch = unix.ByteSliceToString(name.Machine[:])
+		}
+	}
+	switch {
+	case strings.HasPrefix(arch, "arm"):
+		return "arm"
+	case len(arch) == 4 && arch[0] == 'i' && arch[2:] == "86":
+		return "i386"
+	}
+	return arch
+}

@@ -1,0 +1,326 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/daemon/kernel"
+)
+
+// A Result is the outcome of one call.
+type Result struct {
+	Op uint64
+	// Already says that the module was live before the call (EEXIST), so that
+	// somebody else put it in. Err is nil then.
+	Already bool
+	Took    time.Duration // in the worker, unpacking included; 0 if it did not get that far
+	// Err is an [*kernel.Error] if the file could not be opened or unpacked
+	// (Op says so) or the kernel refused it, a [*DeathError] if the worker
+	// ended in the call, and anything else if there could be no worker.
+	Err error
+}
+
+// A DeathError says that a worker ended without an answer: most often because
+// an oops in the module's init function ended its thread. The module stays in the
+// state "coming" then, until the next boot.
+type DeathError struct {
+	Module string
+	State  string // how the process ended, as wait(2) says it
+}
+
+var _ error = (*DeathError)(nil)
+
+func (e *DeathError) Error() string {
+	return "load " + e.Module + ": the worker process ended without an answer (" + e.State +
+		"): look in dmesg for an oops of the module's init"
+}
+
+// Config says how a pool is to be. Its zero value is the shipped
+// configuration.
+type Config struct {
+	System kernel.System
+	// Idle is for how long a worker without work is kept, 0 for 3 seconds.
+	Idle time.Duration
+	// Unpackers are the places where the program that can unpack files is
+	// looked for, in this order; nil for kmodctl beside this program, in
+	// /usr/lib/kmodd and in /usr/bin.
+	Unpackers []string
+}
+
+// A Pool makes calls in worker processes. Its methods are safe for concurrent
+// use and never block, but for Close. While no call is made and Idle has
+// passed, it has no process and no goroutine.
+type Pool struct {
+	idleFor   time.Duration
+	native    string // the compression that the kernel undoes
+	unpackers []string
+	results   chan Result
+	closing   chan struct{}
+	running   sync.WaitGroup
+
+	// mu guards what calls and idle timers share. It is held for a few
+	// instructions at a time, never during a system call that waits.
+	mu     sync.Mutex
+	closed bool
+	calls  map[uint64]*call
+	idle   []*process // the last one is the last used
+}
+
+// A call is one load on its way.
+type call struct {
+	module    kernel.Module
+	worker    *process // nil while none has it; guarded by the pool's mutex
+	abandoned bool     // guarded by the pool's mutex
+}
+
+// NewPool makes a pool, without any process yet. It marks every descriptor
+// that this process inherited to be closed in its children, so that no worker
+// holds what some service manager or shell had left open.
+func NewPool(c Config) (*Pool, error) {
+	if err := closeOnExec(); err != nil {
+		return nil, err
+	}
+	p := &Pool{
+		idleFor:   c.Idle,
+		native:    c.System.Compression(),
+		unpackers: c.Unpackers,
+		results:   make(chan Result),
+		closing:   make(chan struct{}),
+		calls:     make(map[uint64]*call),
+	}
+	if p.idleFor == 0 {
+		p.idleFor = 3 * time.Second
+	}
+	if p.unpackers == nil {
+		p.unpackers = unpackers()
+	}
+	return p, nil
+}
+
+// Results delivers each call's result once, unless the call never returns or
+// the pool is closed first. It is not buffered, so somebody must read it, and
+// it is never closed.
+func (p *Pool) Results() <-chan Result { return p.results }
+
+// Load puts one module in. Its result comes with the same op, which no other
+// call on its way may have.
+func (p *Pool) Load(op uint64, m kernel.Module) {
+	c := &call{module: m}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.calls[op] = c
+	p.running.Go(func() { p.run(op, c) })
+}
+
+// Abandon says that nobody waits for a call any more. Its worker is not used
+// again. If the call does return, its result is delivered all the same and the
+// worker ends.
+func (p *Pool) Abandon(op uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.calls[op]; c != nil {
+		c.abandoned = true
+	}
+}
+
+// Close ends the workers that have no work and waits for their end, until ctx
+// is done, which is its only error. It does not wait for calls in the kernel: their workers
+// end by themselves when the kernel lets them, and no result is delivered.
+func (p *Pool) Close(ctx context.Context) error {
+	p.mu.Lock()
+	if !p.closed {
+		p.closed = true
+		close(p.closing)
+	}
+	for _, w := range p.idle {
+		w.expiry.Stop()
+		p.running.Go(func() { w.end() })
+	}
+	p.idle = nil
+	for _, c := range p.calls {
+		if c.worker != nil {
+			c.worker.leave()
+		}
+	}
+	p.mu.Unlock()
+
+	ended := make(chan struct{})
+	go func() { p.running.Wait(); close(ended) }()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run makes one call and delivers its result.
+func (p *Pool) run(op uint64, c *call) {
+	result := p.make(c)
+	result.Op = op
+	p.mu.Lock()
+	delete(p.calls, op)
+	closed := p.closed
+	p.mu.Unlock()
+	if closed {
+		return
+	}
+	select {
+	case p.results <- result:
+	case <-p.closing:
+	}
+}
+
+// make opens the file, finds a worker and waits for its answer.
+func (p *Pool) make(c *call) Result {
+	f, err := open(c.module)
+	if err != nil {
+		return Result{Err: err}
+	}
+	defer f.Close()
+	k, how, err := p.choose(c.module, f)
+	if err != nil {
+		return Result{Err: err}
+	}
+	w, err := p.send(c, k, request{how, c.module}, f)
+	if err != nil {
+		return Result{Err: err}
+	}
+	f.Close() // the worker has it; a call that hangs must not hold it here
+	answer, err := w.answer()
+	if err != nil {
+		return Result{Err: &DeathError{Module: c.module.Name, State: p.bury(w)}}
+	}
+	p.keep(c, w)
+	return outcome(c.module, answer)
+}
+
+// outcome is what an answer means.
+func outcome(m kernel.Module, a reply) Result {
+	result := Result{Took: a.took}
+	switch {
+	case a.op == "":
+	case a.errno == unix.EEXIST:
+		result.Already = true
+	default:
+		result.Err = &kernel.Error{Op: a.op, Module: m.Name, File: m.File, Errno: a.errno, Words: a.words}
+	}
+	return result
+}
+
+// send hands a request to an idle worker, or to a new one. An idle worker that
+// somebody killed is noticed here, and the next one tried.
+func (p *Pool) send(c *call, k program, r request, f *os.File) (*process, error) {
+	for {
+		w, err := p.take(c, k)
+		if err != nil {
+			return nil, err
+		}
+		fresh := w.calls == 0
+		if err = w.send(r, f); err == nil {
+			return w, nil
+		}
+		p.bury(w)
+		if fresh {
+			return nil, fmt.Errorf("load %s: hand it to a worker: %w", c.module.Name, err)
+		}
+	}
+}
+
+// take gives a call the worker that was used last, or a new one.
+func (p *Pool) take(c *call, k program) (*process, error) {
+	p.mu.Lock()
+	for i := len(p.idle) - 1; i >= 0; i-- {
+		if w := p.idle[i]; w.program == k {
+			p.idle = append(p.idle[:i], p.idle[i+1:]...)
+			w.expiry.Stop()
+			c.worker = w
+			p.mu.Unlock()
+			return w, nil
+		}
+	}
+	p.mu.Unlock()
+	w, err := start(k)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: start a worker: %w", c.module.Name, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.worker = w
+	if p.closed {
+		w.leave()
+	}
+	return w, nil
+}
+
+// keep makes the worker of a call that has returned ready for the next one, or
+// ends it.
+func (p *Pool) keep(c *call, w *process) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.worker = nil
+	if p.closed || c.abandoned {
+		p.running.Go(func() { w.end() })
+		return
+	}
+	p.idle = append(p.idle, w)
+	w.expiry = time.AfterFunc(p.idleFor, func() { p.expire(w) })
+}
+
+// expire ends a worker, unless it was given work at the last moment.
+func (p *Pool) expire(w *process) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, other := range p.idle {
+		if other == w {
+			p.idle = append(p.idle[:i], p.idle[i+1:]...)
+			p.running.Go(func() { w.end() })
+			return
+		}
+	}
+}
+
+// bury closes a worker that has gone and says how it ended. If the pool is
+// being closed the worker may still be in the kernel, and is not waited for.
+func (p *Pool) bury(w *process) string {
+	select {
+	case <-p.closing:
+		w.leave()
+		return "left behind"
+	default:
+		return w.end()
+	}
+}
+
+// open opens a module file to be passed to a worker. Without O_NONBLOCK a
+// FIFO of that name would hold up the caller for ever.
+func open(m kernel.Module) (*os.File, error) {
+	f, err := os.OpenFile(m.File, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, openError(m, err)
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return nil, &kernel.Error{Op: "open", Module: m.Name, File: m.File, Errno: unix.EINVAL,
+			Words: "it is not a regular file: reinstall the package that it belongs to, then run depmod"}
+	}
+	return f, nil
+}
+
+func openError(m kernel.Module, err error) error {
+	e := &kernel.Error{Op: "open", Module: m.Name, File: m.File, Errno: errnoOf(err),
+		Words: "look at the file and at the directories above it"}
+	if errors.Is(err, os.ErrNotExist) {
+		e.Words = "modules.dep names it and it is not there: reinstall the package that it belongs to, or run depmod if it was removed on purpose"
+	}
+	return e
+}

@@ -1,0 +1,176 @@
+package worker
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/daemon/kernel"
+)
+
+// A program is what a worker runs.
+type program struct{ path, name string }
+
+// itself is this program, even if its file has been replaced or removed.
+var itself = program{"/proc/self/exe", Name}
+
+// unpackers are the places where kmodctl may be.
+func unpackers() []string {
+	places := []string{"/usr/lib/kmodd/kmodctl", "/usr/bin/kmodctl"}
+	if exe, err := os.Readlink("/proc/self/exe"); err == nil {
+		places = append([]string{filepath.Join(filepath.Dir(exe), "kmodctl")}, places...)
+	}
+	return places
+}
+
+// choose says which program loads a file, and how.
+func (p *Pool) choose(m kernel.Module, f *os.File) (program, kernel.How, error) {
+	switch packing := kernel.Packing(f); packing {
+	case "":
+		return itself, kernel.Plain, nil
+	case p.native:
+		return itself, kernel.Packed, nil
+	default:
+		for _, place := range p.unpackers {
+			if unix.Access(place, unix.X_OK) == nil {
+				return program{place, UnpackName}, unpackFirst, nil
+			}
+		}
+		return program{}, 0, &kernel.Error{Op: "unpack", Module: m.Name, File: m.File,
+			Words: "this kernel does not unpack " + packing + " and there is no kmodctl to do it in " +
+				strings.Join(p.unpackers, ", ") + ": install kmodctl beside kmodd"}
+	}
+}
+
+// A process is one worker. Only the call that has it uses it; end and leave
+// may come from anywhere, once.
+type process struct {
+	program program
+	process *os.Process
+	socket  *os.File
+	calls   int         // handed to it so far
+	expiry  *time.Timer // of an idle one; guarded by the pool's mutex
+	over    sync.Once
+}
+
+// start makes a worker process. It waits for the program to be executed, not
+// for it to answer.
+func start(k program) (*process, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("make a socket pair: %w", err)
+	}
+	// Only our end is non-blocking, for the runtime's poller.
+	if err := unix.SetNonblock(pair[0], true); err != nil {
+		return nil, fmt.Errorf("set up a socket pair: %w", err)
+	}
+	ours, theirs := os.NewFile(uintptr(pair[0]), "worker"), os.NewFile(uintptr(pair[1]), "worker")
+	defer theirs.Close()
+	child, err := execute(k, theirs)
+	if err != nil {
+		ours.Close()
+		return nil, err
+	}
+	return &process{program: k, process: child, socket: ours}, nil
+}
+
+func execute(k program, theirs *os.File) (*os.Process, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	return os.StartProcess(k.path, []string{k.name}, &os.ProcAttr{
+		Dir:   "/",
+		Env:   environment,
+		Files: []*os.File{null, null, os.Stderr, theirs},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+}
+
+// environment is all that a worker gets: nothing of the daemon's, such as
+// NOTIFY_SOCKET. Huge pages would cost 4 MB, and the signals by which the Go
+// runtime preempts goroutines could interrupt a wait in the kernel.
+var environment = []string{"GOMAXPROCS=1", "GODEBUG=disablethp=1,asyncpreemptoff=1"}
+
+// send passes a request and a file. The socket's buffer is empty, since a
+// worker has one request at a time, so this does not wait.
+func (w *process) send(r request, f *os.File) error {
+	packet := r.append(nil)
+	if len(packet) > maxPacket {
+		return unix.EMSGSIZE
+	}
+	raw, err := w.socket.SyscallConn()
+	if err != nil {
+		return err
+	}
+	w.calls++
+	rights := unix.UnixRights(int(f.Fd()))
+	var sent error
+	err = raw.Write(func(fd uintptr) bool {
+		sent = unix.Sendmsg(int(fd), packet, rights, nil, unix.MSG_NOSIGNAL)
+		return sent != unix.EAGAIN
+	})
+	if err != nil {
+		return err
+	}
+	return sent
+}
+
+// answer waits for a worker's answer, for as long as it takes.
+func (w *process) answer() (reply, error) {
+	packet := make([]byte, maxPacket)
+	n, err := w.socket.Read(packet)
+	if err != nil {
+		return reply{}, err
+	}
+	return parseReply(packet[:n])
+}
+
+// end closes the socket, upon which an idle worker ends, waits for that and
+// says how it ended.
+func (w *process) end() (state string) {
+	w.over.Do(func() {
+		w.socket.Close()
+		status, err := w.process.Wait()
+		if err != nil {
+			state = err.Error()
+			return
+		}
+		if state = status.String(); status.ExitCode() == exitOops {
+			state = "the kernel ended its thread"
+		}
+	})
+	return state
+}
+
+// leave closes the socket and forgets the process, which may be in the kernel.
+func (w *process) leave() {
+	w.over.Do(func() {
+		w.socket.Close()
+		w.process.Release()
+	})
+}
+
+// closeOnExec marks all descriptors but the standard ones to be closed in
+// programs that this process starts. Those that Go opened are marked already,
+// those that it was started with are not.
+func closeOnExec() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return fmt.Errorf("list the open files of this process: %w (is /proc mounted?)", err)
+	}
+	for _, entry := range entries {
+		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/daemon/kernel"
+)
+
+// Name is what a program finds in os.Args[0] when it is to be a worker. It
+// then calls [Main] before it does anything else.
+const Name = "kmodd-worker"
+
+// UnpackName is the same for a worker that can unpack files, see the package
+// worker/unpack.
+const UnpackName = "kmodd-unpack-worker"
+
+// socket is the descriptor that a worker is started with.
+const socket = 3
+
+// A Loader makes the system calls. [kernel.System] is the one there is outside
+// of tests.
+type Loader interface {
+	Load(m kernel.Module, f *os.File, how kernel.How) error
+	LoadImage(m kernel.Module, image []byte) error
+}
+
+// An Unpack writes what a compressed module file holds.
+type Unpack func(to io.Writer, from *os.File) error
+
+// Main is the whole life of a worker that unpacks nothing. It returns the
+// process's exit status.
+func Main() int { return Serve(kernel.System{}, nil) }
+
+// Exit statuses of a worker.
+const (
+	exitDone   = 0
+	exitPacket = 1 // the other end does not speak its language
+	exitOops   = 2 // the kernel ended the thread that was in the call
+)
+
+// Serve answers the requests that come over the socket a worker was started
+// with, one by one, until its other end is closed. It takes the whole process:
+// it returns the exit status, with which the caller must exit at once.
+func Serve(loader Loader, unpack Unpack) int {
+	signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	return attended(func() int { return serve(loader, unpack) })
+}
+
+// thread is 1 while the thread that makes the calls is alive. It is not on the
+// heap because the kernel writes to it.
+var thread atomic.Uint32
+
+// attended runs call on a thread of its own and returns its status, or
+// exitOops if the kernel ends that thread. Whenever a thread ends, for whatever
+// reason, the kernel clears the word that the thread has named with
+// set_tid_address(2) and wakes those who wait for it (mm_release in
+// kernel/fork.c).
+func attended(call func() int) int {
+	status := exitOops
+	thread.Store(1)
+	go func() {
+		runtime.LockOSThread()
+		unix.RawSyscall(unix.SYS_SET_TID_ADDRESS, uintptr(unsafe.Pointer(&thread)), 0, 0)
+		status = call()
+		thread.Store(0)
+		futex(futexWake, 1)
+	}()
+	for thread.Load() != 0 {
+		futex(futexWait, 1)
+	}
+	return status
+}
+
+// The operations of futex(2), as the kernel uses them for a thread's end: not
+// the private ones.
+const (
+	futexWait = 0
+	futexWake = 1
+)
+
+func futex(operation, value uintptr) {
+	unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&thread)), operation, value, 0, 0, 0)
+}
+
+func serve(loader Loader, unpack Unpack) int {
+	for {
+		r, f, err := receive()
+		if errors.Is(err, io.EOF) {
+			return exitDone
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, Name+":", err)
+			return exitPacket
+		}
+		answer := carryOut(r, f, loader, unpack)
+		f.Close()
+		if unix.Send(socket, answer.append(nil), unix.MSG_NOSIGNAL) != nil {
+			return exitDone // the daemon has gone: nobody to tell
+		}
+	}
+}
+
+// receive reads one request and the file that comes with it.
+func receive() (r request, f *os.File, err error) {
+	packet, rights := make([]byte, maxPacket), make([]byte, unix.CmsgSpace(4))
+	n, rightsLen, _, _, err := unix.Recvmsg(socket, packet, rights, unix.MSG_CMSG_CLOEXEC)
+	if err == unix.EINTR {
+		return receive()
+	}
+	if err != nil {
+		return r, nil, fmt.Errorf("receive a request: %w", err)
+	}
+	if n == 0 {
+		return r, nil, io.EOF
+	}
+	if r, err = parseRequest(packet[:n]); err != nil {
+		return r, nil, fmt.Errorf("read a request: %w", err)
+	}
+	fd, err := descriptor(rights[:rightsLen])
+	return r, os.NewFile(uintptr(fd), r.module.File), err
+}
+
+// descriptor takes the one file descriptor out of a control message.
+func descriptor(rights []byte) (int, error) {
+	messages, err := unix.ParseSocketControlMessage(rights)
+	if err != nil || len(messages) != 1 {
+		return -1, fmt.Errorf("a request without a file: %w", errPacket)
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) != 1 {
+		return -1, fmt.Errorf("a request without a file: %w", errPacket)
+	}
+	return fds[0], nil
+}
+
+// carryOut does what a request asks for and times it.
+func carryOut(r request, f *os.File, loader Loader, unpack Unpack) reply {
+	began := time.Now()
+	err := load(r, f, loader, unpack)
+	answer := reply{took: time.Since(began)}
+	if err == nil {
+		return answer
+	}
+	answer.op, answer.words = "load", err.Error()
+	if e := (*kernel.Error)(nil); errors.As(err, &e) {
+		answer.op, answer.errno, answer.words = e.Op, e.Errno, e.Words
+	}
+	return answer
+}
+
+func load(r request, f *os.File, loader Loader, unpack Unpack) error {
+	if r.how != unpackFirst {
+		return loader.Load(r.module, f, r.how)
+	}
+	image, err := unpacked(f, unpack)
+	if err != nil {
+		return &kernel.Error{Op: "unpack", Errno: errnoOf(err), Words: err.Error() + ": reinstall the file"}
+	}
+	defer unix.Munmap(image)
+	return loader.LoadImage(r.module, image)
+}
+
+// unpacked is what a compressed file holds. It is written to a memfd and
+// mapped, because a Go buffer that grows to tens of megabytes takes twice that.
+func unpacked(f *os.File, unpack Unpack) ([]byte, error) {
+	if unpack == nil {
+		return nil, errors.New("this program has no decompressors")
+	}
+	fd, err := unix.MemfdCreate("module", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make room for the unpacked file: %w", err)
+	}
+	memory := os.NewFile(uintptr(fd), "module")
+	defer memory.Close()
+	if err := unpack(memory, f); err != nil {
+		return nil, err
+	}
+	size, err := memory.Seek(0, io.SeekEnd)
+	if err != nil || size == 0 {
+		return nil, errors.New("it holds nothing")
+	}
+	return unix.Mmap(fd, 0, int(size), unix.PROT_READ, unix.MAP_PRIVATE)
+}
+
+func errnoOf(err error) syscall.Errno {
+	var errno syscall.Errno
+	errors.As(err, &errno)
+	return errno
+}

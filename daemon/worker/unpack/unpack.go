@@ -1,0 +1,64 @@
+// Package unpack is a worker that also unpacks module files, for kernels that
+// don't. It is apart from the package worker so that the decompressors are
+// linked into kmodctl and not into the resident daemon.
+package unpack
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/mikelolasagasti/xz"
+
+	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/daemon/worker"
+)
+
+// Name is what a program finds in os.Args[0] when it is to be such a worker.
+// It then calls [Main] before it does anything else.
+const Name = worker.UnpackName
+
+// Limits on what a file may ask for. The largest module of Debian's kernels,
+// amdgpu with its debug symbols taken out, unpacks to 26 MB.
+const (
+	maxImage      = 512 << 20
+	maxDictionary = 64 << 20 // xz -9 and zstd --ultra -22 --long stay below; the kernel's own makefiles use 2 and 8 MiB
+)
+
+// Main is the whole life of such a worker. It returns the process's exit
+// status.
+func Main() int { return worker.Serve(kernel.System{}, Unpack) }
+
+// Unpack writes what a compressed file holds, up to half a gigabyte.
+func Unpack(to io.Writer, from *os.File) error {
+	method := kernel.Packing(from)
+	r, err := reader(method, bufio.NewReader(from))
+	if err != nil {
+		return fmt.Errorf("unpack %s: %w", method, err)
+	}
+	n, err := io.Copy(to, io.LimitReader(r, maxImage+1))
+	if err != nil {
+		return fmt.Errorf("unpack %s after %d bytes: %w", method, n, err)
+	}
+	if n > maxImage {
+		return fmt.Errorf("unpack %s: it holds more than %d MiB, which no module does", method, maxImage>>20)
+	}
+	return nil
+}
+
+func reader(method string, packed io.Reader) (io.Reader, error) {
+	switch method {
+	case "gzip":
+		return gzip.NewReader(packed)
+	case "xz":
+		return xz.NewReader(packed, maxDictionary)
+	case "zstd":
+		return zstd.NewReader(packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(maxDictionary))
+	}
+	return nil, errors.New("neither gzip, xz nor zstd")
+}
