@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"net"
@@ -123,12 +124,20 @@ func (c *Client) send(method string, in any, more bool) error {
 		return err
 	}
 	_, err = c.conn.Write(append(b, 0))
+	if errors.Is(err, unix.EPIPE) {
+		return nil // the daemon has hung up, and receive may read why
+	}
 	return err
 }
+
+var errHungUp = errors.New("kmodd ended the connection")
 
 // receive reads one reply, and says whether another one follows.
 func (c *Client) receive(out any) (more bool, err error) {
 	message, err := c.frames.next()
+	if errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) {
+		return false, errHungUp
+	}
 	if err != nil {
 		return false, err
 	}

@@ -24,12 +24,12 @@ const (
 // after the other, by one goroutine.
 type session struct {
 	server *Server
-	conn   *net.UnixConn
+	conn   net.Conn
 	peer   *unix.Ucred
 	frames frames
 }
 
-func newSession(s *Server, conn *net.UnixConn, peer *unix.Ucred) *session {
+func newSession(s *Server, conn net.Conn, peer *unix.Ucred) *session {
 	return &session{
 		server: s,
 		conn:   conn,
@@ -138,7 +138,20 @@ func (s *session) monitor(ctx context.Context, c call) error {
 	})
 	defer watch.Wait()
 	defer s.conn.Close()
+	if err := s.note(Note{At: sinceStart(), What: Listening}); err != nil {
+		return err
+	}
 	return s.stream(ctx, notes)
+}
+
+// sinceStart reads the clock of notes, CLOCK_MONOTONIC, as clock_gettime(2)
+// has it: the time since the kernel's start, without that spent suspended.
+func sinceStart() time.Duration {
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
+		return 0
+	}
+	return time.Duration(now.Nano())
 }
 
 func (s *session) stream(ctx context.Context, notes *Subscription) error {
@@ -148,13 +161,17 @@ func (s *session) stream(ctx context.Context, notes *Subscription) error {
 			return errEnded
 		}
 		for _, note := range batch {
-			// No time limit: whoever stops the terminal with Ctrl-S goes on
-			// where it was.
-			if err := s.send(reply{Parameters: note, Continues: true}, 0); err != nil {
+			if err := s.note(note); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// note sends one, without a time limit: whoever stops the terminal with Ctrl-S
+// goes on where it was.
+func (s *session) note(n Note) error {
+	return s.send(reply{Parameters: n, Continues: true}, 0)
 }
 
 func (s *session) fail(e *Error) error {

@@ -116,6 +116,10 @@ type ModuleWhy struct {
 	Reasons []Reason `json:"reasons,omitempty"`
 }
 
+// Listening is the word of the first note that a Monitor gets: whatever happens
+// after it will be heard.
+const Listening = "listening"
+
 // A Note is one thing that happened: an event or a decision. Monitor streams
 // them.
 type Note struct {
