@@ -1,0 +1,133 @@
+package fake
+
+import (
+	"slices"
+	"syscall"
+	"time"
+)
+
+// Plug makes a device appear.
+func (k *Kernel) Plug(now time.Duration, d Device) {
+	k.at(now, 0, func() { k.appear(d, nil) })
+}
+
+// Unplug makes a device vanish, with those that its driver made.
+func (k *Kernel) Unplug(now time.Duration, path string) {
+	k.at(now, 0, func() {
+		if d := k.device(path); d != nil {
+			k.vanish(d)
+		}
+	})
+}
+
+func (k *Kernel) appear(given Device, parent *device) {
+	d := &device{Device: given, parent: parent}
+	k.devices = append(k.devices, d)
+	k.uevent(Add, d, "")
+	for _, m := range k.modules {
+		if !m.registered || !slices.Contains(m.Drives, d.Modalias) {
+			continue
+		}
+		if m.async() {
+			k.probeAside(m, d)
+		} else {
+			k.probeInTurn(m, []*device{d}, func() {})
+		}
+		return
+	}
+}
+
+func (k *Kernel) vanish(d *device) {
+	if d.driver != "" {
+		k.unbind(d)
+	}
+	d.gone = true
+	k.devices = slices.DeleteFunc(k.devices, func(other *device) bool { return other == d })
+	k.uevent(Remove, d, "")
+}
+
+// unbind takes a device from its driver, which first takes away what it made.
+func (k *Kernel) unbind(d *device) {
+	for _, child := range slices.Clone(k.devices) {
+		if child.parent == d {
+			k.vanish(child)
+		}
+	}
+	driver := d.driver
+	d.driver = ""
+	k.uevent(Unbind, d, driver)
+}
+
+// unbound are the devices that a module's driver could take.
+func (k *Kernel) unbound(m *module) []*device {
+	var found []*device
+	for _, d := range k.devices {
+		if d.driver == "" && !d.probing && slices.Contains(m.Drives, d.Modalias) {
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+// probeInTurn probes devices one after the other, then goes on.
+func (k *Kernel) probeInTurn(m *module, devices []*device, then func()) {
+	if len(devices) == 0 {
+		then()
+		return
+	}
+	d := devices[0]
+	d.probing = true
+	k.at(k.now, m.Probe, func() {
+		k.probed(m, d)
+		k.probeInTurn(m, devices[1:], then)
+	})
+}
+
+// probeAside probes a device while everything else goes on.
+func (k *Kernel) probeAside(m *module, d *device) {
+	k.last++
+	cookie := k.last
+	k.probes = append(k.probes, cookie)
+	k.probeInTurn(m, []*device{d}, func() {
+		k.probes = slices.DeleteFunc(k.probes, func(c uint64) bool { return c == cookie })
+		k.wake(true)
+	})
+}
+
+// probed is the end of a probe.
+func (k *Kernel) probed(m *module, d *device) {
+	d.probing = false
+	if d.gone || !m.registered {
+		return
+	}
+	switch k.probeResult(m) {
+	case 0:
+		k.bind(m, d)
+	case eprobeDefer:
+		d.deferred = m
+	}
+}
+
+func (k *Kernel) probeResult(m *module) syscall.Errno {
+	if m.ProbeErr == 0 && m.Supplier != "" && k.Driver(m.Supplier) == "" {
+		return eprobeDefer
+	}
+	return m.ProbeErr
+}
+
+const eprobeDefer syscall.Errno = 517 // EPROBE_DEFER, linux/errno.h: never leaves the kernel
+
+func (k *Kernel) bind(m *module, d *device) {
+	d.driver = m.Name
+	d.deferred = nil
+	k.uevent(Bind, d, m.Name)
+	for _, child := range d.Children {
+		k.appear(child, d)
+	}
+	for _, other := range slices.Clone(k.devices) {
+		if again := other.deferred; again != nil && again.registered {
+			other.deferred = nil
+			k.probeInTurn(again, []*device{other}, func() {})
+		}
+	}
+}
