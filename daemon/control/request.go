@@ -37,8 +37,8 @@ type Request interface {
 // What the daemon is asked.
 type (
 	StatusRequest  struct{} // answered with Status
-	DevicesRequest struct{} // answered with DeviceList
-	ModulesRequest struct{} // answered with ModuleList
+	DevicesRequest struct{} // answered with []Device
+	ModulesRequest struct{} // answered with []Module
 
 	// WhyRequest asks about a device path (with or without /sys), a module or
 	// a modalias. It is answered with Story, or with NotFound.

@@ -117,5 +117,19 @@ func (s *Server) ask(ctx context.Context, c call, peer *unix.Ucred) (any, error)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, fmt.Errorf("the daemon found no time to answer within %v", answerTime)
 	}
-	return answer, err
+	return named(answer), err
+}
+
+// named makes an object of every answer: parameters are nothing else in
+// Varlink, and never null.
+func named(answer any) any {
+	switch list := answer.(type) {
+	case []Device:
+		return DeviceList{append([]Device{}, list...)}
+	case []Module:
+		return ModuleList{append([]Module{}, list...)}
+	case nil:
+		return struct{}{}
+	}
+	return answer
 }

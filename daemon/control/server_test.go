@@ -323,6 +323,25 @@ func TestServerAnswersAnIndependentClient(t *testing.T) {
 	}
 }
 
+func TestServerNamesEveryList(t *testing.T) {
+	_, address := serve(t, answers{
+		DevicesRequest{}: []Device(nil),
+		ModulesRequest{}: []Module{{Name: "e1000e", State: Live}},
+	})
+	for method, want := range map[string]string{
+		MethodDevices: `{"devices":[]}`,
+		MethodModules: `{"modules":[{"name":"e1000e","state":"live","ours":false}]}`,
+	} {
+		var got json.RawMessage
+		if err := dial(t, address).Call(t.Context(), method, nil, &got); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, string(got)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", method, diff)
+		}
+	}
+}
+
 func TestServerIntroducesItself(t *testing.T) {
 	_, address := serve(t, answers{})
 	ctx := t.Context()

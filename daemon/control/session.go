@@ -96,13 +96,11 @@ func (s *session) answer(ctx context.Context, c call) error {
 		return nil
 	case err != nil:
 		return s.fail(replyError(c.Method, err))
-	case value == nil:
-		value = struct{}{}
 	}
 	return s.send(reply{Parameters: value}, takeTime)
 }
 
-// value is what a call is answered with, nil for nothing.
+// value is what a call is answered with.
 func (s *session) value(ctx context.Context, c call) (any, error) {
 	switch {
 	case c.Upgrade:

@@ -133,12 +133,12 @@ type Note struct {
 	Missed uint64 `json:"missed,omitempty"`
 }
 
-// DeviceList is the answer to [DevicesRequest].
+// DeviceList is the reply of Devices: on the wire every list has a name.
 type DeviceList struct {
 	Devices []Device `json:"devices"`
 }
 
-// ModuleList is the answer to [ModulesRequest].
+// ModuleList is the reply of Modules.
 type ModuleList struct {
 	Modules []Module `json:"modules"`
 }
