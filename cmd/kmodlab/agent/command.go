@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/cmd/kmodlab/agentwire"
+)
+
+// drain is how long the output of a command that has ended may stay open: a
+// daemon that it left behind may have inherited it.
+const drain = 100 * time.Millisecond
+
+// command prepares what a request asks for. It gets a process group of its own, so that
+// ending it ends its children too.
+func command(ctx context.Context, r agentwire.Request) (*exec.Cmd, error) {
+	if len(r.Argv) == 0 {
+		return nil, errors.New("no command")
+	}
+	cmd := exec.CommandContext(ctx, r.Argv[0], r.Argv[1:]...)
+	cmd.Env = environment
+	cmd.Dir = "/"
+	cmd.WaitDelay = drain
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if r.UID != 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: r.UID, Gid: r.UID}
+	}
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+	return cmd, nil
+}
+
+// run runs a command to its end and returns its exit code.
+func run(ctx context.Context, r agentwire.Request, stdin []byte, stdout, stderr io.Writer) (int, error) {
+	cmd, err := command(ctx, r)
+	if err != nil {
+		return 0, err
+	}
+	cmd.Stdin = bytes.NewReader(stdin)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	return exitCode(cmd.Run())
+}
+
+// exitCode is what a shell calls $?: 128+n for a command that signal n ended.
+// The error is about a command that could not be run at all.
+func exitCode(err error) (int, error) {
+	var exit *exec.ExitError
+	switch {
+	case err == nil, errors.Is(err, exec.ErrWaitDelay):
+		return 0, nil
+	case !errors.As(err, &exit):
+		return 0, err
+	}
+	if status := exit.Sys().(syscall.WaitStatus); status.Signaled() {
+		return 128 + int(status.Signal()), nil
+	}
+	return exit.ExitCode(), nil
+}
+
+// until runs a command until it succeeds (or fails, if that is wanted), with pauses that grow from
+// 10 to 200 ms. Only the last try's output is sent.
+func (s *server) until(ctx context.Context, r agentwire.Request) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	pause := 10 * time.Millisecond
+	for {
+		var stdout, stderr bytes.Buffer
+		code, err := run(ctx, r, nil, &stdout, &stderr)
+		if err == nil && ctx.Err() == nil && (code == 0) != r.Fail {
+			return code, s.report(r.ID, &stdout, &stderr)
+		}
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, 200*time.Millisecond)
+		case <-ctx.Done():
+			return code, errors.Join(s.report(r.ID, &stdout, &stderr), fmt.Errorf("not within %s", r.Timeout), err)
+		}
+	}
+}
+
+// report sends what a command has put out.
+func (s *server) report(id uint64, stdout, stderr *bytes.Buffer) error {
+	_, err1 := stdout.WriteTo(s.stream(id, agentwire.Stdout))
+	_, err2 := stderr.WriteTo(s.stream(id, agentwire.Stderr))
+	return errors.Join(err1, err2)
+}
+
+// A background is a command that runs on while other requests are answered.
+type background struct {
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when the next two are set
+	code  int
+	err   error
+}
+
+// start starts a background command, whose output goes to its log. A name may be used again
+// when its command has ended.
+func (s *server) start(r agentwire.Request) (pid int, err error) {
+	cmd, err := command(context.Background(), r)
+	if err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, ok := s.background[r.Name]; ok && !old.hasEnded() {
+		return 0, fmt.Errorf("%s is running already, as process %d", r.Name, old.cmd.Process.Pid)
+	}
+	log, err := os.OpenFile(agentwire.LogFile(r.Name), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return 0, err
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	b := &background{cmd: cmd, ended: make(chan struct{})}
+	s.background[r.Name] = b
+	go b.collect()
+	return cmd.Process.Pid, nil
+}
+
+func (b *background) collect() {
+	defer close(b.ended)
+	b.code, b.err = exitCode(b.cmd.Wait())
+}
+
+func (b *background) hasEnded() bool {
+	select {
+	case <-b.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// find returns the background command of that name.
+func (s *server) find(name string) (*background, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b, ok := s.background[name]; ok {
+		return b, nil
+	}
+	return nil, fmt.Errorf("no background command was started as %s", name)
+}
+
+// signal sends a signal to a background command itself, not to its group.
+func (s *server) signal(r agentwire.Request) error {
+	b, err := s.find(r.Name)
+	if err != nil {
+		return err
+	}
+	return b.cmd.Process.Signal(syscall.Signal(r.Signal))
+}
+
+// wait waits for the end of a background command.
+func (s *server) wait(ctx context.Context, name string) (int, error) {
+	b, err := s.find(name)
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case <-b.ended:
+		return b.code, b.err
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}

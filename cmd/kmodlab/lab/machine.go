@@ -1,0 +1,135 @@
+// Package lab starts guests with a real kernel and real drivers, and works
+// with them.
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/kmodd/kmodd/cmd/kmodlab/agentwire"
+	"github.com/kmodd/kmodd/cmd/kmodlab/qemu"
+)
+
+// commandLine is the kernel command line of every guest. Not clearing memory at allocation
+// saves a fifth of the boot.
+const commandLine = "console=ttyS0 panic=-1 quiet init_on_alloc=0"
+
+// bootTime is how long a guest may take until its agent answers. The slowest kind takes
+// some 15 s alone on an idle machine.
+const bootTime = 3 * time.Minute
+
+// A Machine is a guest that runs.
+type Machine struct {
+	*agentwire.Client
+
+	vm  *qemu.VM
+	dir string // its console and its disks; removed with it
+}
+
+// Options say how a guest differs from the usual one. Any of them needs a full boot.
+type Options struct {
+	Busy   bool     // the device list of a busy PC
+	Append []string // added to the kernel command line
+}
+
+// Boot starts a guest from its beginning and returns when its agent answers. The
+// guest ends with ctx, or by Close.
+func (b *Build) Boot(ctx context.Context, o Options) (*Machine, error) {
+	dir, err := os.MkdirTemp("", "kmodlab-")
+	if err != nil {
+		return nil, err
+	}
+	c := b.config(dir)
+	c.Append = strings.Join(append([]string{commandLine}, o.Append...), " ")
+	m, err := start(ctx, dir, c)
+	if err != nil {
+		return nil, err
+	}
+	return m.ready(ctx)
+}
+
+// config is what all guests of a build have in common.
+func (b *Build) config(dir string) qemu.Config {
+	return qemu.Config{
+		Kernel:  filepath.Join(b.dir, kernelFile),
+		Initrd:  filepath.Join(b.dir, initramfsFile),
+		Append:  commandLine,
+		Console: filepath.Join(dir, "console"),
+	}
+}
+
+// start starts a guest, whose machine owns dir from then on.
+func start(ctx context.Context, dir string, c qemu.Config) (*Machine, error) {
+	vm, err := qemu.Start(ctx, c)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return &Machine{Client: agentwire.NewClient(vm.Agent), vm: vm, dir: dir}, nil
+}
+
+// ready waits for the agent's first word. If it doesn't come, the machine is closed.
+func (m *Machine) ready(ctx context.Context) (*Machine, error) {
+	ctx, cancel := context.WithTimeout(ctx, bootTime)
+	defer cancel()
+	var err error
+	select {
+	case <-m.Ready():
+		return m, nil
+	case <-m.Done():
+		err = errors.New("the guest ended while it booted")
+	case <-ctx.Done():
+		err = fmt.Errorf("the guest's agent did not answer: %w", ctx.Err())
+	}
+	console := m.Console()
+	return nil, errors.Join(err, m.Close(), fmt.Errorf("its console:\n%s", console))
+}
+
+// Console is what the kernel wrote to its console so far.
+func (m *Machine) Console() string {
+	text, err := os.ReadFile(filepath.Join(m.dir, "console"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// Close ends the guest at once and removes what it left on the host.
+func (m *Machine) Close() error {
+	return errors.Join(m.vm.Close(), m.Client.Close(), os.RemoveAll(m.dir))
+}
+
+// A Result is what a command in the guest did.
+type Result struct {
+	Stdout, Stderr string
+	Exit           int // 128+n if signal n ended it
+}
+
+// collect is an agentwire.Output that keeps everything.
+type collect struct{ stdout, stderr bytes.Buffer }
+
+func (c *collect) take(stream agentwire.Stream, data []byte) {
+	if stream == agentwire.Stdout {
+		c.stdout.Write(data)
+		return
+	}
+	c.stderr.Write(data)
+}
+
+// Do sends a request to the agent and collects its output. The result is filled in
+// with an error, too.
+func (m *Machine) Ask(ctx context.Context, r agentwire.Request) (Result, error) {
+	var out collect
+	reply, err := m.Do(ctx, r, nil, out.take)
+	return Result{out.stdout.String(), out.stderr.String(), reply.Exit}, err
+}
+
+// Run runs a command in the guest. A command that fails is no error: see Result.Exit.
+func (m *Machine) Run(ctx context.Context, argv ...string) (Result, error) {
+	return m.Ask(ctx, agentwire.Request{Op: agentwire.Run, Argv: argv})
+}
