@@ -35,6 +35,7 @@ type Build struct {
 
 	dir      string
 	progress io.Writer
+	template template
 }
 
 // The files of a build.
@@ -43,7 +44,6 @@ const (
 	kernelFile    = "kernel"
 	memoryFile    = "template.memory"
 	stateFile     = "template.state"
-	failureFile   = "template.failed"
 )
 
 // keepBuilds is the number of builds that stay in the cache: some 2 GB each.

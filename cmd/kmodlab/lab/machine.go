@@ -34,9 +34,28 @@ type Machine struct {
 
 // Options say how a guest differs from the usual one. Any of them needs a full boot.
 type Options struct {
+	Full   bool     // no other difference
 	Busy   bool     // the device list of a busy PC
 	Append []string // added to the kernel command line
 }
+
+// Start starts a guest and returns when its agent answers: restored from the build's template where
+// nothing speaks against that, booted otherwise. The guest ends with ctx, or by
+// Close.
+func (b *Build) Start(ctx context.Context, o Options) (*Machine, error) {
+	if !o.plain() {
+		return b.Boot(ctx, o)
+	}
+	m, err := b.restore(ctx)
+	if err == nil || ctx.Err() != nil {
+		return m, err
+	}
+	fmt.Fprintf(b.progress, "no template (%v); booting\n", err)
+	return b.Boot(ctx, o)
+}
+
+// plain says whether a template can stand for a guest with these options.
+func (o Options) plain() bool { return !o.Busy && !o.Full && len(o.Append) == 0 }
 
 // Boot starts a guest from its beginning and returns when its agent answers. The
 // guest ends with ctx, or by Close.

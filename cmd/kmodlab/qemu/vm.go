@@ -69,7 +69,7 @@ const rootPorts = 8
 // A VM is a running machine.
 type VM struct {
 	Monitor *Monitor
-	Agent   net.Conn // the second serial port
+	Agent   net.Conn // the second serial port; the caller closes it
 
 	cancel context.CancelFunc
 	done   chan struct{} // closed when QEMU has ended, and end is set
@@ -147,11 +147,11 @@ func Start(ctx context.Context, c Config) (*VM, error) {
 	started := make(chan error)
 	go vm.hold(cmd, started, monitor)
 	if err := <-started; err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", Program, err), vm.Close())
+		return nil, errors.Join(fmt.Errorf("start %s: %w", Program, err), vm.Close(), agent.Close())
 	}
 	vm.Monitor, err = newMonitor(ctx, monitor)
 	if err != nil {
-		return nil, errors.Join(err, vm.Close())
+		return nil, errors.Join(err, vm.Close(), agent.Close())
 	}
 	return vm, nil
 }
@@ -162,7 +162,6 @@ func (vm *VM) hold(cmd *exec.Cmd, started chan<- error, monitor net.Conn) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(vm.done)
-	defer vm.Agent.Close()
 	defer monitor.Close()
 	err := cmd.Start()
 	started <- err
