@@ -1,8 +1,11 @@
 package kernel
 
 import (
+	"cmp"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // An Error is the kernel's refusal to load or to unload one module.
@@ -16,7 +19,9 @@ type Error struct {
 
 var _ error = (*Error)(nil)
 
-// Error is one line that ends with the cure where there is one.
+// Error is one line that ends with the cure where there is one. The errno goes
+// by its name: "no such file or directory" of a file that is there would only
+// mislead.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Op + " " + e.Module)
@@ -24,7 +29,7 @@ func (e *Error) Error() string {
 		b.WriteString(" from " + e.File)
 	}
 	if e.Errno != 0 {
-		b.WriteString(": " + e.Errno.Error())
+		b.WriteString(": " + cmp.Or(unix.ErrnoName(e.Errno), e.Errno.Error()))
 	}
 	if e.Words != "" {
 		b.WriteString(": " + e.Words)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,20 @@ type Result struct {
 	// (Op says so) or the kernel refused it, a [*DeathError] if the worker
 	// ended in the call, and anything else if there could be no worker.
 	Err error
+}
+
+// Errno is the outcome as one number: 0 if the call put the module in, EEXIST if
+// it was there, EIO if the kernel was never asked or the worker did not live to
+// say what it answered.
+func (r Result) Errno() syscall.Errno {
+	switch errno := errnoOf(r.Err); {
+	case r.Already:
+		return unix.EEXIST
+	case r.Err != nil && errno == 0:
+		return unix.EIO
+	default:
+		return errno
+	}
 }
 
 // A DeathError says that a worker ended without an answer: most often because
