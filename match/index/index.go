@@ -75,7 +75,7 @@ type node struct {
 // node reads the node that ref refers to.
 func (x *Index) node(ref uint32) (n node, err error) {
 	start := int(ref & offsetMask)
-	if start < headerSize || start >= len(x.data) {
+	if start < headerSize || start > len(x.data) {
 		return n, &FormatError{start, "node outside the file"}
 	}
 	at := start

@@ -20,7 +20,7 @@ type Entry struct {
 // 127 in the key, a NUL, a key as long as a path may be) is an error.
 func Write(entries []Entry) ([]byte, error) {
 	for _, e := range entries {
-		if err := e.check(); err != nil {
+		if err := e.Check(); err != nil {
 			return nil, err
 		}
 	}
@@ -41,7 +41,8 @@ func Write(entries []Entry) ([]byte, error) {
 	return w.data, nil
 }
 
-func (e *Entry) check() error {
+// Check says why the format can't hold an entry, nil if it can.
+func (e *Entry) Check() error {
 	for i := range len(e.Key) {
 		if e.Key[i] >= 128 || e.Key[i] == 0 {
 			return fmt.Errorf("module index: key %q holds byte %#x", e.Key, e.Key[i])

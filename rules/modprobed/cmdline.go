@@ -1,0 +1,102 @@
+package modprobed
+
+import (
+	"strings"
+
+	"github.com/kmodd/kmodd/modalias"
+)
+
+const cmdlineBlanks = " \t\n\v\f\r"
+
+// readCommandLine adds what a kernel command line says about modules: words of
+// the form module.parameter or module.parameter=value, modprobe.blacklist= and
+// the kernel's own module_blacklist=. All other words are somebody else's.
+func (c *Config) readCommandLine(line string) {
+	for {
+		var w string
+		if w, line = cmdlineWord(line); w == "" {
+			return
+		}
+		key, value, _ := strings.Cut(strings.Trim(w, `"`), "=")
+		r := Rule{File: KernelCommandLine, Text: w}
+		switch strings.ReplaceAll(key, "-", "_") {
+		case "modprobe.blacklist":
+			c.addBlacklists(strings.Trim(value, `"`), r)
+		case "module_blacklist":
+			// Of several the kernel keeps the last, and it compares names as
+			// they are (blacklisted in kernel/module/main.c).
+			c.KernelRefuses = nil
+			for name := range strings.SplitSeq(strings.Trim(value, `"`), ",") {
+				c.KernelRefuses = append(c.KernelRefuses, Blacklist{name, r})
+			}
+		default:
+			c.addParameter(r)
+		}
+	}
+}
+
+// addBlacklists adds the names in the value of modprobe.blacklist=.
+func (c *Config) addBlacklists(names string, r Rule) {
+	for name := range strings.SplitSeq(names, ",") {
+		module, err := modalias.Normalize(name)
+		if err != nil {
+			c.warn(r.File, 0, "not blacklisted: %v", err)
+			continue
+		}
+		c.Blacklists = append(c.Blacklists, Blacklist{module, r})
+	}
+}
+
+// addParameter adds a module's parameter, if the word is one.
+func (c *Config) addParameter(r Rule) {
+	module, option, ok := parameter(r.Text)
+	if !ok {
+		return
+	}
+	name, err := modalias.Normalize(module)
+	if err != nil {
+		c.warn(r.File, 0, "%s skipped: %v", r.Text, err)
+		return
+	}
+	c.Options = append(c.Options, Options{name, option, r})
+}
+
+// parameter splits a word of the form module.parameter[=value]. Quotes may
+// stand around the value, or around the whole word: boot loaders move them
+// there. The option has them around the value, where the kernel's parser of
+// parameters wants them.
+func parameter(word string) (module, option string, ok bool) {
+	w, quoted := strings.CutPrefix(word, `"`)
+	key, value, hasValue := strings.Cut(w, "=")
+	module, param, _ := strings.Cut(key, ".")
+	switch {
+	case module == "" || param == "" || strings.ContainsAny(key, `"`+cmdlineBlanks):
+		return "", "", false
+	case strings.Contains(param, "."):
+		return "", "", false
+	case strings.Count(word, `"`)%2 != 0:
+		return "", "", false
+	case !hasValue:
+		return module, param, true
+	case quoted:
+		return module, param + `="` + value, true
+	default:
+		return module, param + "=" + value, true
+	}
+}
+
+// cmdlineWord takes the next word from a kernel command line. Blanks between
+// quotes do not end it.
+func cmdlineWord(line string) (word, rest string) {
+	line = strings.TrimLeft(line, cmdlineBlanks)
+	quoted := false
+	for i := range len(line) {
+		switch {
+		case line[i] == '"':
+			quoted = !quoted
+		case !quoted && strings.IndexByte(cmdlineBlanks, line[i]) >= 0:
+			return line[:i], line[i:]
+		}
+	}
+	return line, ""
+}

@@ -1,0 +1,174 @@
+package modprobed
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/kmodd/kmodd/modalias"
+)
+
+const blanks = " \t"
+
+// readFile adds what the text of a file says.
+func (c *Config) readFile(name, text string) {
+	number := 0
+	for text != "" {
+		first := number + 1
+		var line string
+		var lines int
+		line, text, lines = nextLine(text)
+		number += lines
+		line = strings.Trim(line, blanks)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if err := c.statement(Rule{name, first, line}); err != nil {
+			c.warn(name, first, "line skipped: %v", err)
+		}
+	}
+}
+
+// nextLine takes a line from text, with those that continue it, and counts
+// them. A backslash that isn't before the end of a line leaves the byte after
+// it, as in modprobe.
+func nextLine(text string) (line, rest string, lines int) {
+	end := strings.IndexByte(text, '\n')
+	if end < 0 {
+		end = len(text)
+	}
+	if strings.IndexByte(text[:end], '\\') < 0 {
+		return text[:end], text[min(end+1, len(text)):], 1
+	}
+	var b strings.Builder
+	lines = 1
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c == '\n' {
+			return b.String(), text[i+1:], lines
+		}
+		if c == '\\' && i+1 < len(text) {
+			i++
+			if c = text[i]; c == '\n' {
+				lines++
+				continue
+			}
+		}
+		b.WriteByte(c)
+	}
+	return b.String(), "", lines
+}
+
+// statement adds what one line says.
+func (c *Config) statement(r Rule) error {
+	command, rest := word(r.Text)
+	add := c.adder(command)
+	if add == nil {
+		return fmt.Errorf("no such statement: %q", command)
+	}
+	name, rest := word(rest)
+	if name == "" {
+		return fmt.Errorf("%s of what?", command)
+	}
+	name, err := modalias.Normalize(name)
+	if err != nil {
+		return err
+	}
+	return add(name, rest, r)
+}
+
+// adder returns what adds statements of one kind, given the name or pattern
+// that they are about and the rest of the line.
+func (c *Config) adder(command string) func(name, rest string, r Rule) error {
+	switch command {
+	case "alias":
+		return c.addAlias
+	case "options":
+		return c.addOptions
+	case "blacklist":
+		return func(name, _ string, r Rule) error {
+			c.Blacklists = append(c.Blacklists, Blacklist{name, r})
+			return nil
+		}
+	case "install":
+		return func(name, rest string, r Rule) error { return addCommand(&c.Installs, name, rest, r) }
+	case "remove":
+		return func(name, rest string, r Rule) error { return addCommand(&c.Removes, name, rest, r) }
+	case "softdep":
+		return c.addSoftdep
+	case "weakdep":
+		return func(name, rest string, r Rule) error {
+			c.Weakdeps = append(c.Weakdeps, Weakdep{name, words(rest), r})
+			return nil
+		}
+	case "include", "config":
+		return func(_, _ string, _ Rule) error {
+			return fmt.Errorf("%s is not done any more: put a file into modprobe.d", command)
+		}
+	}
+	return nil
+}
+
+func (c *Config) addAlias(name, rest string, r Rule) error {
+	target, _ := word(rest)
+	if target == "" {
+		return errors.New("alias without a module")
+	}
+	target, err := modalias.Normalize(target)
+	if err != nil {
+		return err
+	}
+	c.Aliases = append(c.Aliases, Alias{name, target, r})
+	return nil
+}
+
+func (c *Config) addOptions(name, rest string, r Rule) error {
+	if rest == "" {
+		return errors.New("options without any")
+	}
+	c.Options = append(c.Options, Options{name, rest, r})
+	return nil
+}
+
+func addCommand(list *[]Command, name, rest string, r Rule) error {
+	if rest == "" {
+		return errors.New("no command")
+	}
+	*list = append(*list, Command{name, rest, r})
+	return nil
+}
+
+// addSoftdep reads "pre:" and "post:", each a word of its own. Names before
+// either mean nothing: modules write such lines for dracut's sake.
+func (c *Config) addSoftdep(name, rest string, r Rule) error {
+	s := Softdep{Pattern: name, Rule: r}
+	var list *[]string
+	for _, w := range words(rest) {
+		switch {
+		case w == "pre:":
+			list = &s.Pre
+		case w == "post:":
+			list = &s.Post
+		case list != nil:
+			*list = append(*list, w)
+		}
+	}
+	if len(words(rest)) == 0 {
+		return errors.New("softdep on nothing")
+	}
+	c.Softdeps = append(c.Softdeps, s)
+	return nil
+}
+
+// word cuts the first word off a line.
+func word(line string) (word, rest string) {
+	line = strings.TrimLeft(line, blanks)
+	end := strings.IndexAny(line, blanks)
+	if end < 0 {
+		return line, ""
+	}
+	return line[:end], strings.TrimLeft(line[end:], blanks)
+}
+
+// words splits at whitespace of any kind.
+func words(line string) []string { return strings.Fields(line) }
