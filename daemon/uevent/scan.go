@@ -32,6 +32,7 @@ type Scanner struct {
 	path    [512]byte
 	link    [unix.PathMax]byte
 	content [4 << 10]byte // an environment has 2,048 bytes at most, an attribute a page
+	event   Event
 	skipped int
 	stopped bool
 }
@@ -110,12 +111,12 @@ func (s *Scanner) devices(subsystem []byte, each func(*Event) bool) {
 		if kind != unix.DT_LNK {
 			continue
 		}
-		e := Event{Subsystem: subsystem}
-		if err := s.device(name, &e); err != nil {
+		s.event = Event{Subsystem: subsystem}
+		if err := s.device(name, &s.event); err != nil {
 			s.skip(err)
 			continue
 		}
-		if e.Modalias != nil && !each(&e) {
+		if len(s.event.Modalias) > 0 && !each(&s.event) {
 			s.stopped = true
 		}
 	}
@@ -129,7 +130,7 @@ func (s *Scanner) device(name []byte, e *Event) error {
 		return err
 	}
 	e.parseFile(content)
-	if e.Modalias == nil {
+	if len(e.Modalias) == 0 {
 		return nil
 	}
 	n, err := readlinkat(s.inner.fd, name, s.link[:])

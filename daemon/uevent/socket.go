@@ -192,6 +192,10 @@ func (s *Socket) check(message []byte) error {
 // uid, gid). The kernel's own messages carry uid 0. In a user namespace the
 // uid is the one that it has there.
 func refuseUser(control []byte) string {
+	// The parser panics at less than a header.
+	if len(control) < unix.CmsgLen(unix.SizeofUcred) {
+		return "it has no credentials"
+	}
 	header, data, _, err := unix.ParseOneSocketControlMessage(control)
 	if err != nil || header.Type != unix.SCM_CREDENTIALS || len(data) < unix.SizeofUcred {
 		return "it has no credentials"
