@@ -1,0 +1,68 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/kmodd/kmodd/modalias"
+)
+
+// decide is the one search. With hotplug, a blacklist holds for modules that
+// were asked for by their own name, too.
+func (s *Set) decide(asked string, hotplug bool) Decision {
+	p := plan{set: s}
+	name, err := modalias.Normalize(asked)
+	if err != nil {
+		p.refuse(Reason{Source: "name", Says: err.Error()})
+		return p.decision
+	}
+	for _, f := range s.find(name) {
+		p.consider(f, hotplug)
+	}
+	return p.decided()
+}
+
+// consider takes a module that the look-up led to into the plan, or says why
+// not.
+func (p *plan) consider(f found, hotplug bool) {
+	s := p.set
+	if slices.Contains(p.decision.Modules, f.module) {
+		return
+	}
+	if _, builtin := s.tables.Builtin(f.module); builtin {
+		p.accept(f)
+		return
+	}
+	if r, ok := s.config.Blacklisted(f.module); ok && (hotplug || f.alias != "") {
+		p.refuse(f.because, reason(r))
+		return
+	}
+	if r, ok := s.config.Refused(f.module); ok {
+		p.refuse(f.because, reason(r))
+		return
+	}
+	if m := s.module(f.module); m != nil {
+		p.accept(f)
+		p.probe(wanted{module: m, alias: f.alias})
+		return
+	}
+	if command, ok := s.config.Install(f.module); ok {
+		p.accept(f)
+		p.command(f.module, command, false)
+		return
+	}
+	p.refuse(f.because, Reason{
+		Source: s.tables.Dir(),
+		Says:   fmt.Sprintf("%s is not installed", f.module),
+	})
+}
+
+func (p *plan) accept(f found) {
+	p.decision.Modules = append(p.decision.Modules, f.module)
+	p.decision.Reasons = append(p.decision.Reasons, f.because)
+}
+
+// refuse records what was not taken: what led to it, and what stood against it.
+func (p *plan) refuse(because ...Reason) {
+	p.decision.Refused = append(p.decision.Refused, because...)
+}

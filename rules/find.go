@@ -1,0 +1,95 @@
+package rules
+
+import (
+	"strings"
+
+	"github.com/kmodd/kmodd/match"
+	"github.com/kmodd/kmodd/modalias"
+)
+
+// A found is one module that a name leads to.
+type found struct {
+	module string
+	alias  string // by which it was reached, "" if by its own name
+	because Reason
+}
+
+// find looks a name up in the seven places. The name has the form of
+// modalias.Normalize.
+func (s *Set) find(name string) []found {
+	for _, look := range [...]func(string) []found{
+		s.inConfig,
+		s.inModules,
+		s.inSymbols,
+		s.inCommands,
+		s.inAliases,
+		s.inBuiltins,
+		s.inBuiltinAliases,
+	} {
+		if list := look(name); len(list) > 0 {
+			return list
+		}
+	}
+	return nil
+}
+
+func (s *Set) inConfig(name string) (list []found) {
+	for i := range s.config.Aliases {
+		a := &s.config.Aliases[i]
+		if modalias.Match(a.Pattern, name) {
+			list = append(list, found{a.Module, a.Pattern, reason(a.Rule)})
+		}
+	}
+	return list
+}
+
+func (s *Set) inModules(name string) []found {
+	if strings.IndexByte(name, ':') >= 0 {
+		return nil
+	}
+	m := s.module(name)
+	if m == nil {
+		return nil
+	}
+	return []found{{module: m.Name, because: Reason{m.Origin.File, m.Line, m.Name + " is the name of a module"}}}
+}
+
+func (s *Set) inSymbols(name string) []found {
+	if !strings.HasPrefix(name, "symbol:") {
+		return nil
+	}
+	return hits(name, s.tables.Symbols(nil, name))
+}
+
+func (s *Set) inCommands(name string) []found {
+	r, ok := s.config.HasCommand(name)
+	if !ok {
+		return nil
+	}
+	return []found{{module: name, because: reason(r)}}
+}
+
+func (s *Set) inAliases(name string) []found { return hits(name, s.tables.Aliases(nil, name)) }
+
+func (s *Set) inBuiltins(name string) []found {
+	at, ok := s.tables.Builtin(name)
+	if !ok {
+		return nil
+	}
+	return []found{{module: name, because: Reason{at.File, at.Line, name + " is built in"}}}
+}
+
+func (s *Set) inBuiltinAliases(name string) []found {
+	return hits(name, s.tables.BuiltinAliases(nil, name))
+}
+
+func hits(name string, list []match.Hit) []found {
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]found, len(list))
+	for i, h := range list {
+		out[i] = found{h.Module, name, Reason{h.Origin.File, h.Line, h.Rule}}
+	}
+	return out
+}

@@ -1,0 +1,196 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/kmodd/kmodd/modalias"
+	"github.com/kmodd/kmodd/rules/modprobed"
+)
+
+// A plan is a decision in the making.
+type plan struct {
+	set      *Set
+	decision Decision
+
+	probed []string // modules asked for, by the look-up or by a softdep
+	begun  []string // modules whose softdeps are, or have been, seen to
+}
+
+// A wanted is a module that something asks for.
+type wanted struct {
+	*module
+	alias string // by which it was reached
+	soft  bool   // by a softdep only
+}
+
+// probe plans a module with everything that belongs before and after it. A
+// softdep that leads back to a module under way ends here.
+func (p *plan) probe(w wanted) {
+	if slices.Contains(p.probed, w.Name) {
+		p.require(w)
+		return
+	}
+	p.probed = append(p.probed, w.Name)
+	p.needs(w)
+	p.withSoftdeps(w)
+}
+
+// needs plans what a module needs.
+func (p *plan) needs(w wanted) {
+	for _, need := range w.Needs {
+		m := p.set.module(need)
+		if m == nil {
+			p.refuse(Reason{w.Origin.File, w.Line,
+				fmt.Sprintf("%s needs %s, which has no line of its own: run depmod", w.Name, need)})
+			continue
+		}
+		p.withSoftdeps(wanted{module: m, soft: w.soft})
+	}
+}
+
+// require makes sure that a module which was planned for a softdep's sake is
+// not taken for dispensable when something really needs it.
+func (p *plan) require(w wanted) {
+	if w.soft {
+		return
+	}
+	for _, name := range append([]string{w.Name}, w.Needs...) {
+		if i := p.step(name); i >= 0 {
+			p.decision.Steps[i].Soft = false
+		}
+	}
+}
+
+// withSoftdeps plans a module, which has all that it needs in the plan already,
+// between its softdeps.
+func (p *plan) withSoftdeps(w wanted) {
+	if p.step(w.Name) >= 0 {
+		p.require(w)
+		return
+	}
+	if slices.Contains(p.begun, w.Name) {
+		// Its own pre-softdep needs it: a loop, which need wins.
+		p.add(w, nil)
+		return
+	}
+	p.begun = append(p.begun, w.Name)
+	var after []string
+	for _, d := range w.softdeps {
+		after = append(after, p.softdeps(d.Pre, d)...)
+	}
+	p.add(w, after)
+	for _, d := range w.softdeps {
+		for _, name := range p.softdeps(d.Post, d) {
+			p.follow(name, w.Name)
+		}
+	}
+}
+
+// softdeps plans what the names of a softdep lead to, and returns the modules.
+func (p *plan) softdeps(names []string, d *modprobed.Softdep) (modules []string) {
+	for _, written := range names {
+		name, err := modalias.Normalize(written)
+		if err != nil {
+			p.refuse(reason(d.Rule), Reason{Source: "name", Says: err.Error()})
+			continue
+		}
+		for _, f := range p.set.find(name) {
+			if p.softdep(f) {
+				modules = append(modules, f.module)
+			}
+		}
+	}
+	return modules
+}
+
+// softdep plans one module that a softdep leads to. Blacklists say nothing
+// about it. It reports whether there is anything to put in.
+func (p *plan) softdep(f found) bool {
+	if _, builtin := p.set.tables.Builtin(f.module); builtin {
+		return false
+	}
+	if m := p.set.module(f.module); m != nil {
+		p.probe(wanted{module: m, alias: f.alias, soft: true})
+		return true
+	}
+	command, ok := p.set.config.Install(f.module)
+	if ok {
+		p.command(f.module, command, true)
+	}
+	return ok
+}
+
+// add adds the step of a module, which waits for what it needs and for those
+// of the modules in after that are before it.
+func (p *plan) add(w wanted, after []string) {
+	at := p.step(w.Name)
+	if at < 0 {
+		at = len(p.decision.Steps)
+		p.decision.Steps = append(p.decision.Steps, p.newStep(w))
+	}
+	s := &p.decision.Steps[at]
+	for _, name := range after {
+		if i := p.step(name); i >= 0 && i < at {
+			s.follow(name)
+		}
+	}
+}
+
+func (p *plan) newStep(w wanted) Step {
+	m := w.module
+	if p.set.hasOptions(w.alias) {
+		m = p.set.describe(w.Module, w.alias)
+	}
+	p.decision.Reasons = append(p.decision.Reasons, m.because...)
+	s := Step{Module: m.Name, File: m.File, Options: m.options, Soft: w.soft, Needs: m.Needs}
+	if m.install != nil {
+		s.Install = m.install.Shell
+	}
+	if slices.ContainsFunc(s.Needs, p.unplanned) {
+		s.Needs = slices.DeleteFunc(slices.Clone(s.Needs), p.unplanned)
+	}
+	return s
+}
+
+// command adds the step of a name that has an install command and no module.
+func (p *plan) command(name string, c *modprobed.Command, soft bool) {
+	if p.step(name) >= 0 {
+		return
+	}
+	p.decision.Steps = append(p.decision.Steps, Step{Module: name, Install: c.Shell, Soft: soft})
+	p.decision.Reasons = append(p.decision.Reasons, reason(c.Rule))
+}
+
+// follow makes the step of a post-softdep wait for the module that named it,
+// unless it came earlier for another reason.
+func (p *plan) follow(name, named string) {
+	if i := p.step(name); i > p.step(named) {
+		p.decision.Steps[i].follow(named)
+	}
+}
+
+// follow makes a step wait for one before it, once.
+func (s *Step) follow(name string) {
+	if !slices.Contains(s.Needs, name) && !slices.Contains(s.After, name) {
+		s.After = append(s.After, name)
+	}
+}
+
+// step returns the index of the step of a module, -1 if it has none yet.
+func (p *plan) step(name string) int {
+	return slices.IndexFunc(p.decision.Steps, func(s Step) bool { return s.Module == name })
+}
+
+func (p *plan) unplanned(name string) bool { return p.step(name) < 0 }
+
+// decided returns the decision, in no more memory than it needs: many are kept
+// for long.
+func (p *plan) decided() Decision {
+	d := &p.decision
+	d.Modules = slices.Clone(d.Modules)
+	d.Steps = slices.Clone(d.Steps)
+	d.Refused = slices.Clone(d.Refused)
+	d.Reasons = slices.Clone(d.Reasons)
+	return *d
+}

@@ -1,0 +1,128 @@
+package rules
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/kmodd/kmodd/match"
+	"github.com/kmodd/kmodd/modalias"
+	"github.com/kmodd/kmodd/rules/modprobed"
+)
+
+// A Set is everything that decisions rest on. It is immutable and safe for
+// concurrent use.
+type Set struct {
+	tables *match.Tables
+	config *modprobed.Config
+
+	// mu guards known, which grows with what is asked and never beyond the
+	// modules that are installed. Decisions share its strings and slices.
+	mu    sync.Mutex
+	known map[string]*module
+}
+
+// NewSet returns the set of tables and configuration. The tables must stay open
+// as long as the set is used.
+func NewSet(tables *match.Tables, config *modprobed.Config) *Set {
+	return &Set{tables: tables, config: config, known: make(map[string]*module)}
+}
+
+// Tables returns the tables of the set.
+func (s *Set) Tables() *match.Tables { return s.tables }
+
+// Config returns the configuration of the set.
+func (s *Set) Config() *modprobed.Config { return s.config }
+
+// Warnings returns what was wrong with tables and configuration, a line each.
+func (s *Set) Warnings() []string {
+	lines := s.tables.Warnings()
+	for _, w := range s.config.Warnings {
+		lines = append(lines, w.String())
+	}
+	return lines
+}
+
+// Resolve decides about a name as modprobe NAME does: a module or an alias.
+func (s *Set) Resolve(name string) Decision { return s.decide(name, false) }
+
+// Decide decides about a device that has appeared, as modprobe -b MODALIAS
+// does. It is about the MODALIAS alone; a device without one needs nothing.
+func (s *Set) Decide(d Device) Decision {
+	if d.Modalias == "" {
+		return Decision{}
+	}
+	return s.decide(d.Modalias, true)
+}
+
+// A module is what a set knows of one module file, in the form in which
+// decisions share it.
+type module struct {
+	match.Module
+	options  string
+	because  []Reason // the lines that have a part in it
+	install  *modprobed.Command
+	softdeps []*modprobed.Softdep
+}
+
+// module returns the module of this name, nil if none is installed.
+func (s *Set) module(name string) *module {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := s.known[name]; m != nil {
+		return m
+	}
+	installed, ok := s.tables.Module(name)
+	if !ok {
+		return nil
+	}
+	m := s.describe(installed, "")
+	s.known[m.Name] = m
+	return m
+}
+
+// describe adds to what is installed what the configuration says of it, when it
+// is asked for by an alias, or by its own name ("").
+func (s *Set) describe(installed match.Module, alias string) *module {
+	m := &module{Module: installed}
+	m.Needs = slices.DeleteFunc(m.Needs, func(need string) bool {
+		_, builtin := s.tables.Builtin(need)
+		return builtin || need == m.Name
+	})
+	m.options, m.because = s.options(m.Name, alias)
+	m.install, _ = s.config.Install(m.Name)
+	if m.install != nil {
+		m.because = append(m.because, reason(m.install.Rule))
+	}
+	for i := range s.config.Softdeps {
+		d := &s.config.Softdeps[i]
+		if len(d.Pre)+len(d.Post) > 0 && modalias.Match(d.Pattern, m.Name) {
+			m.softdeps = append(m.softdeps, d)
+			m.because = append(m.because, reason(d.Rule))
+		}
+	}
+	return m
+}
+
+// options returns the parameters for a module that was asked for by an alias,
+// or by its own name ("").
+func (s *Set) options(name, alias string) (values string, because []Reason) {
+	for i := range s.config.Options {
+		o := &s.config.Options[i]
+		if o.Name != name && (alias == "" || o.Name != alias) {
+			continue
+		}
+		if values != "" {
+			values += " "
+		}
+		values += o.Values
+		because = append(because, reason(o.Rule))
+	}
+	return values, because
+}
+
+// hasOptions reports whether there are options for an alias.
+func (s *Set) hasOptions(alias string) bool {
+	return alias != "" && slices.ContainsFunc(s.config.Options, func(o modprobed.Options) bool { return o.Name == alias })
+}
+
+func reason(r modprobed.Rule) Reason { return Reason{r.File, r.Line, r.Text} }
