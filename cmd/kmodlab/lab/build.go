@@ -89,6 +89,7 @@ func rootFileSystem(ctx context.Context, kernel *debian.Kernel, userland *debian
 		root.Text(name, content)
 	}
 	root.Dir("/root")
+	root.Dir("/mnt")
 	return root, busyboxLinks(ctx, root, userland)
 }
 

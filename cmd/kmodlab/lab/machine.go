@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kmodd/kmodd/cmd/kmodlab/agentwire"
+	"github.com/kmodd/kmodd/cmd/kmodlab/disk"
 	"github.com/kmodd/kmodd/cmd/kmodlab/qemu"
 )
 
@@ -152,3 +153,23 @@ func (m *Machine) Ask(ctx context.Context, r agentwire.Request) (Result, error) 
 func (m *Machine) Run(ctx context.Context, argv ...string) (Result, error) {
 	return m.Ask(ctx, agentwire.Request{Op: agentwire.Run, Argv: argv})
 }
+
+// Plug plugs a device of that kind, a name of QEMU's, into the guest. A kind that holds data gets a
+// disk with the file HELLO.TXT. More properties are QEMU's, too.
+func (m *Machine) Plug(ctx context.Context, id, kind string, props map[string]any) error {
+	d := qemu.Device{ID: id, Driver: kind, Props: props}
+	if qemu.NeedsDisk(kind) {
+		content, err := disk.FAT("kmodlab", "hello.txt", fmt.Sprintf("This is the disk %s.\n", id))
+		if err != nil {
+			return err
+		}
+		d.Disk = filepath.Join(m.dir, "disk-"+id)
+		if err := os.WriteFile(d.Disk, content, 0o644); err != nil {
+			return err
+		}
+	}
+	return m.vm.Plug(ctx, d)
+}
+
+// Unplug pulls a device out of the guest and returns when it has gone.
+func (m *Machine) Unplug(ctx context.Context, id string) error { return m.vm.Unplug(ctx, id) }

@@ -169,12 +169,19 @@ func (m *Monitor) send(id int, command string, args map[string]any, rights []byt
 	return err
 }
 
-// Await waits for an event that is wanted, among those that came since the machine was started.
-func (m *Monitor) Await(ctx context.Context, wanted func(Event) bool) error {
-	for seen := 0; ; {
+// Now is a mark for Await: the number of events so far.
+func (m *Monitor) Now() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.events)
+}
+
+// Await waits for an event that is wanted, among those that came or come after the mark since.
+func (m *Monitor) Await(ctx context.Context, since int, wanted func(Event) bool) error {
+	for {
 		m.mu.Lock()
-		events, changed, err := m.events[seen:], m.changed, m.err
-		seen += len(events)
+		events, changed, err := m.events[since:], m.changed, m.err
+		since += len(events)
 		m.mu.Unlock()
 		for _, e := range events {
 			if wanted(e) {

@@ -76,8 +76,8 @@ type VM struct {
 	end    error
 	stderr bytes.Buffer // read only after done
 
-	mu      sync.Mutex // protects plugged
-	plugged map[string]plugged
+	mu      sync.Mutex      // protects plugged
+	plugged map[string]slot // by the device's ID
 }
 
 // Args is QEMU's command line for a config. Descriptor 3 is the monitor's, 4 the agent's.
@@ -88,6 +88,7 @@ func (c Config) Args() []string {
 		"-chardev", "socket,id=monitor,fd=3", "-mon", "chardev=monitor,mode=control",
 		"-chardev", "file,id=console,path=" + escape(c.Console), "-serial", "chardev:console",
 		"-chardev", "socket,id=agent,fd=4", "-serial", "chardev:agent",
+		"-audiodev", "none,id=silence",
 		"-kernel", c.Kernel, "-initrd", c.Initrd, "-append", c.Append,
 	}
 	if c.Memory == "" {
@@ -139,7 +140,7 @@ func Start(ctx context.Context, c Config) (*VM, error) {
 	defer agentEnd.Close()
 
 	live, cancel := context.WithCancel(ctx)
-	vm := &VM{Agent: agent, cancel: cancel, done: make(chan struct{}), plugged: map[string]plugged{}}
+	vm := &VM{Agent: agent, cancel: cancel, done: make(chan struct{}), plugged: map[string]slot{}}
 	cmd := exec.CommandContext(live, Program, c.Args()...)
 	cmd.Stderr = &vm.stderr
 	cmd.ExtraFiles = []*os.File{monitorEnd, agentEnd}
