@@ -36,6 +36,6 @@
 //
 // Everything handed to a Sink is a view into a buffer that is reused. A Source
 // keeps one buffer for messages and one for each thing that a scan reads,
-// 33 KiB together, whatever the number of devices; a message costs the one
-// small allocation of its sender's address.
+// 33 KiB together, whatever the number of devices, and allocates nothing for a
+// message or a device.
 package uevent

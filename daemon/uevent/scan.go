@@ -22,7 +22,7 @@ const (
 // Devices are looked for in bus/*/devices and class/*, not by walking the tree
 // below devices: the kernel sends uevents for a device only if it is on a bus
 // or in a class (dev_uevent_filter in drivers/base/core.c), so the two hold
-// every device that a uevent could tell of, while the tree has three
+// every device that a uevent could tell of, while the tree has two or three
 // directories for each of them. What is listed there are symbolic links, whose
 // targets are the DEVPATHs, and the subsystem is the directory's name.
 type Scanner struct {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -35,18 +36,20 @@ type Socket struct {
 	conn *netlink.Conn
 	raw  syscall.RawConn
 
+	// What recvmsg(2) fills in, and the headers that tell it where these are.
+	// unix.Recvmsg would allocate the sender's address, twice.
 	message [messageMost]byte
+	from    unix.RawSockaddrNetlink
 	control [64]byte // SCM_CREDENTIALS takes 32 at most
+	iov     unix.Iovec
+	header  unix.Msghdr
 
-	// What the last call of recv found. It leaves its results here, since a
-	// closure made for each message would be an allocation each.
-	recv  func(fd uintptr) (done bool)
-	wait  bool // whether recv waits for a message
-	n     int
-	oobn  int
-	flags int
-	from  unix.Sockaddr
-	err   error
+	// recv is receive, made once, since it would be an allocation for each
+	// message; so its argument and its results are here.
+	recv func(fd uintptr) (done bool)
+	wait bool // whether recv waits for a message
+	n    int  // bytes of it
+	err  error
 }
 
 // Listen binds a socket to the kernel's group. From then on no event is missed
@@ -148,41 +151,60 @@ func (s *Socket) interrupted(err error) error {
 	return fmt.Errorf("read a uevent: %w", err)
 }
 
-// receive is one recvmsg(2). The runtime calls it again when the socket has
+// receive reads one message. The runtime calls it again when the socket has
 // become readable, as long as it returns false.
 func (s *Socket) receive(fd uintptr) bool {
 	for {
-		s.n, s.oobn, s.flags, s.from, s.err = unix.Recvmsg(int(fd), s.message[:], s.control[:], 0)
-		switch s.err {
+		n, errno := s.recvmsg(fd)
+		switch errno {
+		case 0:
+			s.n, s.err = n, nil
+			return true
 		case unix.EINTR:
-			continue
 		case unix.EAGAIN:
 			s.err = errEmpty
 			return !s.wait
+		default:
+			s.err = os.NewSyscallError("recvmsg", errno)
+			return true
 		}
-		s.err = os.NewSyscallError("recvmsg", s.err)
-		return true
 	}
+}
+
+// recvmsg is recvmsg(2) into the Socket's own memory.
+func (s *Socket) recvmsg(fd uintptr) (int, syscall.Errno) {
+	s.from = unix.RawSockaddrNetlink{} // the kernel may leave it alone
+	s.iov.Base = &s.message[0]
+	s.iov.SetLen(len(s.message))
+	s.header = unix.Msghdr{
+		Name:    (*byte)(unsafe.Pointer(&s.from)),
+		Namelen: unix.SizeofSockaddrNetlink,
+		Iov:     &s.iov,
+		Control: &s.control[0],
+	}
+	s.header.SetIovlen(1)
+	s.header.SetControllen(len(s.control))
+	n, _, errno := unix.Syscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&s.header)), 0)
+	return int(n), errno
 }
 
 // check refuses a message that was cut short or that is not from the kernel.
 func (s *Socket) check(message []byte) error {
-	from, ok := s.from.(*unix.SockaddrNetlink)
 	foreign := ""
 	switch {
-	case !ok:
+	case s.from.Family != unix.AF_NETLINK:
 		foreign = "it has no sender"
-	case from.Pid != 0:
-		foreign = fmt.Sprintf("sent from netlink port %d", from.Pid)
-	case from.Groups != kernelGroup:
-		foreign = fmt.Sprintf("sent to groups %#x", from.Groups)
+	case s.from.Pid != 0:
+		foreign = fmt.Sprintf("sent from netlink port %d", s.from.Pid)
+	case s.from.Groups != kernelGroup:
+		foreign = fmt.Sprintf("sent to groups %#x", s.from.Groups)
 	default:
-		foreign = refuseUser(s.control[:s.oobn])
+		foreign = refuseUser(s.control[:s.header.Controllen])
 	}
 	if foreign != "" {
 		return &MessageError{Err: ErrForeign, Says: foreign, Start: start(message)}
 	}
-	if s.flags&unix.MSG_TRUNC != 0 {
+	if s.header.Flags&unix.MSG_TRUNC != 0 {
 		return malformed(message, fmt.Sprintf("longer than %d bytes", len(s.message)))
 	}
 	return nil

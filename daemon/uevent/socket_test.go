@@ -9,20 +9,20 @@ import (
 )
 
 func TestSocketRefuses(t *testing.T) {
-	kernel := &unix.SockaddrNetlink{Groups: kernelGroup}
+	kernel := unix.RawSockaddrNetlink{Family: unix.AF_NETLINK, Groups: kernelGroup}
 	root := unix.UnixCredentials(&unix.Ucred{Pid: 1})
 	tests := []struct {
 		name    string
-		from    unix.Sockaddr
+		from    unix.RawSockaddrNetlink
 		control []byte
-		flags   int
+		flags   int32
 		want    error
 	}{
-		{"no sender", nil, root, 0, ErrForeign},
-		{"a sender of another family", &unix.SockaddrUnix{}, root, 0, ErrForeign},
-		{"another process", &unix.SockaddrNetlink{Pid: 4711, Groups: kernelGroup}, root, 0, ErrForeign},
-		{"udevd's group", &unix.SockaddrNetlink{Groups: 2}, root, 0, ErrForeign},
-		{"what is sent to this socket alone", &unix.SockaddrNetlink{}, root, 0, ErrForeign},
+		{"no sender", unix.RawSockaddrNetlink{}, root, 0, ErrForeign},
+		{"a sender of another family", unix.RawSockaddrNetlink{Family: unix.AF_UNIX}, root, 0, ErrForeign},
+		{"another process", unix.RawSockaddrNetlink{Family: unix.AF_NETLINK, Pid: 4711, Groups: kernelGroup}, root, 0, ErrForeign},
+		{"udevd's group", unix.RawSockaddrNetlink{Family: unix.AF_NETLINK, Groups: 2}, root, 0, ErrForeign},
+		{"what is sent to this socket alone", unix.RawSockaddrNetlink{Family: unix.AF_NETLINK}, root, 0, ErrForeign},
 		{"no credentials", kernel, nil, 0, ErrForeign},
 		{"credentials cut short", kernel, root[:len(root)-8], 0, ErrForeign},
 		{"rights instead of credentials", kernel, unix.UnixRights(0, 1, 2), 0, ErrForeign},
@@ -32,8 +32,8 @@ func TestSocketRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := &Socket{from: tt.from, flags: tt.flags, oobn: len(tt.control)}
-			copy(s.control[:], tt.control)
+			s := &Socket{from: tt.from, header: unix.Msghdr{Flags: tt.flags}}
+			s.header.SetControllen(copy(s.control[:], tt.control))
 			if err := s.check(usb); !errors.Is(err, tt.want) {
 				t.Errorf("error %v, want %v", err, tt.want)
 			}

@@ -3,7 +3,6 @@ package uevent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"sync/atomic"
@@ -247,11 +246,11 @@ func (s *Source) sayLimits(socket *Socket) {
 
 // inUserNamespace tells whether the process is in another user namespace than
 // the first. Only network namespaces that the first one owns hear of hardware
-// (uevent_net_broadcast_untagged in lib/kobject_uevent.c). The inode number is
-// PROC_USER_INIT_INO of include/linux/proc_ns.h.
+// (uevent_net_broadcast_untagged in lib/kobject_uevent.c). The number is
+// PROC_USER_INIT_INO of include/linux/proc_ns.h, 0xEFFFFFFD.
 func inUserNamespace() bool {
 	ns, err := os.Readlink("/proc/self/ns/user")
-	return err == nil && ns != fmt.Sprintf("user:[%d]", 0xEFFFFFFD)
+	return err == nil && ns != "user:[4026531837]"
 }
 
 // memory returns the bytes of RAM, and if they are not known those of a small

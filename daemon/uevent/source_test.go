@@ -217,6 +217,30 @@ func TestSourceRefusesUsersThatAreNotRoot(t *testing.T) {
 	}
 }
 
+func TestReceivingAllocatesNothing(t *testing.T) {
+	if !isolated(t, nil) {
+		return
+	}
+	s, err := Listen(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	in := injector(t)
+	for range 51 { // one more than are measured
+		send(t, in, inject.Message("add", "/devices/b"))
+	}
+	var e Event
+	allocs := testing.AllocsPerRun(50, func() {
+		if err := s.Receive(&e); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocs > 0 {
+		t.Errorf("%v allocations for each message", allocs)
+	}
+}
+
 func TestSourceHandsOnWhatTheKernelSaysInOrder(t *testing.T) {
 	if !isolated(t, nil) {
 		return
@@ -267,6 +291,17 @@ func TestSourceScansAfterWhatIsQueued(t *testing.T) {
 	}
 }
 
+// An asker is a Sink that asks for a scan when events were lost.
+type asker struct {
+	*recorder
+	source *Source
+}
+
+func (a *asker) Lost() {
+	a.recorder.Lost()
+	a.source.Rescan(1)
+}
+
 // TestSourceReportsLossAfterWhatIsQueued overflows the receive buffer. What
 // was in it comes first, then the loss, and then everything goes on.
 func TestSourceReportsLossAfterWhatIsQueued(t *testing.T) {
@@ -275,7 +310,9 @@ func TestSourceReportsLossAfterWhatIsQueued(t *testing.T) {
 	}
 	r := newRecorder()
 	r.gate = make(chan struct{})
-	s := NewSource(small(t), r, slog.New(slog.DiscardHandler))
+	a := &asker{recorder: r}
+	s := NewSource(small(t), a, slog.New(slog.DiscardHandler))
+	a.source = s
 	s.buffer = 16 << 10
 	run(t, s)
 	in := injector(t)
@@ -297,7 +334,6 @@ func TestSourceReportsLossAfterWhatIsQueued(t *testing.T) {
 	if came == 0 || came == sent {
 		t.Fatalf("%d of %d events came, want the first few", came, sent)
 	}
-	s.Rescan(1)
 	r.expect(t, smallScanned(1)...)
 	send(t, in, inject.Message("remove", "/devices/0"))
 	r.expect(t, "event remove /devices/0 ")
@@ -475,7 +511,7 @@ func elsewhere(b *testing.B) {
 		b.Fatalf("no result:\n%s", out)
 	}
 	result, _, _ = strings.Cut(result, "\n")
-	b.ReportAllocs() // so that what follows shows
+	b.ReportAllocs()                     // so that what follows shows
 	fields := strings.Fields(result)[2:] // after the number of CPUs and of runs
 	for i := 0; i+1 < len(fields); i += 2 {
 		value, err := strconv.ParseFloat(fields[i], 64)

@@ -34,7 +34,9 @@ type Injector struct {
 	buf []byte
 }
 
-// Open makes an Injector for the network namespace of the calling thread.
+// Open makes an Injector for the network namespace of the calling thread. Use
+// it in a namespace that was made for it: in the machine's own, root would make
+// udevd believe in the devices.
 func Open() (*Injector, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_KOBJECT_UEVENT)
 	if err != nil {
