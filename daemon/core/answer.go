@@ -18,9 +18,9 @@ func (m *Machine) answer(e Asked) {
 	case control.StatusRequest:
 		reply.Value = m.status()
 	case control.DevicesRequest:
-		reply.Value = m.wireDevices()
+		reply.Value = control.DeviceList{Devices: m.wireDevices()}
 	case control.ModulesRequest:
-		reply.Value = m.wireModules()
+		reply.Value = control.ModuleList{Modules: m.wireModules()}
 	case control.WhyRequest:
 		story, ok := m.why(r.Subject)
 		reply.Value = story
@@ -122,7 +122,7 @@ func (mod *module) wire() control.Module {
 		Live:   mod.live,
 		Error:  mod.err,
 	}
-	if mod.ours || mod.op != 0 {
+	if mod.ours || mod.state == control.InLoad {
 		w.Options = mod.step.Options
 	}
 	return w

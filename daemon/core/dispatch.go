@@ -45,7 +45,7 @@ func (m *Machine) startReady() (again bool) {
 
 // ready tells whether a waiting module can go in now, or why it never can.
 func (m *Machine) ready(mod *module) (ok bool, doom string) {
-	ok = mod.op == 0 && !m.after(mod)
+	ok = !m.after(mod)
 	for _, name := range mod.step.Needs {
 		need := m.module(name)
 		switch need.state {
@@ -136,7 +136,7 @@ func (m *Machine) unknot() {
 // awaitsLoad tells whether a waiting module needs one that is on its way in,
 // however long that takes.
 func (m *Machine) awaitsLoad(mod *module, seen map[*module]bool) bool {
-	if mod.op != 0 || mod.state == control.InLoad || mod.inKernel() {
+	if mod.state == control.InLoad || mod.inKernel() {
 		return true
 	}
 	if seen[mod] {

@@ -38,8 +38,12 @@ type (
 		Scan  uint32
 	}
 
-	// Scanned ends a scan: devices and modules that it did not meet are gone.
-	Scanned struct{ Scan uint32 }
+	// Scanned ends a scan: devices and modules that it did not meet are gone,
+	// unless it had to skip something.
+	Scanned struct {
+		Scan    uint32
+		Skipped int
+	}
 
 	// Lost tells that uevents were lost: the socket's buffer overflowed.
 	Lost struct{}

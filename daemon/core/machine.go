@@ -90,7 +90,7 @@ func (m *Machine) handle(e Event) {
 	case ModuleIs:
 		m.moduleIs(e)
 	case Scanned:
-		m.sweep(e.Scan)
+		m.endScan(e)
 	case Lost:
 		m.note("lost", "", "", reason("kernel", "uevents were lost: the socket's buffer overflowed; scanning again"))
 		m.rescan()
@@ -153,10 +153,19 @@ func (m *Machine) rescan() {
 	m.emit(Rescan{Scan: m.scan})
 }
 
-// sweep ends a scan: what it did not meet is gone. What a uevent told of since
-// the scan was asked for carries the scan's number already.
+// endScan takes in that a scan has met all there is.
+func (m *Machine) endScan(e Scanned) {
+	m.scanned = max(m.scanned, e.Scan)
+	if e.Skipped == 0 {
+		m.sweep(e.Scan)
+	}
+	m.answerScanAskers()
+	m.note("scanned", "", "", reason("sysfs", fmt.Sprintf("%d devices with a MODALIAS", len(m.devices))))
+}
+
+// sweep forgets what a scan did not meet. What a uevent told of since the scan
+// was asked for carries the scan's number already.
 func (m *Machine) sweep(scan uint32) {
-	m.scanned = max(m.scanned, scan)
 	for _, dev := range slices.Clone(m.devices) {
 		if dev.scan < scan {
 			m.gone(dev.Path)
@@ -164,11 +173,9 @@ func (m *Machine) sweep(scan uint32) {
 	}
 	for _, mod := range m.sortedModules() {
 		if mod.scan < scan && mod.inKernel() {
-			m.moduleIs(ModuleIs{Name: mod.name, State: control.Absent})
+			m.nowAbsent(mod)
 		}
 	}
-	m.answerScanAskers()
-	m.note("scanned", "", "", reason("sysfs", fmt.Sprintf("%d devices with a MODALIAS", len(m.devices))))
 }
 
 // newRules decides everything again. Modules that wait are forgotten first:

@@ -148,6 +148,7 @@ func (m *Machine) nowLive(mod *module) {
 		what, mod.ours = "live", true
 	}
 	m.leave(mod)
+	m.endOp(mod)
 	mod.state, mod.err, mod.live = control.Live, "", m.now
 	m.note(what, "", mod.name)
 	m.settled(mod)
@@ -223,12 +224,6 @@ func (m *Machine) done(e Done) {
 	if mod == nil {
 		return
 	}
-	delete(m.ops, e.Op)
-	mod.op = 0
-	m.dirty = true
-	if mod.state != control.InLoad {
-		return // the kernel's uevents were quicker
-	}
 	mod.scan = m.scan
 	switch {
 	case e.Errno == 0, e.Errno == syscall.EEXIST:
@@ -237,6 +232,7 @@ func (m *Machine) done(e Done) {
 		// Another load of it is under way or failing: wait, look, and try
 		// once more.
 		mod.busy++
+		m.endOp(mod)
 		m.leave(mod)
 		m.watch(mod, control.Coming, true)
 	default:
@@ -244,8 +240,17 @@ func (m *Machine) done(e Done) {
 	}
 }
 
+// endOp forgets the load of a module: it has ended, or the module is live. What
+// is left of the call then waits for other drivers' probes, and the module may
+// be taken out and wanted again before that ends.
+func (m *Machine) endOp(mod *module) {
+	delete(m.ops, mod.op)
+	mod.op = 0
+}
+
 // fail takes in that a module can't be had.
 func (m *Machine) fail(mod *module, source, why string) {
+	m.endOp(mod)
 	m.leave(mod)
 	mod.state, mod.err, mod.broke = control.Broken, why, m.step
 	m.note("failed", "", mod.name, reason(source, why))

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/kmodd/kmodd/"
+
+// deps lists what a package links, itself included.
+func deps(t *testing.T, pkg string) []string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", pkg).Output()
+	if err != nil {
+		t.Fatalf("go list -deps %s: %v", pkg, err)
+	}
+	return strings.Fields(string(out))
+}
+
+func under(pkg string, roots []string) bool {
+	return slices.ContainsFunc(roots, func(root string) bool { return pkg == root || strings.HasPrefix(pkg, root+"/") })
+}
+
+// The daemon is privileged and always in memory.
+func TestTheDaemonLinksNothingHeavy(t *testing.T) {
+	heavy := []string{
+		"net/http", "regexp", "text/template", "html/template", "testing", "crypto", "os/exec", "compress", "archive",
+		"debug/elf", "encoding/gob", "go/ast",
+		"github.com/spf13/cobra", "github.com/klauspost/compress", "github.com/mikelolasagasti/xz",
+		"github.com/prometheus/client_golang",
+	}
+	for _, pkg := range deps(t, module+"cmd/kmodd") {
+		if under(pkg, heavy) {
+			t.Errorf("cmd/kmodd links %s", pkg)
+		}
+	}
+}
+
+// go-udev is under the GPL: what ships must not link it, nor anything else
+// that is there for the bench and the tests.
+func TestWhatShipsLinksNothingOfTheBench(t *testing.T) {
+	bench := []string{
+		"github.com/pilebones/go-udev", "github.com/varlink/go", "github.com/rogpeppe/go-internal",
+		"github.com/cavaliergopher/cpio", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp",
+		module + "cmd/kmodlab",
+	}
+	for _, program := range []string{"cmd/kmodd", "cmd/kmodctl"} {
+		for _, pkg := range deps(t, module+program) {
+			if under(pkg, bench) {
+				t.Errorf("%s links %s", program, pkg)
+			}
+		}
+	}
+}
+
+// One direction: a later room never calls an earlier one.
+func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
+	rooms := []struct {
+		room string
+		may  []string
+	}{
+		{"modalias", nil},
+		{"match", []string{"modalias", "match"}},
+		{"rules", []string{"modalias", "match", "rules"}},
+		{"daemon/control", nil},
+		{"daemon/uevent", []string{"daemon/uevent"}},
+		{"daemon/kernel", []string{"daemon/kernel"}},
+		{"daemon/worker", []string{"daemon/worker", "daemon/kernel"}},
+		{"daemon/core", []string{"modalias", "match", "rules", "daemon/control"}},
+		{"daemon", []string{"modalias", "match", "rules", "daemon"}},
+	}
+	for _, r := range rooms {
+		t.Run(r.room, func(t *testing.T) {
+			for _, pkg := range deps(t, module+r.room) {
+				own, ours := strings.CutPrefix(pkg, module)
+				if ours && own != r.room && !under(own, r.may) {
+					t.Errorf("%s imports %s", r.room, own)
+				}
+			}
+		})
+	}
+}
+
+// The machine that decides does no I/O: what it links of the system's is only
+// what it needs for words and for the tables that it is given.
+func TestTheMachineHasNoClockAndStartsNothing(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, module+"daemon/core").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range strings.Fields(string(out)) {
+		if slices.Contains([]string{"os", "net", "sync", "context", "math/rand", "math/rand/v2", "io", "log/slog"}, pkg) {
+			t.Errorf("daemon/core imports %s", pkg)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package core_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kmodd/kmodd/daemon/kernel/fake"
+	"github.com/kmodd/kmodd/match"
+	"github.com/kmodd/kmodd/rules"
+	"github.com/kmodd/kmodd/rules/modprobed"
+)
+
+// A board is random hardware with random modules for it.
+type board struct {
+	modules  []fake.Module
+	devices  []fake.Device
+	softdeps []string // lines of modprobe.d
+	slots    int
+}
+
+// newBoard rolls the dice for a board. Faults are frequent: a board where
+// everything works teaches little.
+func newBoard(rng *rand.Rand) *board {
+	b := &board{slots: 1 + rng.IntN(4)}
+	for i := range 3 + rng.IntN(6) {
+		path := fmt.Sprintf("/devices/bus/d%02d", i)
+		d := fake.Device{Path: path, Modalias: fmt.Sprintf("t:v%dd%d", rng.IntN(3), rng.IntN(3))}
+		if rng.IntN(4) == 0 {
+			d.Children = []fake.Device{{Path: path + "/child", Modalias: fmt.Sprintf("t:v%dd%d", rng.IntN(3), rng.IntN(3))}}
+		}
+		b.devices = append(b.devices, d)
+	}
+	for i := range 3 + rng.IntN(8) {
+		b.modules = append(b.modules, b.newModule(rng, i))
+	}
+	for _, m := range b.modules {
+		if rng.IntN(6) == 0 {
+			other := b.modules[rng.IntN(len(b.modules))].Name
+			kind := []string{"pre", "post"}[rng.IntN(2)]
+			b.softdeps = append(b.softdeps, fmt.Sprintf("softdep %s %s: %s", m.Name, kind, other))
+		}
+	}
+	return b
+}
+
+func (b *board) newModule(rng *rand.Rand, i int) fake.Module {
+	m := fake.Module{Name: fmt.Sprintf("m%02d", i), Numbers: []string{"debug"}}
+	for _, earlier := range b.modules {
+		if rng.IntN(5) == 0 {
+			m.Needs = append(m.Needs, earlier.Name)
+		}
+	}
+	if rng.IntN(3) > 0 {
+		m.Drives = []string{b.devices[rng.IntN(len(b.devices))].Modalias}
+	}
+	m.Init = time.Duration(rng.IntN(300)) * time.Millisecond
+	m.Probe = time.Duration(rng.IntN(300)) * time.Millisecond
+	m.Async = rng.IntN(4) == 0
+	switch rng.IntN(20) {
+	case 0:
+		m.Result = syscall.ENODEV
+	case 1:
+		m.Refused = syscall.ENOEXEC
+	case 2:
+		m.Oops = true
+	case 3:
+		m.Init = fake.Forever
+	case 4:
+		m.Probe = fake.Forever
+	case 5:
+		m.ProbeErr = syscall.EIO
+	case 6:
+		m.Init = time.Duration(5+rng.IntN(20)) * time.Second
+	}
+	return m
+}
+
+// set gives the rules of the board with some modules blacklisted. Without
+// order, modules.dep knows of no dependencies.
+func (b *board) set(t testing.TB, blacklist []string, order bool) *rules.Set {
+	t.Helper()
+	var dep, alias, conf strings.Builder
+	for _, m := range b.modules {
+		fmt.Fprintf(&dep, "%s.ko:", m.Name)
+		if order {
+			for _, need := range b.closure(m) {
+				fmt.Fprintf(&dep, " %s.ko", need)
+			}
+		}
+		dep.WriteByte('\n')
+		for _, d := range m.Drives {
+			fmt.Fprintf(&alias, "alias %s* %s\n", d, m.Name)
+		}
+	}
+	for _, line := range b.softdeps {
+		fmt.Fprintln(&conf, line)
+	}
+	for _, name := range blacklist {
+		fmt.Fprintln(&conf, "blacklist", name)
+	}
+	tables, err := match.Parse("/lib/modules/test", map[string]string{"modules.dep": dep.String(), "modules.alias": alias.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rules.NewSet(tables, modprobed.Parse("", modprobed.File{Name: "/etc/modprobe.d/test.conf", Text: conf.String()}))
+}
+
+func (b *board) module(name string) *fake.Module {
+	i := slices.IndexFunc(b.modules, func(m fake.Module) bool { return m.Name == name })
+	return &b.modules[i]
+}
+
+// closure lists all that a module needs, as a line of modules.dep does: what
+// is loaded first stands last.
+func (b *board) closure(m fake.Module) []string {
+	var all []string
+	for _, other := range slices.Backward(b.modules) {
+		if b.needs(m, other.Name) {
+			all = append(all, other.Name)
+		}
+	}
+	return all
+}
+
+func (b *board) needs(m fake.Module, name string) bool {
+	return slices.ContainsFunc(m.Needs, func(need string) bool {
+		return need == name || b.needs(*b.module(need), name)
+	})
+}
+
+// matching lists the modules for a MODALIAS.
+func (b *board) matching(modalias string) []string {
+	var names []string
+	for _, m := range b.modules {
+		if slices.Contains(m.Drives, modalias) {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// sound tells whether a module, and all it needs, becomes live when it is
+// loaded.
+func (b *board) sound(name string) bool {
+	m := b.module(name)
+	hangs := m.Init == fake.Forever || m.Probe == fake.Forever && !m.Async
+	if hangs || m.Result != 0 || m.Refused != 0 || m.Oops {
+		return false
+	}
+	return !slices.ContainsFunc(m.Needs, func(need string) bool { return !b.sound(need) })
+}

@@ -1,0 +1,246 @@
+package core_test
+
+import (
+	"flag"
+	"math/rand/v2"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/core"
+	"github.com/kmodd/kmodd/rules"
+)
+
+var (
+	seeds   = flag.Int("seeds", 3000, "how many random worlds the simulation lives through")
+	oneSeed = flag.Uint64("seed", 0, "live through this one world only, and print its trace")
+)
+
+func sound(_ *world, m machine) machine { return m }
+
+func TestPromisesHoldInEveryWorld(t *testing.T) {
+	if *oneSeed != 0 {
+		w := newWorld(t, *oneSeed, sound)
+		w.run()
+		t.Logf("board: %+v", *w.board)
+		t.Log(strings.Join(w.trace, "\n"))
+		for _, v := range w.violations {
+			t.Error(v)
+		}
+		return
+	}
+	for seed := range uint64(*seeds) {
+		w := newWorld(t, seed+1, sound)
+		w.run()
+		for _, v := range w.violations {
+			t.Errorf("%s\n\tgo test ./daemon/core -run EveryWorld -seed %d -v", v, seed+1)
+		}
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func TestOneSeedGivesOneTrace(t *testing.T) {
+	for seed := range uint64(200) {
+		if first, second := trace(t, seed+1, sound), trace(t, seed+1, sound); first != second {
+			t.Fatalf("seed %d gives two traces", seed+1)
+		}
+	}
+}
+
+func trace(t *testing.T, seed uint64, breaks breaker) uint64 {
+	w := newWorld(t, seed, breaks)
+	w.run()
+	return w.digest()
+}
+
+// A breaker breaks the machine of one of a world's lives.
+type breaker func(*world, machine) machine
+
+// A fault is a machine that was broken in one way: it changes what the machine
+// is told, or what it says.
+type fault struct {
+	machine
+	hears func(core.Event) core.Event // nil for what it does not hear
+	says  func(core.Effect) []core.Effect
+	rests bool // it has no deadlines
+}
+
+func (f *fault) Step(now time.Duration, e core.Event, out []core.Effect) []core.Effect {
+	if f.hears != nil {
+		if e = f.hears(e); e == nil {
+			return out
+		}
+	}
+	said := f.machine.Step(now, e, nil)
+	if f.says == nil {
+		return append(out, said...)
+	}
+	for _, effect := range said {
+		out = append(out, f.says(effect)...)
+	}
+	return out
+}
+
+func (f *fault) Deadline() (time.Duration, bool) {
+	if f.rests {
+		return 0, false
+	}
+	return f.machine.Deadline()
+}
+
+// deaf breaks a machine that does not hear what matches.
+func deaf(to func(core.Event) bool) breaker {
+	return func(_ *world, m machine) machine {
+		return &fault{machine: m, hears: func(e core.Event) core.Event {
+			if to(e) {
+				return nil
+			}
+			return e
+		}}
+	}
+}
+
+// mute breaks a machine that does not say what matches.
+func mute(about func(core.Effect) bool) breaker {
+	return func(_ *world, m machine) machine {
+		return &fault{machine: m, says: func(e core.Effect) []core.Effect {
+			if about(e) {
+				return nil
+			}
+			return []core.Effect{e}
+		}}
+	}
+}
+
+// The simulator must notice each of these machines.
+func TestBrokenMachinesAreCaught(t *testing.T) {
+	broken := []struct {
+		name   string
+		breaks breaker
+	}{
+		{"loads without regard to dependencies", givenRules(func(w *world) *rules.Set { return w.board.set(w.t, w.blacklist, false) })},
+		{"does not know the blacklist", givenRules(func(w *world) *rules.Set { return w.board.set(w.t, nil, true) })},
+		{"keeps its first rules", keepsRules},
+		{"loads twice", loadsTwice},
+		{"forgets every seventh load", forgetsLoads},
+		{"takes EBUSY for the end", neverTriesAgain},
+		{"scans once only", scansOnce},
+		{"does not hear that uevents were lost", deaf(hears[core.Lost])},
+		{"does not hear that devices go", deaf(hears[core.Gone])},
+		{"does not hear that drivers bind", deaf(hears[core.Bound])},
+		{"does not hear the end of a load", deaf(hears[core.Done])},
+		{"does not hear the end of a scan", deaf(hears[core.Scanned])},
+		{"waits for the call and not for the module", deaf(hearsLive)},
+		{"lets a call that hangs keep its slot", func(_ *world, m machine) machine { return &fault{machine: m, rests: true} }},
+		{"does not look at what others have on its way", mute(func(e core.Effect) bool { _, ok := e.(core.LookModule); return ok })},
+	}
+	for _, b := range broken {
+		t.Run(b.name, func(t *testing.T) {
+			for seed := range uint64(1000) {
+				w := newWorld(t, seed+1, b.breaks)
+				w.run()
+				if len(w.violations) > 0 {
+					t.Logf("caught by seed %d: %s", seed+1, w.violations[0])
+					return
+				}
+			}
+			t.Error("not caught by 1000 seeds")
+		})
+	}
+}
+
+// A machine that rolls dice of its own is caught by its traces.
+func TestADiceRollingMachineIsCaught(t *testing.T) {
+	rolls := func(_ *world, m machine) machine {
+		return &fault{machine: m, says: func(e core.Effect) []core.Effect {
+			if _, ok := e.(core.Note); ok && rand.IntN(10) == 0 {
+				return nil
+			}
+			return []core.Effect{e}
+		}}
+	}
+	for seed := range uint64(1000) {
+		if trace(t, seed+1, rolls) != trace(t, seed+1, rolls) {
+			return
+		}
+	}
+	t.Error("not caught by 1000 seeds")
+}
+
+func hears[T core.Event](e core.Event) bool { _, ok := e.(T); return ok }
+
+func hearsLive(e core.Event) bool {
+	m, ok := e.(core.ModuleIs)
+	return ok && m.Scan == 0 && m.State == control.Live
+}
+
+func loadsTwice(_ *world, m machine) machine {
+	return &fault{machine: m, says: func(e core.Effect) []core.Effect {
+		if load, ok := e.(core.Load); ok {
+			again := load
+			again.Op += 1 << 32
+			return []core.Effect{load, again}
+		}
+		return []core.Effect{e}
+	}}
+}
+
+func neverTriesAgain(_ *world, m machine) machine {
+	return &fault{machine: m, hears: func(e core.Event) core.Event {
+		if done, ok := e.(core.Done); ok && done.Errno == syscall.EBUSY {
+			done.Errno = syscall.EIO
+			return done
+		}
+		return e
+	}}
+}
+
+func scansOnce(w *world, m machine) machine {
+	scans := 0
+	return mute(func(e core.Effect) bool {
+		if _, ok := e.(core.Rescan); ok {
+			scans++
+			return scans > 1
+		}
+		return false
+	})(w, m)
+}
+
+func keepsRules(w *world, m machine) machine {
+	given := 0
+	return deaf(func(e core.Event) bool {
+		if hears[core.NewRules](e) {
+			given++
+			return given > 1
+		}
+		return false
+	})(w, m)
+}
+
+func forgetsLoads(w *world, m machine) machine {
+	loads := 0
+	return mute(func(e core.Effect) bool {
+		if _, ok := e.(core.Load); ok {
+			loads++
+			return loads%7 == 0
+		}
+		return false
+	})(w, m)
+}
+
+// givenRules breaks a machine that has other rules than it was given.
+func givenRules(other func(*world) *rules.Set) breaker {
+	return func(w *world, m machine) machine {
+		return &fault{machine: m, hears: func(e core.Event) core.Event {
+			if n, ok := e.(core.NewRules); ok {
+				n.Set = other(w)
+				return n
+			}
+			return e
+		}}
+	}
+}

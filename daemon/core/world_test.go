@@ -1,0 +1,478 @@
+package core_test
+
+import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/core"
+	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/daemon/kernel/fake"
+	"github.com/kmodd/kmodd/rules"
+)
+
+// A machine is a core.Machine, or one that was broken on purpose.
+type machine interface {
+	Step(now time.Duration, e core.Event, out []core.Effect) []core.Effect
+	Deadline() (at time.Duration, ok bool)
+}
+
+const patience = 2 * time.Second
+
+// A world is a board, its kernel, the daemon's surroundings, and somebody who
+// plugs, unplugs, loads, unloads, changes the configuration and kills the
+// daemon. All of it follows from one seed.
+type world struct {
+	t      testing.TB
+	rng    *rand.Rand
+	board  *board
+	kernel *fake.Kernel
+	breaks breaker // breaks each machine that is started
+
+	now    time.Duration
+	agenda []entry // by time, then in the order of being planned
+
+	present map[string]fake.Device // the devices that are there
+	appears map[string]time.Duration
+	removed map[string]time.Duration // modules that somebody took out, and when
+
+	// The daemon of this life.
+	life      int
+	machine   machine
+	blacklist []string           // of the rules that it was given
+	told      map[string]tidings // of modules
+	lastScan  uint32             // that it asked for
+	calls     map[fake.Call]flight
+	inFlight  map[string]core.OpID
+	slots     map[core.OpID]bool // loads that hold a slot
+	asked     map[string]time.Duration
+
+	// The uevent source of this life.
+	socket  []core.Event
+	overrun bool
+	wanted  uint32
+	reading bool // it is about to look, or scans
+
+	violations []string
+	trace      []string
+	loads      int
+}
+
+// A flight is a load on its way.
+type flight struct {
+	life   int
+	op     core.OpID
+	module string
+}
+
+// Tidings are what the machine was last told of a module.
+type tidings struct {
+	live  bool
+	scan  uint32 // the last scan asked for by then, or the one that told
+	newer bool   // than the last load of it that was asked for
+}
+
+type entry struct {
+	at time.Duration
+	do func()
+}
+
+// socketRoom is how many uevents the socket holds: few, so that it overflows.
+const socketRoom = 12
+
+func newWorld(t testing.TB, seed uint64, breaks breaker) *world {
+	rng := rand.New(rand.NewPCG(seed, seed))
+	b := newBoard(rng)
+	w := &world{
+		t: t, rng: rng, board: b, kernel: fake.New(b.modules...), breaks: breaks,
+		present: make(map[string]fake.Device),
+		appears: make(map[string]time.Duration),
+		removed: make(map[string]time.Duration),
+		calls:   make(map[fake.Call]flight),
+	}
+	for _, d := range b.devices {
+		if rng.IntN(2) == 0 {
+			w.kernel.Plug(0, d)
+		}
+	}
+	w.advanceKernel() // before there is a daemon: these are coldplugged
+	w.start()
+	w.planActions()
+	return w
+}
+
+// run lets the world go on until everything that was planned has happened, and
+// long enough after that for everything to come to rest.
+func (w *world) run() {
+	end := time.Duration(0)
+	for _, e := range w.agenda {
+		end = max(end, e.at)
+	}
+	end += 15 * time.Minute
+	for steps := 0; ; steps++ {
+		if steps > 20_000 {
+			w.violate("never comes to rest")
+			return
+		}
+		at, ok := w.next()
+		if !ok || at > end || len(w.violations) > 0 {
+			break
+		}
+		w.now = max(w.now, at)
+		w.advance()
+	}
+	if len(w.violations) == 0 {
+		w.checkAtRest()
+	}
+}
+
+// next is when something happens next.
+func (w *world) next() (at time.Duration, ok bool) {
+	consider := func(t time.Duration, exists bool) {
+		if exists && (!ok || t < at) {
+			at, ok = t, true
+		}
+	}
+	consider(w.kernel.Next())
+	consider(w.machine.Deadline())
+	if len(w.agenda) > 0 {
+		consider(w.agenda[0].at, true)
+	}
+	return at, ok
+}
+
+func (w *world) advance() {
+	w.advanceKernel()
+	for len(w.agenda) > 0 && w.agenda[0].at <= w.now {
+		e := w.agenda[0]
+		w.agenda = w.agenda[1:]
+		e.do()
+		w.advanceKernel()
+	}
+	if at, ok := w.machine.Deadline(); ok && at <= w.now {
+		w.tell(core.Tick{})
+	}
+}
+
+// after plans something.
+func (w *world) after(d time.Duration, do func()) {
+	at := w.now + d
+	i, _ := slices.BinarySearchFunc(w.agenda, at, func(e entry, at time.Duration) int {
+		return cmp.Or(cmp.Compare(e.at, at), -1) // behind those of the same time
+	})
+	w.agenda = slices.Insert(w.agenda, i, entry{at, do})
+}
+
+// afterInLife plans something that does not happen if the daemon dies before.
+func (w *world) afterInLife(d time.Duration, do func()) {
+	life := w.life
+	w.after(d, func() {
+		if w.life == life {
+			do()
+		}
+	})
+}
+
+// soon is a random short time, now and then a long one.
+func (w *world) soon() time.Duration {
+	if w.rng.IntN(20) == 0 {
+		return time.Duration(w.rng.IntN(400)) * time.Millisecond
+	}
+	return time.Duration(w.rng.IntN(2000)) * time.Microsecond
+}
+
+// start begins a life of the daemon.
+func (w *world) start() {
+	w.life++
+	w.machine = w.breaks(w, core.New(core.Limits{Slots: w.board.slots, Patience: patience}))
+	w.socket, w.overrun, w.wanted, w.reading = nil, false, 0, false
+	w.told, w.lastScan = make(map[string]tidings), 0
+	w.inFlight = make(map[string]core.OpID)
+	w.slots = make(map[core.OpID]bool)
+	w.asked = make(map[string]time.Duration)
+	w.readSocket()
+	w.newRules()
+}
+
+func (w *world) newRules() {
+	w.tell(core.NewRules{Set: w.board.set(w.t, w.blacklist, true)})
+}
+
+// tell steps the machine and carries out what it says.
+func (w *world) tell(e core.Event) {
+	w.traceEvent(e)
+	w.learn(e)
+	for _, effect := range w.machine.Step(w.now, e, nil) {
+		w.carryOut(effect)
+	}
+}
+
+// learn notes what the machine has been told.
+func (w *world) learn(e core.Event) {
+	switch e := e.(type) {
+	case core.ModuleIs:
+		w.toldOf(e.Name, e.State == control.Live, cmp.Or(e.Scan, w.lastScan))
+		if e.State == control.Live {
+			delete(w.slots, w.inFlight[e.Name])
+			delete(w.inFlight, e.Name)
+		}
+	case core.Done:
+		delete(w.slots, e.Op)
+		for name, op := range w.inFlight {
+			if op == e.Op {
+				delete(w.inFlight, name)
+				w.learnEnd(name, e.Errno)
+			}
+		}
+	case core.Scanned:
+		for name, told := range w.told {
+			if told.live && told.scan < e.Scan {
+				w.toldOf(name, false, e.Scan)
+			}
+		}
+	}
+}
+
+// learnEnd notes what the end of a load tells of a module, unless the uevents
+// have told more since it began.
+func (w *world) learnEnd(name string, errno syscall.Errno) {
+	if !w.told[name].newer {
+		w.toldOf(name, errno == 0 || errno == syscall.EEXIST, w.lastScan)
+	}
+}
+
+func (w *world) toldOf(name string, live bool, scan uint32) {
+	w.told[name] = tidings{live: live, scan: scan, newer: true}
+}
+
+func (w *world) carryOut(e core.Effect) {
+	w.trace = append(w.trace, fmt.Sprintf("%v %#v", w.now, e))
+	switch e := e.(type) {
+	case core.Load:
+		w.load(e)
+	case core.Abandon:
+		delete(w.slots, e.Op)
+	case core.Rescan:
+		w.wanted, w.lastScan = e.Scan, e.Scan
+		w.readSocket()
+	case core.Look:
+		w.look(e)
+	case core.LookModule:
+		w.lookModule(e)
+	}
+}
+
+// load has a worker put a module in.
+func (w *world) load(e core.Load) {
+	name := e.Step.Module
+	w.checkLoad(e)
+	w.loads++
+	w.asked[name] = w.now
+	w.inFlight[name], w.told[name] = e.Op, tidings{}
+	w.slots[e.Op] = true
+	life := w.life
+	w.after(w.soon(), func() {
+		if life != w.life {
+			return // the daemon was killed before it had handed over the file
+		}
+		call := w.kernel.Insert(w.now, strings.TrimPrefix(e.Step.File, "/lib/modules/test/"), e.Step.Options)
+		w.calls[call] = flight{life, e.Op, name}
+	})
+}
+
+// look answers after a while, with what was so a moment before that.
+func (w *world) look(e core.Look) {
+	w.afterInLife(w.soon(), func() {
+		answer := core.Looked{Path: e.Path, Driver: w.kernel.Driver(e.Path)}
+		w.afterInLife(w.soon(), func() { w.tell(answer) })
+	})
+}
+
+func (w *world) lookModule(e core.LookModule) {
+	// The daemon looks on the spot: an answer that a uevent has overtaken can't be.
+	w.afterInLife(0, func() {
+		w.tell(core.ModuleIs{Name: e.Name, State: control.State(w.kernel.State(e.Name))})
+	})
+}
+
+// advanceKernel lets the kernel work up to now and passes on what it says.
+func (w *world) advanceKernel() {
+	for _, e := range w.kernel.Advance(w.now) {
+		w.trace = append(w.trace, fmt.Sprintf("%v kernel %+v", w.now, e))
+		switch e.What {
+		case fake.Done, fake.Killed:
+			w.finished(e)
+		default:
+			w.noteTruth(e)
+			w.uevent(e)
+		}
+	}
+}
+
+// finished has the worker answer.
+func (w *world) finished(e fake.Event) {
+	f, ok := w.calls[e.Call]
+	if !ok {
+		return // somebody else's
+	}
+	delete(w.calls, e.Call)
+	if f.life != w.life {
+		return
+	}
+	done := core.Done{Op: f.op, Errno: e.Errno}
+	if e.What == fake.Killed {
+		done.Errno = syscall.EIO
+	}
+	if done.Errno != 0 {
+		done.Says = done.Errno.Error()
+	}
+	w.afterInLife(w.soon(), func() { w.tell(done) })
+}
+
+// noteTruth keeps the list of what is there.
+func (w *world) noteTruth(e fake.Event) {
+	switch {
+	case strings.HasPrefix(e.Path, "/module/"):
+	case e.What == fake.Add:
+		w.present[e.Path] = fake.Device{Path: e.Path, Modalias: e.Modalias}
+		w.appears[e.Path] = w.now
+	case e.What == fake.Remove:
+		delete(w.present, e.Path)
+	}
+}
+
+// uevent puts the kernel's message into the socket, if there is one with room.
+// After an overrun everything is dropped until the queue has been read.
+func (w *world) uevent(e fake.Event) {
+	if w.machine == nil {
+		return
+	}
+	if w.overrun || len(w.socket) == socketRoom {
+		w.overrun = true
+		return
+	}
+	w.socket = append(w.socket, asEvent(e))
+	w.readSocket()
+}
+
+func asEvent(e fake.Event) core.Event {
+	if name, ok := strings.CutPrefix(e.Path, "/module/"); ok {
+		state := control.Live
+		if e.What == fake.Remove {
+			state = control.Absent
+		}
+		return core.ModuleIs{Name: name, State: state}
+	}
+	switch e.What {
+	case fake.Add:
+		return core.Seen{Device: rules.Device{Path: e.Path, Modalias: e.Modalias}}
+	case fake.Remove:
+		return core.Gone{Path: e.Path}
+	case fake.Bind:
+		return core.Bound{Path: e.Path, Driver: e.Driver}
+	}
+	return core.Bound{Path: e.Path}
+}
+
+// readSocket has the source look at its socket soon: one message at a time, and
+// when the queue is empty what waited for that. One goroutine owns socket and
+// scans, so it does not look during a scan.
+func (w *world) readSocket() {
+	if w.reading {
+		return
+	}
+	w.reading = true
+	w.afterInLife(w.soon(), func() {
+		w.reading = false
+		switch {
+		case len(w.socket) > 0:
+			e := w.socket[0]
+			w.socket = w.socket[1:]
+			w.tell(e)
+		case w.overrun:
+			w.overrun = false
+			w.tell(core.Lost{})
+		case w.wanted != 0:
+			scan := w.wanted
+			w.wanted = 0
+			w.reading = true
+			w.scanModules(scan)
+			return
+		default:
+			return
+		}
+		w.readSocket()
+	})
+}
+
+// scanModules reads /sys/module, then lets time pass before the devices: the
+// kernel does not stand still during a scan.
+func (w *world) scanModules(scan uint32) {
+	var met []core.Event
+	for _, m := range w.board.modules {
+		if state := w.kernel.State(m.Name); state != kernel.Absent {
+			met = append(met, core.ModuleIs{Name: m.Name, State: control.State(state), Scan: scan})
+		}
+	}
+	w.pass(met, func() { w.scanDevices(scan) })
+}
+
+func (w *world) scanDevices(scan uint32) {
+	var met []core.Event
+	for _, d := range w.sortedPresent() {
+		met = append(met, core.Seen{Device: rules.Device{Path: d.Path, Modalias: d.Modalias, Driver: w.kernel.Driver(d.Path)}, Scan: scan})
+	}
+	w.pass(append(met, core.Scanned{Scan: scan}), func() {
+		w.reading = false
+		w.readSocket()
+	})
+}
+
+// pass tells the machine events one by one, with time in between.
+func (w *world) pass(events []core.Event, then func()) {
+	w.afterInLife(w.soon()/4, func() {
+		if len(events) == 0 {
+			then()
+			return
+		}
+		w.tell(events[0])
+		w.pass(events[1:], then)
+	})
+}
+
+func (w *world) sortedPresent() []fake.Device {
+	var all []fake.Device
+	for _, d := range w.present {
+		all = append(all, d)
+	}
+	slices.SortFunc(all, func(a, b fake.Device) int { return strings.Compare(a.Path, b.Path) })
+	return all
+}
+
+func (w *world) traceEvent(e core.Event) {
+	if n, ok := e.(core.NewRules); ok {
+		n.Set = nil // its address would show
+		e = n
+	}
+	w.trace = append(w.trace, fmt.Sprintf("%v %T%+v", w.now, e, e))
+}
+
+// digest is the trace in one number.
+func (w *world) digest() uint64 {
+	h := fnv.New64a()
+	for _, line := range w.trace {
+		h.Write([]byte(line))
+	}
+	return h.Sum64()
+}
+
+func (w *world) violate(format string, args ...any) {
+	w.violations = append(w.violations, fmt.Sprintf(format, args...))
+}

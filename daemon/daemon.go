@@ -1,0 +1,116 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/core"
+	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/daemon/uevent"
+	"github.com/kmodd/kmodd/daemon/worker"
+)
+
+// Config is what the daemon is told at its start.
+type Config struct {
+	Version string
+	Socket  string // where people ask, as a rule control.Address
+	Limits  core.Limits
+	Log     *slog.Logger
+	// Reload makes it read tables and configuration again, as SIGHUP does.
+	Reload <-chan struct{}
+}
+
+// Run is the daemon's life. It ends without an error when the context ends.
+// An error of [kernel.System.Check] comes back as it is: this kernel, or this
+// process, can't load modules.
+func Run(ctx context.Context, c Config) error {
+	if err := (kernel.System{}).Check(); err != nil {
+		return err
+	}
+	release, err := kernelRelease()
+	if err != nil {
+		return err
+	}
+	listener, err := control.Listen(c.Socket)
+	if err != nil {
+		return err
+	}
+	pool, err := worker.NewPool(worker.Config{})
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	defer closePool(pool)
+
+	l := newLoop(c, release, pool)
+	l.source = uevent.NewSource("/sys", sink{l}, c.Log)
+	l.book = newRulebook(release, l.rules, c.Reload, c.Log)
+	server := &control.Server{Listener: listener, Version: c.Version, Handler: l, Notes: &l.notes, Log: c.Log}
+	return runTasks(ctx, c.Log, l.source, l.book, l, server)
+}
+
+// closePool ends idle workers. One that is in the kernel can't be ended and is
+// not waited for.
+func closePool(pool *worker.Pool) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = pool.Close(ctx) // the time limit is its only error
+}
+
+// runTasks runs tasks until the first error or the end of the context, and
+// tells the service manager when all of them are ready.
+func runTasks(ctx context.Context, log *slog.Logger, tasks ...Task) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, t := range tasks {
+		group.Go(func() error {
+			if err := t.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+				return fmt.Errorf("%v: %w", t, err)
+			}
+			return nil
+		})
+	}
+	group.Go(func() error {
+		for _, t := range tasks {
+			select {
+			case <-t.Ready():
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		tell(log, daemon.SdNotifyReady)
+		<-ctx.Done()
+		tell(log, daemon.SdNotifyStopping)
+		return nil
+	})
+	return group.Wait()
+}
+
+// tell passes a state on to the service manager, if there is one.
+func tell(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("can't tell the service manager", "state", state, "error", err)
+	}
+}
+
+func kernelRelease() (string, error) {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return "", fmt.Errorf("ask the kernel for its release: %w", err)
+	}
+	return unix.ByteSliceToString(name.Release[:]), nil
+}
+
+// sinceBoot is the time on CLOCK_MONOTONIC, which is the clock of dmesg.
+func sinceBoot() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // fails for unknown clocks only
+	return time.Duration(ts.Nano())
+}

@@ -1,0 +1,213 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/core"
+	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/daemon/uevent"
+	"github.com/kmodd/kmodd/daemon/worker"
+)
+
+// A loop owns the machine. It is the only goroutine that touches it.
+type loop struct {
+	version, release string
+	started          time.Duration
+	log              *slog.Logger
+
+	pool   *worker.Pool
+	source *uevent.Source
+	book   *rulebook
+	system kernel.System
+	notes  control.Notes
+
+	events chan core.Event
+	rules  chan ruleChange
+	asks   chan ask
+	ready  chan struct{}
+	done   chan struct{} // closed when nobody reads events any more
+
+	// The rest belongs to Run.
+	machine *core.Machine
+	effects []core.Effect // the buffer that steps are answered in
+	inForce ruleChange    // the rules that the machine has
+	askers  map[uint64]ask
+	lastAsk uint64
+	quiet   quiet
+}
+
+// An ask is a request on its way to the machine and back.
+type ask struct {
+	request control.Request
+	reply   chan core.Reply // has room for the one reply
+}
+
+func newLoop(c Config, release string, pool *worker.Pool) *loop {
+	return &loop{
+		version: c.Version,
+		release: release,
+		started: sinceBoot(),
+		log:     c.Log,
+		pool:    pool,
+		events:  make(chan core.Event, 64),
+		rules:   make(chan ruleChange),
+		asks:    make(chan ask),
+		ready:   make(chan struct{}),
+		done:    make(chan struct{}),
+		machine: core.New(c.Limits),
+		askers:  make(map[uint64]ask),
+	}
+}
+
+// Ready is closed when the first rules are in force.
+func (l *loop) Ready() <-chan struct{} { return l.ready }
+
+// String names the loop as a task.
+func (l *loop) String() string { return "event loop" }
+
+// Run steps the machine until the context ends.
+func (l *loop) Run(ctx context.Context) error {
+	defer close(l.done)
+	defer func() { l.inForce.close() }()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		if at, ok := l.machine.Deadline(); ok {
+			timer.Reset(at - sinceBoot())
+		} else {
+			timer.Stop()
+		}
+		select {
+		case e := <-l.events:
+			l.step(e)
+		case r := <-l.pool.Results():
+			l.step(finished(r))
+		case c := <-l.rules:
+			l.change(c)
+		case a := <-l.asks:
+			l.lastAsk++
+			l.askers[l.lastAsk] = a
+			l.step(core.Asked{ID: l.lastAsk, Request: a.request})
+		case <-timer.C:
+			l.step(core.Tick{})
+		case <-l.quiet.fell():
+			l.quiet.giveBack(l.inForce.tables)
+			continue
+		case <-ctx.Done():
+			return nil
+		}
+		l.quiet.disturbed()
+	}
+}
+
+// post hands an event to the machine. While the loop is behind it waits: the
+// kernel's socket buffer holds what comes meanwhile.
+func (l *loop) post(e core.Event) {
+	select {
+	case l.events <- e:
+	case <-l.done:
+	}
+}
+
+// step tells the machine and does what it says. What the answers to its own
+// questions lead to is done as well.
+func (l *loop) step(e core.Event) {
+	l.effects = l.machine.Step(sinceBoot(), e, l.effects[:0])
+	for i := 0; i < len(l.effects); i++ {
+		if answer := l.carryOut(l.effects[i]); answer != nil {
+			l.effects = l.machine.Step(sinceBoot(), answer, l.effects)
+		}
+	}
+	clear(l.effects)
+}
+
+// carryOut does one thing. A question that is answered on the spot has its
+// answer returned.
+func (l *loop) carryOut(e core.Effect) core.Event {
+	switch e := e.(type) {
+	case core.Load:
+		l.pool.Load(uint64(e.Op), kernel.Module{Name: e.Step.Module, File: e.Step.File, Options: e.Step.Options})
+	case core.Abandon:
+		l.pool.Abandon(uint64(e.Op))
+	case core.Rescan:
+		l.source.Rescan(e.Scan)
+	case core.Look:
+		return look(e.Path)
+	case core.LookModule:
+		return core.ModuleIs{Name: e.Name, State: control.State(l.system.State(e.Name))}
+	case core.Reply:
+		l.answer(e)
+	case core.Note:
+		l.notes.Publish(e.Note)
+		logNote(l.log, e.Note)
+	}
+	return nil
+}
+
+// finished turns a worker's result into what the machine is told. A worker
+// that could not be had, or that died, is an error of input and output.
+func finished(r worker.Result) core.Event {
+	done := core.Done{Op: core.OpID(r.Op)}
+	if r.Err == nil {
+		return done
+	}
+	done.Says = r.Err.Error()
+	if !errors.As(r.Err, &done.Errno) {
+		done.Errno = syscall.EIO
+	}
+	return done
+}
+
+// change puts new rules into force, and closes the tables of the old ones,
+// which nothing refers to any more.
+func (l *loop) change(c ruleChange) {
+	l.step(core.NewRules{Set: c.set, Warnings: c.warnings})
+	l.inForce.close()
+	first := l.inForce.set == nil
+	l.inForce = c
+	if first {
+		close(l.ready)
+	}
+	close(c.inForce)
+}
+
+// Ask answers a request of the control socket. It may be called from any
+// goroutine.
+func (l *loop) Ask(ctx context.Context, r control.Request) (any, error) {
+	if _, ok := r.(control.ReloadRequest); ok {
+		return nil, l.book.reload(ctx)
+	}
+	a := ask{request: r, reply: make(chan core.Reply, 1)}
+	select {
+	case l.asks <- a:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-l.done:
+		return nil, context.Canceled
+	}
+	select {
+	case reply := <-a.reply:
+		return reply.Value, reply.Err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-l.done:
+		return nil, context.Canceled
+	}
+}
+
+// answer passes the machine's reply on, with what only the daemon knows.
+func (l *loop) answer(r core.Reply) {
+	if s, ok := r.Value.(control.Status); ok {
+		s.Version, s.Kernel, s.PID, s.Started = l.version, l.release, os.Getpid(), l.started
+		s.Tables, s.Uevents = l.book.tables, control.Uevents(l.source.Counts())
+		r.Value = s
+	}
+	l.askers[r.ID].reply <- r
+	delete(l.askers, r.ID)
+}

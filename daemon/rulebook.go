@@ -1,0 +1,170 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/kmodd/kmodd/match"
+	"github.com/kmodd/kmodd/rules"
+	"github.com/kmodd/kmodd/rules/modprobed"
+)
+
+// settleTime is how long tables and configuration must have been left alone
+// before they are read: depmod and package managers write many files.
+const settleTime = 100 * time.Millisecond
+
+// A rulebook reads the module tables and the configuration, at the start and
+// whenever they change or somebody says so, and passes them on to the loop.
+type rulebook struct {
+	tables  string // the module directory, /lib/modules/RELEASE
+	changes chan<- ruleChange
+	hangup  <-chan struct{}      // SIGHUP
+	asked   chan chan<- struct{} // to be closed when what was read is in force
+	log     *slog.Logger
+	ready   chan struct{}
+}
+
+// A ruleChange is what was read.
+type ruleChange struct {
+	set      *rules.Set
+	tables   *match.Tables
+	warnings []string
+	inForce  chan struct{} // closed by the loop when the machine has it
+}
+
+// close lets go of the tables.
+func (c ruleChange) close() {
+	if c.tables != nil {
+		c.tables.Close()
+	}
+}
+
+func newRulebook(release string, changes chan<- ruleChange, hangup <-chan struct{}, log *slog.Logger) *rulebook {
+	return &rulebook{
+		tables:  "/lib/modules/" + release,
+		changes: changes,
+		hangup:  hangup,
+		asked:   make(chan chan<- struct{}),
+		log:     log,
+		ready:   make(chan struct{}),
+	}
+}
+
+// Ready is closed when the first rules are in force and changes are noticed.
+func (b *rulebook) Ready() <-chan struct{} { return b.ready }
+
+// String names the rulebook as a task.
+func (b *rulebook) String() string { return "tables and configuration" }
+
+// Run reads, and reads again, until the context ends.
+func (b *rulebook) Run(ctx context.Context) error {
+	w := newWatch(append([]string{b.tables}, modprobed.Directories("")...), b.log)
+	defer w.close()
+	if err := b.renew(ctx, w); err != nil {
+		return err
+	}
+	close(b.ready)
+	settled := time.NewTimer(0)
+	settled.Stop()
+	defer settled.Stop()
+	for {
+		select {
+		case <-w.changed():
+			settled.Reset(settleTime)
+			continue
+		case <-settled.C:
+			b.log.Info("module tables or modprobe.d changed: reading them again")
+		case <-b.hangup:
+			b.log.Info("asked to read module tables and modprobe.d again")
+		case done := <-b.asked:
+			if err := b.renew(ctx, w); err != nil {
+				return err
+			}
+			close(done)
+			continue
+		case <-ctx.Done():
+			return nil
+		}
+		if err := b.renew(ctx, w); err != nil {
+			return err
+		}
+	}
+}
+
+// reload has everything read again and returns when it is in force.
+func (b *rulebook) reload(ctx context.Context) error {
+	done := make(chan struct{})
+	select {
+	case b.asked <- done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// renew reads everything and returns when it is in force. What can't be read
+// is a warning: a board with broken tables still has a daemon, which picks them
+// up when they have been mended.
+func (b *rulebook) renew(ctx context.Context, w *watch) error {
+	w.renew() // first, so that no change after the reading is missed
+	c := b.read()
+	for _, warning := range c.warnings {
+		b.log.Warn(warning)
+	}
+	select {
+	case b.changes <- c:
+	case <-ctx.Done():
+		c.close()
+		return ctx.Err()
+	}
+	select {
+	case <-c.inForce:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (b *rulebook) read() ruleChange {
+	c := ruleChange{inForce: make(chan struct{})}
+	var err error
+	if c.tables, err = match.Open(b.tables); err != nil {
+		c.warnings = append(c.warnings, err.Error())
+		c.tables = noTables(b.tables)
+	}
+	config := modprobed.Load("", b.tables, commandLine())
+	c.warnings = append(c.warnings, c.tables.Warnings()...)
+	for _, w := range config.Warnings {
+		c.warnings = append(c.warnings, w.String())
+	}
+	c.set = rules.NewSet(c.tables, config)
+	return c
+}
+
+// noTables are those of a directory where no module is installed.
+func noTables(dir string) *match.Tables {
+	tables, err := match.Parse(dir, map[string]string{"modules.dep": ""})
+	if err != nil {
+		panic(fmt.Sprintf("daemon: tables without modules: %v", err))
+	}
+	return tables
+}
+
+// commandLine is the kernel's, "" if it can't be read: /proc may not be
+// mounted yet.
+func commandLine() string {
+	line, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(line))
+}
