@@ -31,7 +31,7 @@ func Write(entries []Entry) ([]byte, error) {
 		return int(int64(a.Priority) - int64(b.Priority))
 	})
 	w := writer{data: make([]byte, headerSize, 64*len(entries)+headerSize)}
-	root := w.node(entries, 0)
+	root := w.node(entries, 0, 0) // depmod's root has no prefix, whatever all keys share
 	if len(w.data) > offsetMask {
 		return nil, fmt.Errorf("module index: %d bytes are more than the format can address", len(w.data))
 	}
@@ -60,10 +60,9 @@ func (e *Entry) Check() error {
 type writer struct{ data []byte }
 
 // node writes the subtree of the sorted entries, whose keys are the same before
-// depth, and returns its reference. As depmod does, it writes children before
-// their parent.
-func (w *writer) node(entries []Entry, depth int) (ref uint32) {
-	end := depth + samePrefix(entries, depth)
+// end, and returns its reference. The prefix of the node is what they have
+// between depth and end. As depmod does, it writes children before their parent.
+func (w *writer) node(entries []Entry, depth, end int) (ref uint32) {
 	here := 0 // entries whose key ends in this node
 	for here < len(entries) && len(entries[here].Key) == end {
 		here++
@@ -105,7 +104,7 @@ func (w *writer) childNodes(entries []Entry, end int) (first byte, children []ui
 		for int(c-first) > len(children) {
 			children = append(children, 0)
 		}
-		children = append(children, w.node(entries[:n], end+1))
+		children = append(children, w.node(entries[:n], end+1, end+1+samePrefix(entries[:n], end+1)))
 		entries = entries[n:]
 	}
 	return first, children
@@ -123,9 +122,6 @@ func (w *writer) values(entries []Entry) {
 // samePrefix returns how many bytes from depth on all keys of the sorted
 // entries share: as many as the first and the last do.
 func samePrefix(entries []Entry, depth int) int {
-	if len(entries) == 0 {
-		return 0
-	}
 	a, b := entries[0].Key[depth:], entries[len(entries)-1].Key[depth:]
 	n := 0
 	for n < len(a) && n < len(b) && a[n] == b[n] {
