@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"syscall"
@@ -46,11 +47,23 @@ func run(ctx context.Context, r agentwire.Request, stdin []byte, stdout, stderr 
 	}
 	cmd.Stdin = bytes.NewReader(stdin)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	return exitCode(cmd.Run())
+	if err := cmd.Start(); err != nil {
+		fmt.Fprintln(stderr, err)
+		return notStarted(err), nil
+	}
+	return exitCode(cmd.Wait())
+}
+
+// notStarted is the exit code of a command that could not be started, as a shell tells them apart.
+func notStarted(err error) int {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
+		return 127
+	}
+	return 126
 }
 
 // exitCode is what a shell calls $?: 128+n for a command that signal n ended.
-// The error is about a command that could not be run at all.
+// The error is about a command whose end could not be seen.
 func exitCode(err error) (int, error) {
 	var exit *exec.ExitError
 	switch {

@@ -25,8 +25,16 @@ type Program struct {
 	Path    string // where it goes in the guest
 }
 
-// agent is the program that every guest begins with.
-var agent = Program{"github.com/kmodd/kmodd/cmd/kmodlab/agent", "/init"}
+// AgentPath is the agent in the guest, the program that every guest begins with.
+const AgentPath = "/init"
+
+var agent = Program{"github.com/kmodd/kmodd/cmd/kmodlab/agent", AgentPath}
+
+// Programs are those of the project that scenarios are about.
+var Programs = []Program{
+	{"github.com/kmodd/kmodd/cmd/kmodd", "/usr/sbin/kmodd"},
+	{"github.com/kmodd/kmodd/cmd/kmodctl", "/usr/bin/kmodctl"},
+}
 
 // A Build is everything that guests of one kind start from: a kernel and a root file system,
 // in a folder of the cache. Its methods may be called concurrently.

@@ -141,7 +141,7 @@ func (c *collect) take(stream agentwire.Stream, data []byte) {
 	c.stderr.Write(data)
 }
 
-// Do sends a request to the agent and collects its output. The result is filled in
+// Ask sends a request to the agent and collects its output. The result is filled in
 // with an error, too.
 func (m *Machine) Ask(ctx context.Context, r agentwire.Request) (Result, error) {
 	var out collect
@@ -152,6 +152,30 @@ func (m *Machine) Ask(ctx context.Context, r agentwire.Request) (Result, error) 
 // Run runs a command in the guest. A command that fails is no error: see Result.Exit.
 func (m *Machine) Run(ctx context.Context, argv ...string) (Result, error) {
 	return m.Ask(ctx, agentwire.Request{Op: agentwire.Run, Argv: argv})
+}
+
+// Spawn runs a command in the guest's background, as name, with its output in agentwire.LogFile(name), and
+// returns its process number.
+func (m *Machine) Spawn(ctx context.Context, name string, argv ...string) (pid int, err error) {
+	reply, err := m.Do(ctx, agentwire.Request{Op: agentwire.Start, Name: name, Argv: argv}, nil, nil)
+	return reply.PID, err
+}
+
+// Wait waits for the end of a background command and returns its exit code.
+func (m *Machine) Wait(ctx context.Context, timeout time.Duration, name string) (exit int, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%s has not ended within %s", name, timeout))
+	defer cancel()
+	reply, err := m.Do(ctx, agentwire.Request{Op: agentwire.Wait, Name: name}, nil, nil)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return reply.Exit, err
+}
+
+// Until runs a command in the guest again and again until it succeeds, or the time is over. The
+// result is the last run's, in either case.
+func (m *Machine) Until(ctx context.Context, timeout time.Duration, argv ...string) (Result, error) {
+	return m.Ask(ctx, agentwire.Request{Op: agentwire.Until, Argv: argv, Timeout: timeout})
 }
 
 // Plug plugs a device of that kind, a name of QEMU's, into the guest. A kind that holds data gets a

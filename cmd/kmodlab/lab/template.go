@@ -17,6 +17,9 @@ import (
 // tenth of a second on an idle machine.
 const restoreTime = 30 * time.Second
 
+// beginning marks in a restored guest's kernel log where its own life begins.
+const beginning = "kmodlab: restored from the template"
+
 // A template is a guest that was stopped when it was ready, in two files of its build.
 type template struct {
 	// once looks for the files, and makes them, one time for each process: what failed would fail again.
@@ -59,8 +62,10 @@ func (m *Machine) revive(ctx context.Context, state *os.File) error {
 	if err := m.vm.Restore(ctx, state); err != nil {
 		return err
 	}
-	_, err := m.Ask(ctx, agentwire.Request{Op: agentwire.Clock, Time: time.Now()})
-	return err
+	if _, err := m.Ask(ctx, agentwire.Request{Op: agentwire.Clock, Time: time.Now()}); err != nil {
+		return err
+	}
+	return m.WriteFile(ctx, "/dev/kmsg", []byte("<6>"+beginning+"\n"), 0)
 }
 
 // findTemplate makes the template unless another process has, or does so now.

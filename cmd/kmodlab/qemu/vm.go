@@ -73,8 +73,7 @@ type VM struct {
 
 	cancel context.CancelFunc
 	done   chan struct{} // closed when QEMU has ended, and end is set
-	end    error
-	stderr bytes.Buffer // read only after done
+	end    error         // why it ended, unless that was asked for
 
 	mu      sync.Mutex      // protects plugged
 	plugged map[string]slot // by the device's ID
@@ -142,11 +141,10 @@ func Start(ctx context.Context, c Config) (*VM, error) {
 	live, cancel := context.WithCancel(ctx)
 	vm := &VM{Agent: agent, cancel: cancel, done: make(chan struct{}), plugged: map[string]slot{}}
 	cmd := exec.CommandContext(live, Program, c.Args()...)
-	cmd.Stderr = &vm.stderr
 	cmd.ExtraFiles = []*os.File{monitorEnd, agentEnd}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	started := make(chan error)
-	go vm.hold(cmd, started, monitor)
+	go vm.hold(live, cmd, started, monitor)
 	if err := <-started; err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", Program, err), vm.Close(), agent.Close())
 	}
@@ -159,15 +157,20 @@ func Start(ctx context.Context, c Config) (*VM, error) {
 
 // hold starts QEMU and stays until it ends. It keeps its thread, because the signal of Pdeathsig is sent
 // when the *thread* that started the process ends.
-func (vm *VM) hold(cmd *exec.Cmd, started chan<- error, monitor net.Conn) {
+func (vm *VM) hold(live context.Context, cmd *exec.Cmd, started chan<- error, monitor net.Conn) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(vm.done)
 	defer monitor.Close()
+	var words bytes.Buffer
+	cmd.Stderr = &words
 	err := cmd.Start()
 	started <- err
-	if err == nil {
-		vm.end = cmd.Wait()
+	if err != nil {
+		return
+	}
+	if err := cmd.Wait(); err != nil && live.Err() == nil {
+		vm.end = fmt.Errorf("%s ended by itself: %w: %s", Program, err, strings.TrimSpace(words.String()))
 	}
 }
 
@@ -189,13 +192,10 @@ func socketPair(name string) (*net.UnixConn, *os.File, error) {
 // Done is closed when the machine has ended.
 func (vm *VM) Done() <-chan struct{} { return vm.done }
 
-// Close ends the machine at once and waits until it has ended. It may be called
-// more than once.
+// Close ends the machine at once and waits until it has ended. The error is about a
+// machine that had ended by itself, in QEMU's words. Close may be called more than once.
 func (vm *VM) Close() error {
 	vm.cancel()
 	<-vm.done
-	if words := strings.TrimSpace(vm.stderr.String()); words != "" {
-		return fmt.Errorf("%s said: %s", Program, words)
-	}
-	return nil
+	return vm.end
 }

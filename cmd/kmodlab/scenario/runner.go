@@ -1,0 +1,114 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/kmodd/kmodd/cmd/kmodlab/lab"
+)
+
+// MachineTime is how long the machine of one scenario may live. Most need some seconds; a
+// busy PC half a minute, on a machine that does nothing else.
+const MachineTime = 4 * time.Minute
+
+// machines is how many machines run at a time: two of two processors each keep two real processors busy, since
+// each waits now and then.
+const machines = 2
+
+// A Runner runs scenarios on guests of one build. It may be used concurrently.
+type Runner struct {
+	build *lab.Build
+	slots chan struct{} // holds a token for each machine that runs
+}
+
+// NewRunner returns a runner of scenarios on guests of that build.
+func NewRunner(build *lab.Build) *Runner {
+	return &Runner{build, make(chan struct{}, machines)}
+}
+
+// Params are testscript's settings for a run of these files.
+func (r *Runner) Params(files ...string) testscript.Params {
+	commands := map[string]func(*testscript.TestScript, bool, []string){}
+	for _, v := range Verbs {
+		commands[v.Name] = v.command
+	}
+	return testscript.Params{
+		Files:              files,
+		Setup:              r.setup,
+		Cmds:               commands,
+		RequireUniqueNames: true,
+	}
+}
+
+// Files lists the scenarios in a folder.
+func Files(dir string) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
+	if err == nil && len(files) == 0 {
+		err = os.ErrNotExist
+	}
+	return files, err
+}
+
+// stageKey is where a script's stage is kept among its values.
+type stageKey struct{}
+
+// A stage is what one script works on. Its script runs in one goroutine, and so do the verbs.
+type stage struct {
+	runner  *Runner
+	failed  func() bool
+	ctx     context.Context // of the machine; nil before boot
+	machine *lab.Machine    // nil before boot
+	started []string        // names of background commands
+}
+
+// setup gives a script its stage.
+func (r *Runner) setup(env *testscript.Env) error {
+	t, ok := env.T().(interface{ Failed() bool })
+	if !ok {
+		return errors.New("this runner of tests can't say whether a test has failed")
+	}
+	env.Values[stageKey{}] = &stage{runner: r, failed: t.Failed}
+	return nil
+}
+
+// stageOf returns the stage of a script whose machine runs.
+func stageOf(ts *testscript.TestScript) *stage {
+	s := ts.Value(stageKey{}).(*stage)
+	if s.machine == nil {
+		ts.Fatalf("there is no machine yet: boot comes first")
+	}
+	return s
+}
+
+// start starts the script's machine when there is room for it, and has it ended with the script.
+func (s *stage) start(ts *testscript.TestScript, o lab.Options) error {
+	if s.machine != nil {
+		return errors.New("a scenario boots one machine, and this one has booted its own")
+	}
+	s.runner.slots <- struct{}{}
+	ts.Defer(func() { <-s.runner.slots })
+	ctx, cancel := context.WithTimeout(context.Background(), MachineTime)
+	ts.Defer(cancel)
+	m, err := s.runner.build.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	s.ctx, s.machine = ctx, m
+	ts.Defer(func() { s.end(ts) })
+	return nil
+}
+
+// end ends the machine, after its last words where the scenario failed.
+func (s *stage) end(ts *testscript.TestScript) {
+	if s.failed() {
+		ts.Logf("%s", s.machine.LastWords(s.started))
+	}
+	if err := s.machine.Close(); err != nil {
+		ts.Logf("end the machine: %v", err)
+	}
+}
