@@ -55,7 +55,7 @@ func (e *Error) Error() string {
 	d := e.Detail
 	switch e.Name {
 	case NameNotFound:
-		return fmt.Sprintf("nothing is known of %q", d.Subject)
+		return fmt.Sprintf("nothing is known of %q; kmodctl devices and kmodctl modules list what is", d.Subject)
 	case NameBusy:
 		return "all connections of this user are taken; end a program that uses them"
 	case NameFailed:

@@ -91,7 +91,7 @@ func (s *Subscription) take() []Note {
 		return nil
 	}
 	got := append(s.queue[s.first:len(s.queue):len(s.queue)], s.queue[:s.first]...)
-	got[0].Missed = s.missed
+	got[0].Missed += s.missed
 	s.queue, s.first, s.missed = nil, 0, 0
 	return got
 }

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kmodd/kmodd/daemon/control"
+)
+
+// patience is how long the daemon has for an answer. It gives up on itself
+// before that.
+const patience = 30 * time.Second
+
+// ask calls a method and prints its answer: as the daemon sent it with --json,
+// so that what a newer one adds is there too, and as text otherwise.
+func ask[T any](cmd *cobra.Command, o *options, method string, in any, text func(io.Writer, T) error) error {
+	ctx, cancel := context.WithTimeoutCause(cmd.Context(), patience,
+		fmt.Errorf("no answer within %v; look at kmodd's log", patience))
+	defer cancel()
+	c, err := control.Dial(ctx, o.socket)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+
+	var raw json.RawMessage
+	if err := c.Call(ctx, method, in, &raw); err != nil {
+		return fmt.Errorf("%s: %w", cmd.Name(), err)
+	}
+	if o.json {
+		return printJSON(cmd.OutOrStdout(), raw)
+	}
+	var answer T
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		return fmt.Errorf("%s: read kmodd's answer: %w; is it of another version than this kmodctl?", cmd.Name(), err)
+	}
+	return text(cmd.OutOrStdout(), answer)
+}
+
+func printJSON(w io.Writer, raw json.RawMessage) error {
+	var b bytes.Buffer
+	if err := json.Indent(&b, raw, "", "  "); err != nil {
+		return err
+	}
+	b.WriteByte('\n')
+	_, err := b.WriteTo(w)
+	return err
+}

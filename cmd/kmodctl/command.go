@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kmodd/kmodd/daemon/control"
+)
+
+// Exit statuses.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// run is main with what a test can hand in. It returns the exit status.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.Execute()
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(stderr, "kmodctl:", oneLine(err.Error()))
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// oneLine keeps errors, which may quote a file, to the one line that they are
+// promised to be.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// A usageError is a command line that can't be understood.
+type usageError struct{ err error }
+
+var _ error = (*usageError)(nil)
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usage(cmd *cobra.Command, err error) error {
+	return &usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+}
+
+// options are those that every command has.
+type options struct {
+	socket string
+	json   bool
+}
+
+func newRoot() *cobra.Command {
+	o := new(options)
+	root := &cobra.Command{
+		Use:   "kmodctl",
+		Short: "Ask kmodd which drivers it has loaded, and why",
+		Long: `kmodctl asks the daemon kmodd what it has done and why.
+
+All users may ask; rescan and reload are for root. "kmodctl resolve" needs no
+daemon: it says what a device would need on this or another system.`,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+
+		DisableFlagsInUseLine:      true,
+		SuggestionsMinimumDistance: 2,
+
+		Args: known,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetVersionTemplate("kmodctl {{.Version}}\n")
+	root.SetFlagErrorFunc(usage)
+	socket := control.Address
+	if s := os.Getenv("KMODD_SOCKET"); s != "" {
+		socket = s
+	}
+	root.PersistentFlags().StringVar(&o.socket, "socket", socket, "ask the daemon on this `path` (or $KMODD_SOCKET)")
+	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
+	root.AddCommand(
+		newStatus(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
+		newRescan(o), newReload(o), newResolve(o),
+	)
+	return root
+}
+
+// known refuses the name of a command that there is not, and offers those that
+// are spelt like it.
+func known(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command %q", args[0])
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+		return &usageError{fmt.Errorf("%w; did you mean %s?", err, strings.Join(like, " or "))}
+	}
+	return usage(cmd, err)
+}
+
+// arguments is a validator of cobra's whose error is one of usage.
+func arguments(valid cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := valid(cmd, args); err != nil {
+			return usage(cmd, err)
+		}
+		return nil
+	}
+}
+
+// noArguments is cobra.NoArgs in words that fit a command without commands of
+// its own.
+var noArguments = arguments(func(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unexpected argument %q", args[0])
+	}
+	return nil
+})

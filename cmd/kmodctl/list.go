@@ -1,0 +1,78 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kmodd/kmodd/daemon/control"
+)
+
+func newDevices(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "devices",
+		Short: "List the devices that name themselves to drivers",
+		Long: `Lists the devices that have a MODALIAS, and what has become of each:
+
+  bound      a driver has it
+  deferred   its driver waits for another device
+  loading    a module that it needs is on its way in
+  failed     a module that it needs could not be loaded
+  refused    the configuration forbids its modules
+  no driver  no module matches, or none of those that match took it`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return ask(cmd, o, control.MethodDevices, nil, printDevices)
+		},
+	}
+}
+
+func printDevices(w io.Writer, l control.DeviceList) error {
+	rows := make([][]string, len(l.Devices))
+	for i, d := range l.Devices {
+		rows[i] = []string{string(d.Result), d.Driver, strings.Join(d.Modules, ","), d.Subsystem, d.Path}
+	}
+	return table(w, "RESULT DRIVER MODULES SUBSYSTEM DEVICE", rows)
+}
+
+func newModules(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "modules",
+		Short: "List modules, when they were loaded and for what",
+		Long: `Lists the modules that are in the kernel, that are on their way, and that
+failed. LIVE is when a module was ready, in seconds since the kernel's start;
+TOOK is how long its load took. FOR is the device, or the module, that it was
+first wanted for, and a dash if somebody else loaded it.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return ask(cmd, o, control.MethodModules, nil, printModules)
+		},
+	}
+}
+
+func printModules(w io.Writer, l control.ModuleList) error {
+	rows := make([][]string, len(l.Modules))
+	for i, m := range l.Modules {
+		rows[i] = []string{m.Name, string(m.State), moment(m.Live), took(m), firstFor(m)}
+	}
+	return table(w, "MODULE STATE LIVE TOOK FOR", rows)
+}
+
+// took is how long the daemon's load of a module took, empty if it made none.
+func took(m control.Module) string {
+	if m.Began == 0 || m.Live < m.Began {
+		return ""
+	}
+	return span((m.Live - m.Began).Round(time.Microsecond))
+}
+
+// firstFor is what a module was wanted for, and its error: the last column is
+// the one that may be long.
+func firstFor(m control.Module) string {
+	if m.Error == "" {
+		return m.For
+	}
+	return m.For + ": " + m.Error
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
+
+	"github.com/kmodd/kmodd/daemon/control"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"kmodctl": main})
+}
+
+// The scripts in testdata say what each command prints. Besides kmodctl itself
+// they have these commands:
+//
+//	daemon FILE       answer as a daemon would whose state is in FILE
+//	quit              end that daemon
+//	usage ARGS        run kmodctl, which must find the command line wrong
+//	! watch [--json]  run kmodctl monitor while FILE's notes come, then end the
+//	                  daemon
+func TestScripts(t *testing.T) {
+	t.Run("in", scripts) // scripts run in parallel, and end before this returns
+	goleak.VerifyNone(t)
+}
+
+func scripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			if err := copyFile("testdata/pc.json", filepath.Join(env.WorkDir, "pc.json")); err != nil {
+				return err
+			}
+			env.Setenv("KMODD_SOCKET", filepath.Join(env.WorkDir, "io.kmodd"))
+			env.Values[machineKey{}] = new(machine)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"daemon": startDaemon,
+			"quit":   func(ts *testscript.TestScript, _ bool, _ []string) { ts.Value(machineKey{}).(*machine).stop() },
+			"watch":  watch,
+			"usage":  misuse,
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Getuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition")
+		},
+	})
+}
+
+func copyFile(from, to string) error {
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, b, 0o644)
+}
+
+// A machine is a daemon's state at one moment, and what happens next.
+type machine struct {
+	Status  control.Status
+	Devices []control.Device
+	Modules []control.Module
+	Why     map[string]control.Story
+	Notes   []control.Note
+	Refuses string // the name of the error that changes are answered with
+
+	published control.Notes
+	stop      func() // the daemon
+}
+
+func (m *machine) Ask(_ context.Context, r control.Request) (any, error) {
+	switch r := r.(type) {
+	case control.StatusRequest:
+		return m.Status, nil
+	case control.DevicesRequest:
+		return m.Devices, nil
+	case control.ModulesRequest:
+		return m.Modules, nil
+	case control.WhyRequest:
+		if s, ok := m.Why[r.Subject]; ok {
+			return s, nil
+		}
+		return nil, control.NotFound(r.Subject)
+	}
+	if m.Refuses != "" {
+		return nil, &control.Error{Name: m.Refuses}
+	}
+	return nil, nil
+}
+
+// machineKey is where a script keeps its machine.
+type machineKey struct{}
+
+func startDaemon(ts *testscript.TestScript, _ bool, args []string) {
+	m := ts.Value(machineKey{}).(*machine)
+	*m = machine{}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), m))
+	l, err := control.Listen(ts.Getenv("KMODD_SOCKET"))
+	ts.Check(err)
+	server := &control.Server{Listener: l, Version: "0.1.0", Handler: m, Notes: &m.published, Log: slog.New(slog.DiscardHandler)}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx) }()
+	<-server.Ready()
+	m.stop = sync.OnceFunc(func() {
+		cancel()
+		<-done
+	})
+	ts.Defer(m.stop)
+}
+
+func misuse(ts *testscript.TestScript, _ bool, args []string) {
+	if got := run(args, nil, ts.Stdout(), ts.Stderr()); got != exitUsage {
+		ts.Fatalf("kmodctl ended with %d, want %d", got, exitUsage)
+	}
+}
+
+// watch runs monitor in this process. When it says that it listens, the notes
+// are published, and when it has written each of them the daemon ends.
+func watch(ts *testscript.TestScript, neg bool, args []string) {
+	m := ts.Value(machineKey{}).(*machine)
+	writes := 0
+	written := func() {
+		writes++
+		if writes == 1 {
+			for _, n := range m.Notes {
+				m.published.Publish(n)
+			}
+		}
+		if writes == 1+len(m.Notes) {
+			m.stop()
+		}
+	}
+	args = append([]string{"monitor", "--socket", ts.Getenv("KMODD_SOCKET")}, args...)
+	status := run(args, nil, &observed{ts.Stdout(), written}, &observed{ts.Stderr(), written})
+	if neg != (status != 0) {
+		ts.Fatalf("monitor ended with %d", status)
+	}
+}
+
+// observed tells of each write, of which monitor makes one per note.
+type observed struct {
+	io.Writer
+	written func()
+}
+
+func (o *observed) Write(p []byte) (int, error) {
+	defer o.written()
+	return o.Writer.Write(p)
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"math"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kmodd/kmodd/daemon/control"
+)
+
+func newWhy(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "why DEVICE|MODULE|MODALIAS",
+		Short: "Tell what was decided about a device or a module, and why",
+		Long: `Tells the story of a device, a module or a modalias from what the daemon wrote
+down when it decided: what matched, by which line of which file, what was loaded
+in which order and when, what was refused, and what the kernel said.
+
+A device is named by its path, with or without /sys, or by the path's last part.
+A modalias that no device has is answered with what would be done about it.`,
+		Example: `  kmodctl why 0000:00:1f.6
+  kmodctl why /sys/devices/pci0000:00/0000:00:1f.6
+  kmodctl why e1000e
+  kmodctl why 'usb:v0781p5581d0100dc00dsc00dp00ic08isc06ip50in00'`,
+		Args: arguments(func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("one DEVICE, MODULE or MODALIAS is needed, not %d", len(args))
+			}
+			return nil
+		}),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return ask(cmd, o, control.MethodWhy, control.WhyRequest{Subject: args[0]}, printStory)
+		},
+	}
+}
+
+// A story is a control.Story on its way to a reader.
+type story struct {
+	*bufio.Writer
+	next []string // advice, each once
+}
+
+func printStory(w io.Writer, s control.Story) error {
+	t := &story{Writer: bufio.NewWriter(w)}
+	for _, d := range s.Devices {
+		t.device(d)
+	}
+	if len(s.Devices) == 0 {
+		t.line("No device is known that leads to %s.", s.Subject)
+	}
+	t.modules(s.Modules)
+	t.section("Next", t.next)
+	return t.Flush()
+}
+
+func (t *story) line(format string, args ...any) {
+	fmt.Fprintf(t, format+"\n", args...)
+}
+
+// section prints lines below a heading, and nothing if there are none.
+func (t *story) section(heading string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	t.line("\n%s", heading)
+	for _, l := range lines {
+		t.line("  %s", l)
+	}
+}
+
+func (t *story) advise(format string, args ...any) {
+	if s := fmt.Sprintf(format, args...); !slices.Contains(t.next, s) {
+		t.next = append(t.next, s)
+	}
+}
+
+func (t *story) device(d control.DeviceWhy) {
+	if t.Size()-t.Available() > 0 {
+		t.line("")
+	}
+	if d.Path == "" {
+		t.line("No device here names itself %s.", d.Modalias)
+		t.line("One that did would get: %s.", cmp.Or(strings.Join(d.Modules, ", "), "nothing"))
+	} else {
+		t.line("%s", d.Path)
+		t.line("  %s device %s", d.Subsystem, d.Modalias)
+		t.line("  %s", t.outcome(d))
+	}
+	t.section("What matched", places(d.Reasons))
+	t.section("What matched and was refused", places(d.Refused))
+	if len(d.Refused) > 0 {
+		t.advise("to allow what was refused, take away what stands against it; kmodd notices")
+	}
+}
+
+// outcome says how a device stands, and leaves advice where it stands badly.
+func (t *story) outcome(d control.DeviceWhy) string {
+	switch d.Result {
+	case control.Bound:
+		return "Driver " + d.Driver + " has it."
+	case control.Loading:
+		t.advise("kmodctl monitor shows when the rest is in")
+		return "Not everything that it needs is in yet."
+	case control.Deferred:
+		t.advise("/sys/kernel/debug/devices_deferred says which supplier is missing (as root)")
+		return "Its driver is in, and waits for another device that this one needs."
+	case control.Failed:
+		t.advise("dmesg has the kernel's own words; when the cause has gone, kmodctl reload tries again (as root)")
+		return "It has no driver, for a module that it needs could not be loaded."
+	case control.Refused:
+		return "It has no driver, for the configuration forbids what matches."
+	}
+	return t.noDriver(d)
+}
+
+func (t *story) noDriver(d control.DeviceWhy) string {
+	if len(d.Modules) == 0 {
+		t.advise("many devices need no driver; if this one does, its module is not installed, or depmod has not run since")
+		return "It has no driver, for no installed module matches it."
+	}
+	t.advise("dmesg | grep %s says why the driver did not take the device: missing firmware, often", path.Base(d.Path))
+	return "It has no driver: what matches is in, and did not take it."
+}
+
+// places lists reasons as FILE:LINE: WORDS.
+func places(reasons []control.Reason) []string {
+	lines := make([]string, len(reasons))
+	for i, r := range reasons {
+		lines[i] = quoted(r)
+	}
+	return lines
+}
+
+// modules tells of the modules in the order in which they went in. What went
+// wrong, and what was written down about a module, is below its line.
+func (t *story) modules(modules []control.ModuleWhy) {
+	modules = slices.Clone(modules)
+	slices.SortStableFunc(modules, func(a, b control.ModuleWhy) int {
+		return cmp.Compare(turn(a.Module), turn(b.Module))
+	})
+	width := 0
+	for _, m := range modules {
+		width = max(width, len(m.Name))
+	}
+	var lines []string
+	for _, m := range modules {
+		lines = append(lines, fmt.Sprintf("%s %-*s  %s", bracketed(when(m.Module)), width, m.Name, fate(m)))
+		below := places(m.Reasons)
+		if m.Error != "" {
+			below = append(below, m.Error)
+		}
+		for _, b := range below {
+			lines = append(lines, fmt.Sprintf("%14s %*s  %s", "", width, "", b))
+		}
+	}
+	t.section("Modules, in the order of their loads", lines)
+}
+
+// turn is a module's place in the order: the moment when it was live, or when
+// its load began. What has neither comes last.
+func turn(m control.Module) time.Duration {
+	return cmp.Or(when(m), math.MaxInt64)
+}
+
+func when(m control.Module) time.Duration {
+	if m.State == control.Live {
+		return cmp.Or(m.Live, m.Began)
+	}
+	return m.Began
+}
+
+// fate is what became of a module, in one line.
+func fate(m control.ModuleWhy) string {
+	parts := []string{became(m.Module)}
+	if m.For != "" {
+		parts = append(parts, "for "+m.For)
+	}
+	if len(m.Needs) > 0 {
+		parts = append(parts, "needs "+strings.Join(m.Needs, ", "))
+	}
+	if m.Options != "" {
+		parts = append(parts, "with "+m.Options)
+	}
+	return strings.Join(parts, "; ")
+}
+
+func became(m control.Module) string {
+	switch {
+	case m.State == control.Broken:
+		return "failed"
+	case m.State == control.Builtin:
+		return "is built into the kernel"
+	case m.State == control.Waiting:
+		return "waits for what it needs, or for its turn"
+	case m.State == control.InLoad:
+		return "is being loaded"
+	case m.State == control.Coming:
+		return "is coming: its init still runs, and somebody else loads it"
+	case m.State == control.Going:
+		return "is going: somebody takes it out"
+	case m.State == control.Absent:
+		return "is not in the kernel"
+	case !m.Ours:
+		return "live, loaded by somebody else or before kmodd started"
+	}
+	return "live after " + cmp.Or(took(m), "a moment")
+}
