@@ -15,10 +15,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/worker/unpack"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"kmodctl": main})
+	testscript.Main(m, map[string]func(){"kmodctl": main, unpack.Name: main})
 }
 
 // The scripts in testdata say what each command prints. Besides kmodctl itself

@@ -130,7 +130,7 @@ func (c *Client) send(method string, in any, more bool) error {
 	return err
 }
 
-var errHungUp = errors.New("kmodd ended the connection")
+var errHungUp = errors.New("kmodd ended the connection; its log may say why (journalctl -u kmodd)")
 
 // receive reads one reply, and says whether another one follows.
 func (c *Client) receive(out any) (more bool, err error) {

@@ -14,7 +14,7 @@ import (
 )
 
 func TestDialNamesTheCure(t *testing.T) {
-	dir := t.TempDir()
+	dir := shortDir(t)
 	stale := filepath.Join(dir, "stale")
 	l := mustListen(t, stale)
 	l.SetUnlinkOnClose(false)

@@ -44,7 +44,7 @@ func TestListenRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			address := filepath.Join(t.TempDir(), "sub", "io.kmodd")
+			address := filepath.Join(shortDir(t), "sub", "io.kmodd")
 			if err := os.Mkdir(filepath.Dir(address), 0o755); err != nil {
 				t.Fatal(err)
 			}
@@ -59,7 +59,7 @@ func TestListenRefuses(t *testing.T) {
 
 func TestListenLetsEveryUserConnect(t *testing.T) {
 	defer unix.Umask(unix.Umask(0o077))
-	address := filepath.Join(t.TempDir(), "run", "kmodd", "io.kmodd")
+	address := filepath.Join(shortDir(t), "run", "kmodd", "io.kmodd")
 	mustListen(t, address)
 	for path, want := range map[string]fs.FileMode{
 		filepath.Dir(address): fs.ModeDir | 0o755,
@@ -77,7 +77,7 @@ func TestListenLetsEveryUserConnect(t *testing.T) {
 }
 
 func TestListenAfterADaemonThatWasKilled(t *testing.T) {
-	address := filepath.Join(t.TempDir(), "io.kmodd")
+	address := filepath.Join(shortDir(t), "io.kmodd")
 	child := exec.Command("/proc/self/exe")
 	child.Env = append(os.Environ(), "CONTROL_TEST_CHILD=listen", "CONTROL_TEST_ADDRESS="+address)
 	out, err := child.StdoutPipe()
@@ -107,7 +107,7 @@ func TestListenAfterADaemonThatWasKilled(t *testing.T) {
 }
 
 func TestListenTogetherHasOneWinner(t *testing.T) {
-	address := filepath.Join(t.TempDir(), "io.kmodd")
+	address := filepath.Join(shortDir(t), "io.kmodd")
 	stale, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: address})
 	if err != nil {
 		t.Fatal(err)
@@ -133,6 +133,21 @@ func TestListenTogetherHasOneWinner(t *testing.T) {
 	if n := winners.Load(); n != 1 {
 		t.Errorf("%d daemons listen", n)
 	}
+}
+
+// shortDir is a temporary directory that every user may look into. A socket's
+// path has to fit into 108 bytes (unix(7)), which t.TempDir uses up easily.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "control")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 func mustListen(t *testing.T, address string) *net.UnixListener {

@@ -125,11 +125,19 @@ func (s *Server) ask(ctx context.Context, c call, peer *unix.Ucred) (any, error)
 func named(answer any) any {
 	switch list := answer.(type) {
 	case []Device:
-		return DeviceList{append([]Device{}, list...)}
+		return DeviceList{present(list)}
 	case []Module:
-		return ModuleList{append([]Module{}, list...)}
+		return ModuleList{present(list)}
 	case nil:
 		return struct{}{}
 	}
 	return answer
+}
+
+// present makes "[]" of a list without members, which JSON would call null.
+func present[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }

@@ -74,16 +74,8 @@ func (a answers) Ask(ctx context.Context, r Request) (any, error) {
 
 func newServer(t *testing.T, h Handler) *Server {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "control")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil { // for the client of another user
-		t.Fatal(err)
-	}
 	return &Server{
-		Listener: mustListen(t, filepath.Join(dir, "io.kmodd")),
+		Listener: mustListen(t, filepath.Join(shortDir(t), "io.kmodd")),
 		Version:  "1.2.3",
 		Handler:  h,
 		Notes:    new(Notes),
