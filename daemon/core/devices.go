@@ -14,7 +14,6 @@ type device struct {
 	*verdict
 	scan     uint32 // the last scan that it is known to be present in
 	deferred bool   // it waits for a supplier, as of the last look
-	looking  bool   // a Look is under way whose answer still counts
 }
 
 // A verdict is the decision about all devices of one MODALIAS.
@@ -142,7 +141,6 @@ func (m *Machine) bound(path, driver string) {
 	if dev == nil {
 		return
 	}
-	dev.looking = false
 	if dev.Driver == driver {
 		return
 	}
@@ -157,22 +155,19 @@ func (m *Machine) bound(path, driver string) {
 // lookIfSettled asks what has become of a device that nothing is loaded for
 // any more and that no uevent said a driver had taken.
 func (m *Machine) lookIfSettled(dev *device) {
-	if dev.Driver != "" || dev.looking || len(dev.verdict.Modules) == 0 || m.pending(dev.verdict.Modules) {
+	if dev.Driver != "" || len(dev.verdict.Modules) == 0 || m.pending(dev.verdict.Modules) {
 		return
 	}
-	dev.looking = true
 	m.emit(Look{Path: dev.Path})
 }
 
-// looked takes in the answer to a Look, unless the kernel told of the device
-// since the question was asked.
+// looked takes in the answer to a Look.
 func (m *Machine) looked(e Looked) {
 	dev := m.device(e.Path)
-	if dev == nil || !dev.looking {
+	if dev == nil {
 		return
 	}
 	m.bound(e.Path, e.Driver)
-	dev.looking = false
 	dev.deferred = e.Deferred && e.Driver == ""
 	if dev.deferred {
 		m.note("waiting", e.Path, "", reason("kernel", "the probe was deferred: a supplier is missing"))

@@ -87,6 +87,7 @@ func (m *Machine) load(mod *module) {
 	m.leave(mod)
 	m.lastOp++
 	mod.state, mod.op, mod.abandoned, mod.began = control.InLoad, m.lastOp, false, m.now
+	mod.begunIn = m.scanned
 	m.ops[mod.op] = mod
 	m.loading = append(m.loading, mod)
 	m.note("load", m.deviceOrNone(mod.wantedBy), mod.name)

@@ -117,10 +117,13 @@ type (
 	// number.
 	Rescan struct{ Scan uint32 }
 
-	// Look asks what has become of a device: answered by a [Looked].
+	// Look asks what has become of a device. The answer, a [Looked], is the
+	// next thing that the machine is told: what is still on its way then may
+	// be older, and ends with what the answer says or with something newer.
 	Look struct{ Path string }
 
-	// LookModule asks for the state of a module: answered by a [ModuleIs].
+	// LookModule asks for the state of a module, in the same way: the answer
+	// is a [ModuleIs].
 	LookModule struct{ Name string }
 
 	// Reply answers an [Asked]. Value is of the type that the request is

@@ -40,6 +40,7 @@ type Machine struct {
 	scan       uint32 // the last scan that was asked for
 	scanned    uint32 // the last scan that ended
 	scanBegan  uint64 // the step in which scan was asked for
+	lossy      uint32 // the scan that makes good for lost uevents, 0 for none
 	scanAskers []scanAsker
 	lastOp     OpID
 	warnings   []string
@@ -94,6 +95,7 @@ func (m *Machine) handle(e Event) {
 	case Lost:
 		m.note("lost", "", "", reason("kernel", "uevents were lost: the socket's buffer overflowed; scanning again"))
 		m.rescan()
+		m.lossy = m.scan
 	case Done:
 		m.done(e)
 	case Looked:
@@ -159,8 +161,22 @@ func (m *Machine) endScan(e Scanned) {
 	if e.Skipped == 0 {
 		m.sweep(e.Scan)
 	}
+	if m.lossy != 0 && e.Scan >= m.lossy {
+		m.lossy = 0
+		m.makeGood()
+	}
 	m.answerScanAskers()
 	m.note("scanned", "", "", reason("sysfs", fmt.Sprintf("%d devices with a MODALIAS", len(m.devices))))
+}
+
+// makeGood ends a scan that uevents were lost before. A device that was
+// unplugged and plugged in again meanwhile looks as if nothing had happened, so
+// each one counts as plugged in. A driver that somebody has just taken out by
+// hand may come back by that, which is the smaller evil.
+func (m *Machine) makeGood() {
+	for _, dev := range m.devices {
+		m.wantAll(dev, m.step)
+	}
 }
 
 // sweep forgets what a scan did not meet. What a uevent told of since the scan
@@ -178,8 +194,9 @@ func (m *Machine) sweep(scan uint32) {
 	}
 }
 
-// newRules decides everything again. Modules that wait are forgotten first:
-// the new rules may know another file for them, or forbid them.
+// newRules decides everything again. That modules wait, or are waited for, is
+// forgotten first: the new rules may know another file for them, or forbid
+// them.
 func (m *Machine) newRules(e NewRules) {
 	m.set, m.warnings = e.Set, e.Warnings
 	clear(m.verdicts)
@@ -191,6 +208,9 @@ func (m *Machine) newRules(e NewRules) {
 		mod.state = control.Absent
 	}
 	m.waiting = nil
+	for _, mod := range m.unsure {
+		mod.awaited = false
+	}
 	for i, dev := range m.devices {
 		before := dev.verdict
 		m.decide(dev)

@@ -25,8 +25,9 @@ type module struct {
 	broke    uint64 // the step in which it became Broken
 	busy     int    // how often the kernel said EBUSY since it was wanted
 
-	op        OpID // the load whose Done has not come, 0 for none
-	abandoned bool // that load has lost its slot
+	op        OpID   // the load whose Done has not come, 0 for none
+	abandoned bool   // that load has lost its slot
+	begunIn   uint32 // the last scan that had ended when it began
 
 	wanted, began, live time.Duration
 
@@ -228,13 +229,18 @@ func (m *Machine) done(e Done) {
 	switch {
 	case e.Errno == 0, e.Errno == syscall.EEXIST:
 		m.nowLive(mod)
+		if m.scanned != mod.begunIn {
+			// Its uevents may be among those that were lost, and it may have
+			// been taken out since.
+			m.emit(LookModule{Name: mod.name})
+		}
 	case e.Errno == syscall.EBUSY && mod.busy == 0:
 		// Another load of it is under way or failing: wait, look, and try
-		// once more.
+		// once more, unless the rules have changed their mind.
 		mod.busy++
 		m.endOp(mod)
 		m.leave(mod)
-		m.watch(mod, control.Coming, true)
+		m.watch(mod, control.Coming, len(m.leadingTo(mod)) > 0)
 	default:
 		m.fail(mod, "kernel", e.Says)
 	}

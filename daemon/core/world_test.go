@@ -263,9 +263,9 @@ func (w *world) carryOut(e core.Effect) {
 		w.wanted, w.lastScan = e.Scan, e.Scan
 		w.readSocket()
 	case core.Look:
-		w.look(e)
+		w.tell(core.Looked{Path: e.Path, Driver: w.kernel.Driver(e.Path)})
 	case core.LookModule:
-		w.lookModule(e)
+		w.tell(core.ModuleIs{Name: e.Name, State: control.State(w.kernel.State(e.Name))})
 	}
 }
 
@@ -284,21 +284,6 @@ func (w *world) load(e core.Load) {
 		}
 		call := w.kernel.Insert(w.now, strings.TrimPrefix(e.Step.File, "/lib/modules/test/"), e.Step.Options)
 		w.calls[call] = flight{life, e.Op, name}
-	})
-}
-
-// look answers after a while, with what was so a moment before that.
-func (w *world) look(e core.Look) {
-	w.afterInLife(w.soon(), func() {
-		answer := core.Looked{Path: e.Path, Driver: w.kernel.Driver(e.Path)}
-		w.afterInLife(w.soon(), func() { w.tell(answer) })
-	})
-}
-
-func (w *world) lookModule(e core.LookModule) {
-	// The daemon looks on the spot: an answer that a uevent has overtaken can't be.
-	w.afterInLife(0, func() {
-		w.tell(core.ModuleIs{Name: e.Name, State: control.State(w.kernel.State(e.Name))})
 	})
 }
 
