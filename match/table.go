@@ -40,11 +40,11 @@ func (d directory) mapped(name string) ([]byte, error) {
 		return nil, err
 	}
 	if info.Size() == 0 {
-		return nil, fmt.Errorf("%s is empty", f.Name())
+		return nil, errors.New("empty file")
 	}
 	data, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
-		return nil, fmt.Errorf("map %s: %w", f.Name(), err)
+		return nil, fmt.Errorf("mmap: %w", err)
 	}
 	return data, nil
 }
@@ -142,15 +142,15 @@ func (b *table) fromText(failed error) *source {
 // warnBinary says that an index can't be used, and what happens instead.
 func (b *table) warnBinary(failed, text error) {
 	path := filepath.Join(b.of.dir, b.binary)
-	reason := failed.Error()
-	if errors.Is(failed, os.ErrNotExist) {
-		reason = "missing"
+	var pathError *os.PathError
+	if errors.As(failed, &pathError) {
+		failed = pathError.Err
 	}
 	instead := "using " + b.textName
 	if text != nil {
 		instead = "and " + b.textName + " can't be read either"
 	}
-	b.of.warn("%s: %s, %s: run depmod %s", path, reason, instead, filepath.Base(b.of.dir))
+	b.of.warn("%s: %v; %s; to repair it run depmod %s", path, failed, instead, filepath.Base(b.of.dir))
 }
 
 // missing reports whether the table is nowhere.

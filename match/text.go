@@ -36,14 +36,16 @@ func eachLine(text string, parse func(string) (index.Entry, error)) []line {
 	return lines
 }
 
-// parseAlias reads modules.alias and modules.symbols.
+// parseAlias reads modules.alias and modules.symbols. The text has patterns as
+// the modules have them, the index has them normalized.
 func parseAlias(text string) []line {
 	return eachLine(text, func(s string) (index.Entry, error) {
 		f := strings.Fields(s)
 		if len(f) != 3 || f[0] != "alias" {
 			return index.Entry{}, errors.New(`not "alias PATTERN MODULE"`)
 		}
-		return index.Entry{Key: f[1], Text: f[2]}, nil
+		key, err := modalias.Normalize(f[1])
+		return index.Entry{Key: key, Text: f[2]}, err
 	})
 }
 
