@@ -50,7 +50,10 @@ type story struct {
 
 func printStory(w io.Writer, s control.Story) error {
 	t := &story{Writer: bufio.NewWriter(w)}
-	for _, d := range s.Devices {
+	for i, d := range s.Devices {
+		if i > 0 {
+			t.line("")
+		}
 		t.device(d)
 	}
 	if len(s.Devices) == 0 {
@@ -83,9 +86,6 @@ func (t *story) advise(format string, args ...any) {
 }
 
 func (t *story) device(d control.DeviceWhy) {
-	if t.Size()-t.Available() > 0 {
-		t.line("")
-	}
 	if d.Path == "" {
 		t.line("No device here names itself %s.", d.Modalias)
 		t.line("One that did would get: %s.", cmp.Or(strings.Join(d.Modules, ", "), "nothing"))
@@ -97,7 +97,7 @@ func (t *story) device(d control.DeviceWhy) {
 	t.section("What matched", places(d.Reasons))
 	t.section("What matched and was refused", places(d.Refused))
 	if len(d.Refused) > 0 {
-		t.advise("to allow what was refused, take away what stands against it; kmodd notices")
+		t.advise("to allow what was refused, take away what stands against it there; kmodd notices")
 	}
 }
 
@@ -116,7 +116,7 @@ func (t *story) outcome(d control.DeviceWhy) string {
 		t.advise("dmesg has the kernel's own words; when the cause has gone, kmodctl reload tries again (as root)")
 		return "It has no driver, for a module that it needs could not be loaded."
 	case control.Refused:
-		return "It has no driver, for the configuration forbids what matches."
+		return "It has no driver, for what matches was refused."
 	}
 	return t.noDriver(d)
 }
