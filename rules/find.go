@@ -9,8 +9,8 @@ import (
 
 // A found is one module that a name leads to.
 type found struct {
-	module string
-	alias  string // by which it was reached, "" if by its own name
+	module  string
+	alias   string // by which it was reached, "" if by its own name
 	because Reason
 }
 

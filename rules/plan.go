@@ -128,6 +128,8 @@ func (p *plan) add(w wanted, after []string) {
 	if at < 0 {
 		at = len(p.decision.Steps)
 		p.decision.Steps = append(p.decision.Steps, p.newStep(w))
+	} else {
+		p.require(w)
 	}
 	s := &p.decision.Steps[at]
 	for _, name := range after {
