@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"syscall"
@@ -17,10 +17,6 @@ import (
 	"github.com/kmodd/kmodd/cmd/kmodlab/agentwire"
 )
 
-// drain is how long the output of a command that has ended may stay open: a
-// daemon that it left behind may have inherited it.
-const drain = 100 * time.Millisecond
-
 // command prepares what a request asks for. It gets a process group of its own, so that
 // ending it ends its children too.
 func command(ctx context.Context, r agentwire.Request) (*exec.Cmd, error) {
@@ -30,7 +26,6 @@ func command(ctx context.Context, r agentwire.Request) (*exec.Cmd, error) {
 	cmd := exec.CommandContext(ctx, r.Argv[0], r.Argv[1:]...)
 	cmd.Env = environment
 	cmd.Dir = "/"
-	cmd.WaitDelay = drain
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if r.UID != 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: r.UID, Gid: r.UID}
@@ -39,19 +34,75 @@ func command(ctx context.Context, r agentwire.Request) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
+// A capture is the output of a command, in files without a name: what the command has
+// written when it ends is all there, and a daemon that it leaves behind may go on writing and holds nothing up.
+type capture struct{ stdout, stderr *os.File }
+
+func newCapture() (c capture, err error) {
+	if c.stdout, err = memoryFile("stdout"); err != nil {
+		return c, err
+	}
+	if c.stderr, err = memoryFile("stderr"); err != nil {
+		c.stdout.Close()
+	}
+	return c, err
+}
+
+func (c capture) Close() error { return errors.Join(c.stdout.Close(), c.stderr.Close()) }
+
+// memoryFile makes a file that has no name and lives in memory (memfd_create(2)).
+func memoryFile(name string) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make a file for %s: %w", name, err)
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// run runs a command to its end, sends its output, and returns its exit code.
+func (s *server) run(ctx context.Context, r agentwire.Request, stdin []byte) (int, error) {
+	out, err := newCapture()
+	if err != nil {
+		return 0, err
+	}
+	defer out.Close()
+	code, err := out.run(ctx, r, stdin)
+	return code, errors.Join(err, s.report(r.ID, out))
+}
+
 // run runs a command to its end and returns its exit code.
-func run(ctx context.Context, r agentwire.Request, stdin []byte, stdout, stderr io.Writer) (int, error) {
+func (c capture) run(ctx context.Context, r agentwire.Request, stdin []byte) (int, error) {
 	cmd, err := command(ctx, r)
 	if err != nil {
 		return 0, err
 	}
-	cmd.Stdin = bytes.NewReader(stdin)
-	cmd.Stdout, cmd.Stderr = stdout, stderr
+	input, err := memoryFile("stdin")
+	if err != nil {
+		return 0, err
+	}
+	defer input.Close()
+	if _, err := input.WriteAt(stdin, 0); err != nil {
+		return 0, err
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = input, c.stdout, c.stderr
 	if err := cmd.Start(); err != nil {
-		fmt.Fprintln(stderr, err)
+		fmt.Fprintln(c.stderr, err)
 		return notStarted(err), nil
 	}
 	return exitCode(cmd.Wait())
+}
+
+// report sends what a command has put out.
+func (s *server) report(id uint64, c capture) error {
+	return errors.Join(
+		send(s.stream(id, agentwire.Stdout), c.stdout),
+		send(s.stream(id, agentwire.Stderr), c.stderr))
+}
+
+// send sends a file from its beginning. The offset is not touched: others may be writing there.
+func send(w io.Writer, f *os.File) error {
+	_, err := io.Copy(w, io.NewSectionReader(f, 0, math.MaxInt64))
+	return err
 }
 
 // notStarted is the exit code of a command that could not be started, as a shell tells them apart.
@@ -67,7 +118,7 @@ func notStarted(err error) int {
 func exitCode(err error) (int, error) {
 	var exit *exec.ExitError
 	switch {
-	case err == nil, errors.Is(err, exec.ErrWaitDelay):
+	case err == nil:
 		return 0, nil
 	case !errors.As(err, &exit):
 		return 0, err
@@ -85,25 +136,22 @@ func (s *server) until(ctx context.Context, r agentwire.Request) (int, error) {
 	defer cancel()
 	pause := 10 * time.Millisecond
 	for {
-		var stdout, stderr bytes.Buffer
-		code, err := run(ctx, r, nil, &stdout, &stderr)
+		out, err := newCapture()
+		if err != nil {
+			return 0, err
+		}
+		code, err := out.run(ctx, r, nil)
 		if err == nil && ctx.Err() == nil && (code == 0) != r.Fail {
-			return code, s.report(r.ID, &stdout, &stderr)
+			return code, errors.Join(s.report(r.ID, out), out.Close())
 		}
 		select {
 		case <-time.After(pause):
 			pause = min(2*pause, 200*time.Millisecond)
+			out.Close()
 		case <-ctx.Done():
-			return code, errors.Join(s.report(r.ID, &stdout, &stderr), fmt.Errorf("not within %s", r.Timeout), err)
+			return code, errors.Join(s.report(r.ID, out), out.Close(), fmt.Errorf("not within %s", r.Timeout), err)
 		}
 	}
-}
-
-// report sends what a command has put out.
-func (s *server) report(id uint64, stdout, stderr *bytes.Buffer) error {
-	_, err1 := stdout.WriteTo(s.stream(id, agentwire.Stdout))
-	_, err2 := stderr.WriteTo(s.stream(id, agentwire.Stderr))
-	return errors.Join(err1, err2)
 }
 
 // A background is a command that runs on while other requests are answered.

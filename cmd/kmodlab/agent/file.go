@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/kmodd/kmodd/cmd/kmodlab/agentwire"
 )
@@ -32,13 +36,32 @@ func writeFile(r agentwire.Request, data []byte) error {
 	return err
 }
 
-// readFile streams a file.
-func readFile(w io.Writer, path string) error {
+// followPause is how often a file that is followed is looked at.
+const followPause = 20 * time.Millisecond
+
+// readFile streams a file. With follow it waits for the file and for more of it, until ctx ends.
+func readFile(ctx context.Context, w io.Writer, path string, follow bool) error {
 	f, err := os.Open(path)
+	for follow && errors.Is(err, fs.ErrNotExist) && pause(ctx) {
+		f, err = os.Open(path)
+	}
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	_, err = io.Copy(w, f)
-	return err
+	for {
+		if _, err := io.Copy(w, f); err != nil || !follow || !pause(ctx) {
+			return err
+		}
+	}
+}
+
+// pause waits a little, and says whether to go on.
+func pause(ctx context.Context) bool {
+	select {
+	case <-time.After(followPause):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -117,7 +117,7 @@ func (s *server) answer(ctx context.Context, r agentwire.Request, body []byte) {
 func (s *server) do(ctx context.Context, r agentwire.Request, body []byte) (reply agentwire.Reply, err error) {
 	switch r.Op {
 	case agentwire.Run:
-		reply.Exit, err = run(ctx, r, body, s.stream(r.ID, agentwire.Stdout), s.stream(r.ID, agentwire.Stderr))
+		reply.Exit, err = s.run(ctx, r, body)
 	case agentwire.Until:
 		reply.Exit, err = s.until(ctx, r)
 	case agentwire.Start:
@@ -129,7 +129,7 @@ func (s *server) do(ctx context.Context, r agentwire.Request, body []byte) (repl
 	case agentwire.Write:
 		err = writeFile(r, body)
 	case agentwire.Read:
-		err = readFile(s.stream(r.ID, agentwire.Stdout), r.Path)
+		err = readFile(ctx, s.stream(r.ID, agentwire.Stdout), r.Path, r.Follow)
 	case agentwire.Kmsg:
 		err = kmsg(ctx, s.stream(r.ID, agentwire.Stdout), r.Follow)
 	case agentwire.Clock:

@@ -212,3 +212,13 @@ func (c *Client) ReadFile(ctx context.Context, path string) ([]byte, error) {
 	})
 	return content, err
 }
+
+// Follow gives the content of a file in the guest to out, and what is added to it
+// later, until ctx ends, which is no error. The file may not be there yet.
+func (c *Client) Follow(ctx context.Context, path string, out func(data []byte)) error {
+	_, err := c.Do(ctx, Request{Op: Read, Path: path, Follow: true}, nil, func(_ Stream, data []byte) { out(data) })
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}

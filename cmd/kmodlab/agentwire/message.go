@@ -7,13 +7,13 @@ type Op string
 
 // The operations of the agent.
 const (
-	Run      Op = "run"      // run Argv with the body as its input; output streams; the result is its exit code
+	Run      Op = "run"      // run Argv with the body as its input; the result is its exit code
 	Until    Op = "until"    // run Argv again and again until it succeeds; the output is the last run's
 	Start    Op = "start"    // run Argv in the background as Name, its output kept in LogFile(Name)
 	Signal   Op = "signal"   // send Signal to the background command Name
 	Wait     Op = "wait"     // wait for the end of the background command Name; the result is its exit code
 	Write    Op = "write"    // write the body to Path at Offset
-	Read     Op = "read"     // stream the file Path
+	Read     Op = "read"     // stream the file Path; if Follow, wait for it and go on with what is added
 	Kmsg     Op = "kmsg"     // stream the kernel's log; on and on, if Follow
 	Clock    Op = "clock"    // set the guest's wall clock to Time
 	Cancel   Op = "cancel"   // end the request number Target; never answered

@@ -2,6 +2,7 @@ package debian
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -26,24 +27,35 @@ func CacheDir() (string, error) {
 }
 
 // A shelf is one kind of tree in the cache: some finished trees, and a link to
-// the one in use.
+// the one in use for a wish.
 type shelf struct {
-	dir string // the kind's folder
+	dir  string // the kind's folder
+	link string // the link's name
 }
 
-// openShelf returns the shelf of that name in the cache.
-func openShelf(name string) (shelf, error) {
+// openShelf returns the shelf of that name in the cache, for trees made of
+// these packages: another version of this program may wish for others.
+func openShelf(name string, packages ...string) (shelf, error) {
 	cache, err := CacheDir()
 	if err != nil {
 		return shelf{}, err
 	}
 	dir := filepath.Join(cache, name)
-	return shelf{dir}, os.MkdirAll(dir, 0o755)
+	return shelf{dir, "current-" + digest(packages)}, os.MkdirAll(dir, 0o755)
+}
+
+// digest names a list of packages.
+func digest(packages []string) string {
+	h := sha256.New()
+	for _, name := range packages {
+		fmt.Fprintln(h, name)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)[:6])
 }
 
 // current is the tree in use. The error is os.ErrNotExist for none.
 func (s shelf) current() (string, error) {
-	return filepath.EvalSymlinks(filepath.Join(s.dir, "current"))
+	return filepath.EvalSymlinks(filepath.Join(s.dir, s.link))
 }
 
 // fill returns the tree in use, and has fetch make one where there is none.
@@ -84,11 +96,11 @@ func (s shelf) put(name, tree, scratch string) (string, error) {
 	if err := os.Rename(tree, place); err != nil {
 		return "", err
 	}
-	link := filepath.Join(scratch, "current")
+	link := filepath.Join(scratch, s.link)
 	if err := os.Symlink(name, link); err != nil {
 		return "", err
 	}
-	return place, os.Rename(link, filepath.Join(s.dir, "current"))
+	return place, os.Rename(link, filepath.Join(s.dir, s.link))
 }
 
 // Lock takes an exclusive lock on a file, which it makes if it isn't there, and returns what

@@ -23,7 +23,7 @@ func grow(t *testing.T, made *int) func(string) (string, string, error) {
 }
 
 func TestAFailedFetchLeavesNothingBehind(t *testing.T) {
-	s := shelf{t.TempDir()}
+	s := shelf{t.TempDir(), "current"}
 	broken := errors.New("no network")
 	_, err := s.fill(t.Context(), io.Discard, func(scratch string) (string, string, error) {
 		if err := os.WriteFile(filepath.Join(scratch, "half"), nil, 0o644); err != nil {
@@ -46,7 +46,7 @@ func TestAFailedFetchLeavesNothingBehind(t *testing.T) {
 }
 
 func TestManyWhoAskAtOnceFetchOnce(t *testing.T) {
-	s := shelf{t.TempDir()}
+	s := shelf{t.TempDir(), "current"}
 	made := 0
 	var all sync.WaitGroup
 	for range 8 {

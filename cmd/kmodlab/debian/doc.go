@@ -15,9 +15,9 @@
 // Everything lies below $XDG_CACHE_HOME/kmodd, by default ~/.cache/kmodd:
 //
 //	kernel/NAME_VERSION_ARCH/   one unpacked package, with tables
-//	kernel/current              a link to the one in use
+//	kernel/current-DIGEST       a link to the one in use
 //	userland/DIGEST/            the packages of one user land
-//	userland/current
+//	userland/current-DIGEST
 //	apt/                        package lists of our own, see below
 //
 // A tree is unpacked beside its place and renamed, so what exists is whole. A

@@ -24,7 +24,7 @@ type Kernel struct {
 // LoadKernel returns Debian's kernel, and fetches it if the cache has none; progress
 // says what is fetched. Safe for concurrent use, by processes too.
 func LoadKernel(ctx context.Context, progress io.Writer) (*Kernel, error) {
-	shelf, err := openShelf("kernel")
+	shelf, err := openShelf("kernel", metaPackage)
 	if err != nil {
 		return nil, err
 	}

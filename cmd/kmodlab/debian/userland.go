@@ -2,7 +2,6 @@ package debian
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,10 @@ import (
 )
 
 // roots are the packages that a guest needs, besides the libraries that they depend on.
-var roots = []string{"busybox-static", "kmod", "udev"}
+//
+// Busybox alone would not do: its shell, its xargs and its find run its own
+// modprobe, lsmod and so on without looking for another in PATH.
+var roots = []string{"busybox-static", "dash", "findutils", "kmod", "udev"}
 
 // A Userland is the unpacked packages of a guest.
 type Userland struct {
@@ -23,7 +25,7 @@ type Userland struct {
 // LoadUserland returns the programs of a guest, and fetches them if the cache has none;
 // progress says what is fetched. Safe for concurrent use, by processes too.
 func LoadUserland(ctx context.Context, progress io.Writer) (*Userland, error) {
-	shelf, err := openShelf("userland")
+	shelf, err := openShelf("userland", roots...)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +37,7 @@ func LoadUserland(ctx context.Context, progress io.Writer) (*Userland, error) {
 			return "", "", err
 		}
 		tree := filepath.Join(scratch, "tree")
-		return digest(debs), tree, unpack(ctx, progress, tree, debs)
+		return digest(bases(debs)), tree, unpack(ctx, progress, tree, debs)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("get the guest's programs: %w", err)
@@ -73,13 +75,13 @@ func closure(packages []string, show func([]string) ([]stanza, error)) ([]string
 	return all, nil
 }
 
-// digest names a set of package files, whose names carry their versions.
-func digest(debs []string) string {
-	h := sha256.New()
-	for _, deb := range debs { // filepath.Glob sorts
-		fmt.Fprintln(h, filepath.Base(deb))
+// bases are the names of files without their folders: package, version and architecture.
+func bases(debs []string) []string {
+	var names []string
+	for _, deb := range debs { // filepath.Glob has sorted them
+		names = append(names, filepath.Base(deb))
 	}
-	return fmt.Sprintf("%x", h.Sum(nil)[:8])
+	return names
 }
 
 // Busybox is the static busybox, which runs on the host as well.

@@ -98,6 +98,7 @@ func rootFileSystem(ctx context.Context, kernel *debian.Kernel, userland *debian
 	}
 	root.Dir("/root")
 	root.Dir("/mnt")
+	root.Link("/bin/sh", "dash")
 	return root, busyboxLinks(ctx, root, userland)
 }
 

@@ -67,6 +67,9 @@ func (b *Build) Boot(ctx context.Context, o Options) (*Machine, error) {
 	}
 	c := b.config(dir)
 	c.Append = strings.Join(append([]string{commandLine}, o.Append...), " ")
+	if o.Busy {
+		c.Devices = qemu.BusyPC()
+	}
 	m, err := start(ctx, dir, c)
 	if err != nil {
 		return nil, err
