@@ -196,6 +196,8 @@ func became(m control.Module) string {
 	switch {
 	case m.State == control.Broken:
 		return "failed"
+	case m.State == control.Declined:
+		return "found no hardware of its kind"
 	case m.State == control.Builtin:
 		return "is built into the kernel"
 	case m.State == control.Waiting:

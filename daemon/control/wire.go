@@ -39,7 +39,11 @@ const (
 	Live    State = "live"
 	Going   State = "going"
 	Broken  State = "failed" // the load failed
-	Builtin State = "built in"
+	// Declined is a load that ended with ENODEV: the driver's init looked for
+	// its hardware and found none. Of processors, chipsets and the like the
+	// kernel's tables name more than one machine can have.
+	Declined State = "no hardware"
+	Builtin  State = "built in"
 )
 
 // Status is the daemon in one page. Times are since the kernel's start, on

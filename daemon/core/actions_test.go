@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/daemon/kernel/fake"
 )
 
 // planActions plans what people do to the board.
@@ -24,11 +25,7 @@ func (w *world) randomAction() func() {
 	m := w.board.modules[w.rng.IntN(len(w.board.modules))].Name
 	switch w.rng.IntN(12) {
 	case 0, 1, 2:
-		return func() {
-			if _, there := w.present[d.Path]; !there {
-				w.kernel.Plug(w.now, d)
-			}
-		}
+		return func() { w.plug(d) }
 	case 3, 4:
 		return func() { w.kernel.Unplug(w.now, d.Path) }
 	case 5:
@@ -53,8 +50,16 @@ func (w *world) replugAll() {
 	for _, d := range w.board.devices {
 		w.kernel.Unplug(w.now, d.Path)
 	}
-	for _, d := range w.board.devices {
-		w.kernel.Plug(w.now+time.Millisecond, d)
+	w.after(time.Millisecond, func() {
+		for _, d := range w.board.devices {
+			w.plug(d)
+		}
+	})
+}
+
+func (w *world) plug(d fake.Device) {
+	if _, there := w.present[d.Path]; !there {
+		w.kernel.Plug(w.now, d)
 	}
 }
 

@@ -18,9 +18,9 @@ func (m *Machine) answer(e Asked) {
 	case control.StatusRequest:
 		reply.Value = m.status()
 	case control.DevicesRequest:
-		reply.Value = control.DeviceList{Devices: m.wireDevices()}
+		reply.Value = m.wireDevices()
 	case control.ModulesRequest:
-		reply.Value = control.ModuleList{Modules: m.wireModules()}
+		reply.Value = m.wireModules()
 	case control.WhyRequest:
 		story, ok := m.why(r.Subject)
 		reply.Value = story

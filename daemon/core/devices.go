@@ -197,7 +197,7 @@ func (m *Machine) result(dev *device) control.Result {
 func (m *Machine) unfinished(dev *device) bool {
 	return slices.ContainsFunc(dev.verdict.Steps, func(s rules.Step) bool {
 		mod := m.modules[s.Module]
-		return mod != nil && (mod.pending() || mod.state == control.Broken)
+		return mod != nil && (mod.pending() || mod.missed())
 	})
 }
 

@@ -34,8 +34,8 @@ func (m *Machine) startReady() (again bool) {
 		}
 		ready, doom := m.ready(mod)
 		switch {
-		case doom != "":
-			m.fail(mod, "dependency", doom)
+		case doom != nil:
+			m.fail(mod, doom.state, "dependency", doom.says)
 		case ready && len(m.loading) < m.limits.Slots:
 			m.load(mod)
 		}
@@ -43,19 +43,25 @@ func (m *Machine) startReady() (again bool) {
 	return m.dirty
 }
 
+// A doom is why a module can't go in.
+type doom struct {
+	state control.State
+	says  string
+}
+
 // ready tells whether a waiting module can go in now, or why it never can.
-func (m *Machine) ready(mod *module) (ok bool, doom string) {
+func (m *Machine) ready(mod *module) (ok bool, never *doom) {
 	ok = !m.after(mod)
 	for _, name := range mod.step.Needs {
 		need := m.module(name)
 		switch need.state {
 		case control.Live:
 			continue
-		case control.Broken:
-			return false, fmt.Sprintf("needs %s, which failed: %s", name, need.err)
+		case control.Broken, control.Declined:
+			return false, &doom{need.state, fmt.Sprintf("needs %s: %s", name, need.err)}
 		case control.Absent:
 			if need.step.Module == "" {
-				return false, fmt.Sprintf("needs %s, which the module tables do not have: run depmod", name)
+				return false, &doom{control.Broken, fmt.Sprintf("needs %s, which the module tables do not have: run depmod", name)}
 			}
 			// Somebody took it out in between.
 			need.wantedBy, need.wanted = mod.name, m.now
@@ -63,7 +69,7 @@ func (m *Machine) ready(mod *module) (ok bool, doom string) {
 		}
 		ok = false
 	}
-	return ok, ""
+	return ok, nil
 }
 
 // after tells whether a module still has to wait for one that it merely comes
@@ -129,7 +135,7 @@ func (m *Machine) unknot() {
 	}
 	for _, mod := range slices.Clone(m.waiting) {
 		if !m.awaitsLoad(mod, make(map[*module]bool)) {
-			m.fail(mod, "modules.dep", "its dependencies wait for each other: the module tables are broken; run depmod")
+			m.fail(mod, control.Broken, "modules.dep", "its dependencies wait for each other: the module tables are broken; run depmod")
 		}
 	}
 }

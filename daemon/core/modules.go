@@ -21,8 +21,8 @@ type module struct {
 	ours  bool       // we put it in
 
 	wantedBy string // the device or the module that it was first wanted for
-	err      string // why it is Broken
-	broke    uint64 // the step in which it became Broken
+	err      string // why it can't be had
+	broke    uint64 // the step in which that turned out
 	busy     int    // how often the kernel said EBUSY since it was wanted
 
 	op        OpID   // the load whose Done has not come, 0 for none
@@ -65,6 +65,11 @@ func (mod *module) pending() bool {
 	return false
 }
 
+// missed tells whether the module was tried and can't be had.
+func (mod *module) missed() bool {
+	return mod.state == control.Broken || mod.state == control.Declined
+}
+
 // patient tells whether those that merely come after the module still wait for
 // it while somebody else is putting it in or taking it out.
 func (mod *module) patient(now, patience time.Duration) bool { return now < mod.since+patience }
@@ -93,7 +98,7 @@ func (m *Machine) want(s rules.Step, by string, since uint64) {
 	switch mod.state {
 	case control.Live, control.Waiting, control.InLoad:
 		return
-	case control.Broken:
+	case control.Broken, control.Declined:
 		if mod.broke >= since {
 			return
 		}
@@ -110,7 +115,7 @@ func (m *Machine) want(s rules.Step, by string, since uint64) {
 // queue lets a module wait for what it needs and for a slot.
 func (m *Machine) queue(mod *module) {
 	if mod.step.Install != "" {
-		m.fail(mod, "modprobe.d", fmt.Sprintf("modprobe.d has an install command for it (%s), which kmodd does not run: load it with modprobe", mod.step.Install))
+		m.fail(mod, control.Broken, "modprobe.d", fmt.Sprintf("modprobe.d has an install command for it (%s), which kmodd does not run: load it with modprobe", mod.step.Install))
 		return
 	}
 	mod.state, mod.err = control.Waiting, ""
@@ -241,8 +246,10 @@ func (m *Machine) done(e Done) {
 		m.endOp(mod)
 		m.leave(mod)
 		m.watch(mod, control.Coming, len(m.leadingTo(mod)) > 0)
+	case e.Errno == syscall.ENODEV:
+		m.fail(mod, control.Declined, "kernel", e.Says)
 	default:
-		m.fail(mod, "kernel", e.Says)
+		m.fail(mod, control.Broken, "kernel", e.Says)
 	}
 }
 
@@ -254,12 +261,17 @@ func (m *Machine) endOp(mod *module) {
 	mod.op = 0
 }
 
-// fail takes in that a module can't be had.
-func (m *Machine) fail(mod *module, source, why string) {
+// fail takes in that a module can't be had: as is to be expected of some
+// (control.Declined), or not (control.Broken).
+func (m *Machine) fail(mod *module, as control.State, source, why string) {
 	m.endOp(mod)
 	m.leave(mod)
-	mod.state, mod.err, mod.broke = control.Broken, why, m.step
-	m.note("failed", "", mod.name, reason(source, why))
+	mod.state, mod.err, mod.broke = as, why, m.step
+	what := "failed"
+	if as == control.Declined {
+		what = "declined"
+	}
+	m.note(what, "", mod.name, reason(source, why))
 	m.settled(mod)
 }
 

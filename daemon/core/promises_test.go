@@ -97,9 +97,9 @@ func (w *world) ask(r control.Request) any {
 // checkDevices: the machine knows the devices that there are, no others, and
 // what has become of them.
 func (w *world) checkDevices() {
-	list, _ := w.ask(control.DevicesRequest{}).(control.DeviceList)
+	devices, _ := w.ask(control.DevicesRequest{}).([]control.Device)
 	known := make(map[string]bool)
-	for _, d := range list.Devices {
+	for _, d := range devices {
 		known[d.Path] = true
 		if _, ok := w.present[d.Path]; !ok {
 			w.violate("%s is known and not there", d.Path)
@@ -118,9 +118,9 @@ func (w *world) checkDevices() {
 
 // checkModules: the machine knows the state of every module.
 func (w *world) checkModules() {
-	list, _ := w.ask(control.ModulesRequest{}).(control.ModuleList)
+	modules, _ := w.ask(control.ModulesRequest{}).([]control.Module)
 	said := make(map[string]control.State)
-	for _, m := range list.Modules {
+	for _, m := range modules {
 		said[m.Name] = m.State
 	}
 	for _, m := range w.board.modules {
