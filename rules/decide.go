@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/kmodd/kmodd/modalias"
@@ -41,20 +40,12 @@ func (p *plan) consider(f found, hotplug bool) {
 		p.refuse(f.because, reason(r))
 		return
 	}
-	if m := s.module(f.module); m != nil {
+	if m := s.loadable(f.module); m != nil {
 		p.accept(f)
 		p.probe(wanted{module: m, alias: f.alias})
 		return
 	}
-	if command, ok := s.config.Install(f.module); ok {
-		p.accept(f)
-		p.command(f.module, command, false)
-		return
-	}
-	p.refuse(f.because, Reason{
-		Source: s.tables.Dir(),
-		Says:   fmt.Sprintf("%s is not installed", f.module),
-	})
+	p.refuse(f.because, Reason{Source: s.tables.Dir(), Says: f.module + " is not installed"})
 }
 
 func (p *plan) accept(f found) {

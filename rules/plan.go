@@ -110,15 +110,12 @@ func (p *plan) softdep(f found) bool {
 	if _, builtin := p.set.tables.Builtin(f.module); builtin {
 		return false
 	}
-	if m := p.set.module(f.module); m != nil {
-		p.probe(wanted{module: m, alias: f.alias, soft: true})
-		return true
+	m := p.set.loadable(f.module)
+	if m == nil {
+		return false
 	}
-	command, ok := p.set.config.Install(f.module)
-	if ok {
-		p.command(f.module, command, true)
-	}
-	return ok
+	p.probe(wanted{module: m, alias: f.alias, soft: true})
+	return true
 }
 
 // add adds the step of a module, which waits for what it needs and for those
@@ -153,15 +150,6 @@ func (p *plan) newStep(w wanted) Step {
 		s.Needs = slices.DeleteFunc(slices.Clone(s.Needs), p.unplanned)
 	}
 	return s
-}
-
-// command adds the step of a name that has an install command and no module.
-func (p *plan) command(name string, c *modprobed.Command, soft bool) {
-	if p.step(name) >= 0 {
-		return
-	}
-	p.decision.Steps = append(p.decision.Steps, Step{Module: name, Install: c.Shell, Soft: soft})
-	p.decision.Reasons = append(p.decision.Reasons, reason(c.Rule))
 }
 
 // follow makes the step of a post-softdep wait for the module that named it,

@@ -54,8 +54,8 @@ func (s *Set) Decide(d Device) Decision {
 	return s.decide(d.Modalias, true)
 }
 
-// A module is what a set knows of one module file, in the form in which
-// decisions share it.
+// A module is what a set knows of one module file, or of an install line that
+// stands for one, in the form in which decisions share it.
 type module struct {
 	match.Module
 	options  string
@@ -78,6 +78,18 @@ func (s *Set) module(name string) *module {
 	m := s.describe(installed, "")
 	s.known[m.Name] = m
 	return m
+}
+
+// loadable returns the module of this name, or, where none is installed, what an
+// install line makes of the name; nil if there is neither.
+func (s *Set) loadable(name string) *module {
+	if m := s.module(name); m != nil {
+		return m
+	}
+	if _, ok := s.config.Install(name); ok {
+		return s.describe(match.Module{Name: name}, "")
+	}
+	return nil
 }
 
 // describe adds to what is installed what the configuration says of it, when it
