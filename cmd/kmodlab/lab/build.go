@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
@@ -13,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kmodd/kmodd/cmd/kmodlab/debian"
 	"github.com/kmodd/kmodd/cmd/kmodlab/image"
@@ -42,6 +45,7 @@ type Build struct {
 	Kernel *debian.Kernel
 
 	dir      string
+	inUse    *os.File // keeps dir from being pruned
 	progress io.Writer
 	template template
 }
@@ -53,6 +57,9 @@ const (
 	memoryFile    = "template.memory"
 	stateFile     = "template.state"
 )
+
+// makingPrefix begins the names of folders that become a build.
+const makingPrefix = ".making-"
 
 // keepBuilds is the number of builds that stay in the cache: some 2 GB each.
 const keepBuilds = 3
@@ -182,14 +189,27 @@ func (b *Build) make(ctx context.Context, root *image.Image) error {
 		return err
 	}
 	defer unlock()
-	now := time.Now()
-	if err := os.Chtimes(b.dir, now, now); err == nil { // in use: see prune
+	if err := b.hold(); err == nil {
 		return nil
 	}
 	if err := b.fill(root, builds); err != nil {
 		return err
 	}
-	return prune(builds, keepBuilds)
+	return errors.Join(b.hold(), prune(builds, keepBuilds))
+}
+
+// hold marks the build's folder as used now, and by this process. The error is os.ErrNotExist if there is none.
+func (b *Build) hold() error {
+	now := time.Now()
+	if err := os.Chtimes(b.dir, now, now); err != nil {
+		return err
+	}
+	dir, err := os.Open(b.dir)
+	if err != nil {
+		return err
+	}
+	b.inUse = dir
+	return unix.Flock(int(dir.Fd()), unix.LOCK_SH)
 }
 
 // buildID names everything that a template depends on.
@@ -205,7 +225,7 @@ func buildID(ctx context.Context, root *image.Image) (string, error) {
 
 // fill makes the build's folder, beside its place first.
 func (b *Build) fill(root *image.Image, builds string) error {
-	scratch, err := os.MkdirTemp(builds, ".making-")
+	scratch, err := os.MkdirTemp(builds, makingPrefix)
 	if err != nil {
 		return err
 	}
@@ -244,28 +264,46 @@ func (b *Build) writeKernel(name string) error {
 	return os.WriteFile(name, vmlinux, 0o644)
 }
 
-// prune removes the builds that were not used for longest, but for the last few.
-// Machines that run from them keep what they have open.
+// prune removes the builds that were not used for longest, but for the last few and for those
+// that a process holds, and what an interrupted fill has left. The lock on all builds is held.
 func prune(builds string, keep int) error {
 	entries, err := os.ReadDir(builds)
 	if err != nil {
 		return err
 	}
-	type build struct {
-		dir  string
-		used time.Time
-	}
-	var all []build
+	var all []fs.FileInfo
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && e.IsDir() {
-			all = append(all, build{filepath.Join(builds, e.Name()), info.ModTime()})
+		info, err := e.Info()
+		switch {
+		case err != nil || !e.IsDir():
+		case strings.HasPrefix(e.Name(), makingPrefix):
+			err = os.RemoveAll(filepath.Join(builds, e.Name()))
+		default:
+			all = append(all, info)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	slices.SortFunc(all, func(a, b build) int { return b.used.Compare(a.used) })
+	slices.SortFunc(all, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
 	for _, old := range all[min(keep, len(all)):] {
-		if err := os.RemoveAll(old.dir); err != nil {
+		if err := removeUnused(filepath.Join(builds, old.Name())); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// removeUnused removes a build unless a process holds it.
+func removeUnused(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil
+	}
+	return errors.Join(err, os.RemoveAll(dir))
 }

@@ -22,13 +22,14 @@ const machines = 2
 
 // A Runner runs scenarios on guests of one build. It may be used concurrently.
 type Runner struct {
+	ctx   context.Context // of all machines
 	build *lab.Build
 	slots chan struct{} // holds a token for each machine that runs
 }
 
-// NewRunner returns a runner of scenarios on guests of that build.
-func NewRunner(build *lab.Build) *Runner {
-	return &Runner{build, make(chan struct{}, machines)}
+// NewRunner returns a runner of scenarios on guests of that build, which all end with ctx.
+func NewRunner(ctx context.Context, build *lab.Build) *Runner {
+	return &Runner{ctx, build, make(chan struct{}, machines)}
 }
 
 // Params are testscript's settings for a run of these files.
@@ -88,7 +89,7 @@ func stageOf(ts *testscript.TestScript) *stage {
 // start starts the script's machine when there is room for it, and has it ended with the script.
 func (s *stage) start(ts *testscript.TestScript, o lab.Options) error {
 	if s.machine != nil {
-		return errors.New("a scenario boots one machine, and this one has booted its own")
+		return s.startAgain(o)
 	}
 	s.runner.slots <- struct{}{}
 	ts.Defer(func() { <-s.runner.slots })
@@ -100,6 +101,21 @@ func (s *stage) start(ts *testscript.TestScript, o lab.Options) error {
 	}
 	s.ctx, s.machine = ctx, m
 	ts.Defer(func() { s.end(ts) })
+	return nil
+}
+
+// startAgain ends the machine and starts another in its place, so that a
+// scenario can compare what two have come to.
+func (s *stage) startAgain(o lab.Options) error {
+	if err := s.machine.Close(); err != nil {
+		return err
+	}
+	s.started = nil
+	m, err := s.runner.build.Start(s.ctx, o)
+	if err != nil {
+		return err
+	}
+	s.machine = m
 	return nil
 }
 

@@ -18,5 +18,5 @@ func TestScenarios(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testscript.Run(t, NewRunner(build).Params(files...))
+	testscript.Run(t, NewRunner(t.Context(), build).Params(files...))
 }

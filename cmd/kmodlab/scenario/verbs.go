@@ -31,7 +31,7 @@ var Verbs = []Verb{
 	{
 		Name: "boot", Usage: "[full] [busy-pc] [append WORD...]", run: boot, alone: true,
 		Doc: "Starts the scenario's machine. It is restored from a template in a tenth of a second, unless a full boot is asked for: " +
-			"by that word, with the devices of a busy PC, or with more words for the kernel command line.",
+			"by that word, with the devices of a busy PC, or with more words for the kernel command line. A second boot ends the machine and starts another in its place.",
 	},
 	{
 		Name: "plug", Usage: "NAME KIND [PROPERTY=VALUE...]", run: plug,
@@ -106,14 +106,15 @@ func (u *usage) Error() string {
 }
 
 func boot(s *stage, ts *testscript.TestScript, _ bool, args []string) error {
-	o, err := parseBoot(args)
+	o, err := ParseBoot(args)
 	if err != nil {
 		return err
 	}
 	return s.start(ts, o)
 }
 
-func parseBoot(args []string) (o lab.Options, err error) {
+// ParseBoot reads the arguments of boot.
+func ParseBoot(args []string) (o lab.Options, err error) {
 	for i, word := range args {
 		switch {
 		case word == "full":
@@ -131,14 +132,15 @@ func parseBoot(args []string) (o lab.Options, err error) {
 }
 
 func plug(s *stage, _ *testscript.TestScript, _ bool, args []string) error {
-	id, kind, props, err := parsePlug(args)
+	id, kind, props, err := ParsePlug(args)
 	if err != nil {
 		return err
 	}
 	return s.machine.Plug(s.ctx, id, kind, props)
 }
 
-func parsePlug(args []string) (id, kind string, props map[string]any, err error) {
+// ParsePlug reads the arguments of plug.
+func ParsePlug(args []string) (id, kind string, props map[string]any, err error) {
 	if len(args) < 2 {
 		return "", "", nil, &usage{"plug", "a device has a name and a kind"}
 	}

@@ -1,0 +1,59 @@
+// Kmodlab is the project's test bench: real Linux kernels with real drivers in
+// QEMU, into which devices are plugged while they run. It is never shipped.
+//
+//	kmodlab setup        fetch what the bench needs
+//	kmodlab run FILE...  run scenarios
+//	kmodlab verbs        list the verbs of scenarios
+//	kmodlab shell        work in a guest by hand
+//
+// What the machines are made of is said in package lab, what a scenario is in package scenario.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"text/tabwriter"
+)
+
+// A command is a subcommand of kmodlab.
+type command struct {
+	name, args, does string
+	run              func(ctx context.Context, args []string) error
+}
+
+var commands = []command{
+	{"setup", "[-clean]", "fetch what the bench needs and say where it is; -clean removes it", setup},
+	{"run", "FILE...", "run scenarios", run},
+	{"verbs", "", "list the verbs of scenarios", verbs},
+	{"shell", "[busy-pc] [append WORD...]", "work in a guest by hand", shell},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := dispatch(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "kmodlab:", err)
+		os.Exit(1)
+	}
+}
+
+// dispatch runs the subcommand that the arguments name.
+func dispatch(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		for _, c := range commands {
+			if c.name == args[0] {
+				return c.run(ctx, args[1:])
+			}
+		}
+	}
+	w := tabwriter.NewWriter(os.Stderr, 0, 0, 2, ' ', 0)
+	for _, c := range commands {
+		fmt.Fprintf(w, "kmodlab %s %s\t%s\n", c.name, c.args, c.does)
+	}
+	w.Flush()
+	return fmt.Errorf("name one of these commands")
+}
