@@ -2,6 +2,7 @@ package rules
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/kmodd/kmodd/match"
@@ -15,16 +16,22 @@ type Set struct {
 	tables *match.Tables
 	config *modprobed.Config
 
-	// mu guards known, which grows with what is asked and never beyond the
-	// modules that are installed. Decisions share its strings and slices.
+	// mu guards known and names, which grow with what is asked and never beyond
+	// the modules that are installed. Decisions share their strings and slices.
 	mu    sync.Mutex
 	known map[string]*module
+	names map[string]string
 }
 
 // NewSet returns the set of tables and configuration. The tables must stay open
 // as long as the set is used.
 func NewSet(tables *match.Tables, config *modprobed.Config) *Set {
-	return &Set{tables: tables, config: config, known: make(map[string]*module)}
+	return &Set{
+		tables: tables,
+		config: config,
+		known:  make(map[string]*module),
+		names:  make(map[string]string),
+	}
 }
 
 // Tables returns the tables of the set.
@@ -75,9 +82,24 @@ func (s *Set) module(name string) *module {
 	if !ok {
 		return nil
 	}
+	installed.Name = s.shared(name)
+	for i, need := range installed.Needs {
+		installed.Needs[i] = s.shared(need)
+	}
 	m := s.describe(installed, "")
 	s.known[m.Name] = m
 	return m
+}
+
+// shared returns the one copy of a module's name, so that a short name never
+// keeps a long line of a table in memory. The caller holds mu.
+func (s *Set) shared(name string) string {
+	if known, ok := s.names[name]; ok {
+		return known
+	}
+	name = strings.Clone(name)
+	s.names[name] = name
+	return name
 }
 
 // loadable returns the module of this name, or, where none is installed, what an
