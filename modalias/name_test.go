@@ -2,6 +2,7 @@ package modalias_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -19,6 +20,7 @@ func TestNormalizeRefuses(t *testing.T) {
 		{"a bracket that nothing opened", "usb]", 3},
 		{"a second closing bracket, so no named classes", "[[:digit:]]", 10},
 		{"a closing bracket as the first member", "[]a]", 3},
+		{"a name as long as a path can't be", strings.Repeat("a", 4096), 4095},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := modalias.Normalize(tt.in)
@@ -29,6 +31,9 @@ func TestNormalizeRefuses(t *testing.T) {
 			if bad.Name != tt.in || bad.Offset != tt.offset {
 				t.Errorf("error is about byte %d of %q, want byte %d of %q", bad.Offset, bad.Name, tt.offset, tt.in)
 			}
+			if len(err.Error()) > 300 {
+				t.Errorf("the error has %d bytes", len(err.Error()))
+			}
 		})
 	}
 }
@@ -36,6 +41,7 @@ func TestNormalizeRefuses(t *testing.T) {
 func TestNormalize(t *testing.T) {
 	for _, tt := range []struct{ name, in, want string }{
 		{"nothing stays nothing", "", ""},
+		{"the longest name", strings.Repeat("a", 4095), strings.Repeat("a", 4095)},
 		{"dashes become underscores", "snd-hda-intel", "snd_hda_intel"},
 		{"a range keeps its dash", "usb:v0-1d[0-9a-f]-*", "usb:v0_1d[0-9a-f]_*"},
 		{"dots and capitals stay", "of:Nuart-A.b", "of:Nuart_A.b"},

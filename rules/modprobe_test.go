@@ -134,7 +134,7 @@ func (p *peer) compare(t *testing.T, names []string, ours func(name string) []st
 }
 
 // sampled returns a name made from every nth pattern of a text table.
-func sampled(t *testing.T, file string, nth int) (names []string) {
+func sampled(t testing.TB, file string, nth int) (names []string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -21,13 +21,16 @@ type Reason struct {
 // A Step is one module to put in, as one line of modprobe -D.
 type Step struct {
 	Module  string // the kernel's name of it, with underscores
-	File    string // absolute path of the .ko file, compressed or not
+	File    string // absolute path of the .ko file, compressed or not; "" if only Install stands for it
 	Options string // parameters, "" for none
 	Install string // the modprobe.d install command that stands for it, "" for none
 	Soft    bool   // asked for by a softdep only: its failure is nobody else's
 
 	// Needs names the modules that must be live before this one goes in: its
-	// line of modules.dep. Built-in modules are not named.
+	// line of modules.dep, without what is built in. Needs and After name
+	// modules of earlier steps of the same decision only, so within one
+	// decision waiting never goes in circles. They may share memory with other
+	// decisions: don't change them.
 	Needs []string
 	// After names the modules that must have been tried before this one, with
 	// whatever result: its pre-softdeps, or for a post-softdep the module that

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -345,4 +346,25 @@ func TestWaitingNeverGoesInCircles(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Decisions of one set, made at the same time, are those made one by one.
+func TestDecidingAtTheSameTime(t *testing.T) {
+	const conf = "softdep drv pre: early post: late\noptions drv a=1\noptions pci:v1d1 b=2"
+	names := []string{"pci:v1d1", "pci:v1d2", "drv", "late", "pci:v4", "extra-1", "nobody"}
+	want := map[string]rules.Decision{}
+	for _, name := range names {
+		want[name] = newSet(t, conf, "").Resolve(name)
+	}
+	s := newSet(t, conf, "")
+	var all sync.WaitGroup
+	for i := range 4 * len(names) {
+		all.Go(func() {
+			name := names[i%len(names)]
+			if diff := cmp.Diff(want[name], s.Resolve(name)); diff != "" {
+				t.Errorf("%s:\n%s", name, diff)
+			}
+		})
+	}
+	all.Wait()
 }

@@ -36,6 +36,7 @@ func Directories(root string) []string {
 // a warning.
 func Load(root, moduleDir, cmdline string) *Config {
 	var c Config
+	moduleDir = filepath.Clean(moduleDir)
 	for _, path := range c.files(root, moduleDir) {
 		text, err := os.ReadFile(path)
 		switch {
