@@ -38,8 +38,14 @@
 //
 // # Where modprobe differs
 //
-// modprobe reads only the first softdep line that is for a module, although
-// modules ship several; here all lines count. modprobe ignores an install line
-// for a module that has softdeps; here it counts. And names in
-// modprobe.blacklist= may be written with dashes.
+//   - Modules ship several softdep lines, of which modprobe heeds the first.
+//     Here all count.
+//   - modprobe passes over an install line for a module that has softdeps, and
+//     loads the module. Here the line counts.
+//   - Names in modprobe.blacklist= may be written with dashes, and in quotes.
+//   - A module that the kernel refuses by its own module_blacklist= is not asked
+//     for, and neither is what only that module would have needed.
+//   - An alias of a module that is not installed is a reason to give, where
+//     modprobe -n is silent.
+//   - A comment may be indented.
 package rules
