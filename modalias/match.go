@@ -1,7 +1,5 @@
 package modalias
 
-import "strings"
-
 // Match reports whether pattern matches the whole of name. Both are compared
 // as they are: Normalize first what has not been. A "[" that nothing closes
 // stands for itself; a "\" at the end matches nothing.
@@ -64,9 +62,4 @@ func (m *matcher) byte(p int, c byte) (next int, ok bool) {
 		return p + 2, p+1 < len(m.pattern) && m.pattern[p+1] == c
 	}
 	return p + 1, m.pattern[p] == c
-}
-
-// HasMeta reports whether a pattern may match names other than itself.
-func HasMeta(pattern string) bool {
-	return strings.ContainsAny(pattern, `*?[\`)
 }
