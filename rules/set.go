@@ -34,12 +34,6 @@ func NewSet(tables *match.Tables, config *modprobed.Config) *Set {
 	}
 }
 
-// Tables returns the tables of the set.
-func (s *Set) Tables() *match.Tables { return s.tables }
-
-// Config returns the configuration of the set.
-func (s *Set) Config() *modprobed.Config { return s.config }
-
 // Warnings returns what was wrong with tables and configuration, a line each.
 func (s *Set) Warnings() []string {
 	lines := s.tables.Warnings()
