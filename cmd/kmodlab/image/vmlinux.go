@@ -12,10 +12,6 @@ import (
 	"github.com/mikelolasagasti/xz"
 )
 
-// ErrCompression says that a kernel is compressed in a way that Vmlinux
-// doesn't know. It boots all the same, as it is.
-var ErrCompression = errors.New("unknown compression")
-
 // Vmlinux takes the ELF image out of a bzImage.
 func Vmlinux(bzImage []byte) ([]byte, error) {
 	payload, err := payload(bzImage)
@@ -70,5 +66,5 @@ func decompressor(payload []byte) (io.Reader, error) {
 	case bytes.HasPrefix(payload, []byte("\x1f\x8b")):
 		return gzip.NewReader(r)
 	}
-	return nil, fmt.Errorf("%w: it begins with % x", ErrCompression, payload[:min(6, len(payload))])
+	return nil, fmt.Errorf("unknown compression: it begins with % x", payload[:min(6, len(payload))])
 }

@@ -34,14 +34,14 @@ type Event struct {
 	Data map[string]any
 }
 
-// A message is anything that QEMU says.
+// A message is anything that QEMU says: its greeting, which has none of these, an event, or
+// the return of a command.
 type message struct {
-	Greeting json.RawMessage `json:"QMP"`
-	ID       *int            `json:"id"`
-	Return   json.RawMessage `json:"return"`
-	Error    *Error          `json:"error"`
-	Event    string          `json:"event"`
-	Data     map[string]any  `json:"data"`
+	ID     *int            `json:"id"`
+	Return json.RawMessage `json:"return"`
+	Error  *Error          `json:"error"`
+	Event  string          `json:"event"`
+	Data   map[string]any  `json:"data"`
 }
 
 // An Error is QEMU's refusal of a command.
