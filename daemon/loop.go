@@ -167,7 +167,7 @@ func finished(r worker.Result) core.Event {
 // change puts new rules into force, and closes the tables of the old ones,
 // which nothing refers to any more.
 func (l *loop) change(c ruleChange) {
-	l.step(core.NewRules{Set: c.set, Warnings: c.warnings})
+	l.step(core.NewRules{Set: c.set})
 	l.inForce.close()
 	first := l.inForce.set == nil
 	l.inForce = c
@@ -205,6 +205,7 @@ func (l *loop) Ask(ctx context.Context, r control.Request) (any, error) {
 func (l *loop) answer(r core.Reply) {
 	if s, ok := r.Value.(control.Status); ok {
 		s.Version, s.Kernel, s.PID, s.Started = l.version, l.release, os.Getpid(), l.started
+		s.Warnings = l.inForce.warnings()
 		s.Tables, s.Uevents = l.book.tables, control.Uevents(l.source.Counts())
 		r.Value = s
 	}

@@ -30,10 +30,23 @@ type rulebook struct {
 
 // A ruleChange is what was read.
 type ruleChange struct {
-	set      *rules.Set
-	tables   *match.Tables
-	warnings []string
-	inForce  chan struct{} // closed by the loop when the machine has it
+	set     *rules.Set
+	tables  *match.Tables
+	missing error         // why there are no tables, nil if there are
+	inForce chan struct{} // closed by the loop when the machine has it
+}
+
+// warnings are what is wrong with tables and configuration, as far as is known:
+// what is unsound deep in a table shows when a look-up comes there.
+func (c ruleChange) warnings() []string {
+	if c.set == nil {
+		return nil
+	}
+	warnings := c.set.Warnings()
+	if c.missing != nil {
+		warnings = append(warnings, c.missing.Error())
+	}
+	return warnings
 }
 
 // close lets go of the tables.
@@ -117,7 +130,7 @@ func (b *rulebook) reload(ctx context.Context) error {
 func (b *rulebook) renew(ctx context.Context, w *watch) error {
 	w.renew() // first, so that no change after the reading is missed
 	c := b.read()
-	for _, warning := range c.warnings {
+	for _, warning := range c.warnings() {
 		b.log.Warn(warning)
 	}
 	select {
@@ -138,15 +151,10 @@ func (b *rulebook) read() ruleChange {
 	c := ruleChange{inForce: make(chan struct{})}
 	var err error
 	if c.tables, err = match.Open(b.tables); err != nil {
-		c.warnings = append(c.warnings, err.Error())
+		c.missing = err
 		c.tables = noTables(b.tables)
 	}
-	config := modprobed.Load("", b.tables, commandLine())
-	c.warnings = append(c.warnings, c.tables.Warnings()...)
-	for _, w := range config.Warnings {
-		c.warnings = append(c.warnings, w.String())
-	}
-	c.set = rules.NewSet(c.tables, config)
+	c.set = rules.NewSet(c.tables, modprobed.Load("", b.tables, commandLine()))
 	return c
 }
 

@@ -59,11 +59,10 @@ func (m *Machine) answerScanAskers() {
 // daemon's.
 func (m *Machine) status() control.Status {
 	s := control.Status{
-		Now:      m.now,
-		Settled:  m.scan > 0 && m.scanned == m.scan && len(m.waiting) == 0 && len(m.loading) == 0 && !m.awaiting(),
-		Devices:  make(map[control.Result]int),
-		Modules:  make(map[control.State]int),
-		Warnings: slices.Clone(m.warnings),
+		Now:     m.now,
+		Settled: m.scan > 0 && m.scanned == m.scan && len(m.waiting) == 0 && len(m.loading) == 0 && !m.awaiting(),
+		Devices: make(map[control.Result]int),
+		Modules: make(map[control.State]int),
 	}
 	for _, dev := range m.devices {
 		s.Devices[m.result(dev)]++

@@ -14,6 +14,7 @@ type device struct {
 	*verdict
 	scan     uint32 // the last scan that it is known to be present in
 	deferred bool   // it waits for a supplier, as of the last look
+	fresh    bool   // a scan that has not ended has met it: nothing is loaded for it yet
 }
 
 // A verdict is the decision about all devices of one MODALIAS.
@@ -35,17 +36,16 @@ func (m *Machine) seen(e Seen) {
 	if dev != nil {
 		m.forget(dev)
 	}
-	dev = &device{Device: e.Device, scan: e.Scan}
-	since := m.scanBegan
-	if e.Scan == 0 {
-		dev.scan, since = m.scan, m.step
-	}
+	dev = &device{Device: e.Device, scan: e.Scan, fresh: e.Scan != 0}
 	m.remember(dev)
 	m.note("seen", dev.Path, "", reason("MODALIAS", dev.Modalias))
 	m.decide(dev)
 	m.noteRefused(dev)
-	m.wantAll(dev, since)
-	m.lookIfSettled(dev)
+	if !dev.fresh {
+		dev.scan = m.scan
+		m.wantAll(dev, m.step)
+		m.lookIfSettled(dev)
+	}
 }
 
 // decide gives a device its verdict under the rules of now.
@@ -182,7 +182,7 @@ func (m *Machine) result(dev *device) control.Result {
 		return control.Bound
 	case len(dev.verdict.Modules) == 0 && len(dev.verdict.Refused) > 0:
 		return control.Refused
-	case m.pending(dev.verdict.Modules):
+	case dev.fresh || m.pending(dev.verdict.Modules):
 		return control.Loading
 	case m.anyModule(dev.verdict.Modules, func(mod *module) bool { return mod.state == control.Broken }):
 		return control.Failed
@@ -195,7 +195,7 @@ func (m *Machine) result(dev *device) control.Result {
 // unfinished tells whether anything that was decided for a device is still on
 // its way or has failed.
 func (m *Machine) unfinished(dev *device) bool {
-	return slices.ContainsFunc(dev.verdict.Steps, func(s rules.Step) bool {
+	return dev.fresh || slices.ContainsFunc(dev.verdict.Steps, func(s rules.Step) bool {
 		mod := m.modules[s.Module]
 		return mod != nil && (mod.pending() || mod.missed())
 	})

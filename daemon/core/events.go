@@ -65,12 +65,8 @@ type (
 	}
 
 	// NewRules brings tables and configuration, the first ones or changed
-	// ones. Everything is decided again. Warnings are what was wrong with
-	// them, for people.
-	NewRules struct {
-		Set      *rules.Set
-		Warnings []string
-	}
+	// ones. Everything is decided again.
+	NewRules struct{ Set *rules.Set }
 
 	// Asked is a request over the control socket, any but a
 	// control.ReloadRequest. It is answered by one [Reply].

@@ -43,7 +43,6 @@ type Machine struct {
 	lossy      uint32 // the scan that makes good for lost uevents, 0 for none
 	scanAskers []scanAsker
 	lastOp     OpID
-	warnings   []string
 
 	// Of the step under way.
 	step  uint64
@@ -161,12 +160,26 @@ func (m *Machine) endScan(e Scanned) {
 	if e.Skipped == 0 {
 		m.sweep(e.Scan)
 	}
+	m.wantFresh()
 	if m.lossy != 0 && e.Scan >= m.lossy {
 		m.lossy = 0
 		m.makeGood()
 	}
 	m.answerScanAskers()
 	m.note("scanned", "", "", reason("sysfs", fmt.Sprintf("%d devices with a MODALIAS", len(m.devices))))
+}
+
+// wantFresh begins to serve the devices that a scan has met, in the order of
+// their paths: sysfs lists them in none, and the order of loads decides about
+// names, and about which of several drivers takes a device.
+func (m *Machine) wantFresh() {
+	for _, dev := range m.devices {
+		if dev.fresh {
+			dev.fresh = false
+			m.wantAll(dev, m.scanBegan)
+			m.lookIfSettled(dev)
+		}
+	}
 }
 
 // makeGood ends a scan that uevents were lost before. A device that was
@@ -198,7 +211,7 @@ func (m *Machine) sweep(scan uint32) {
 // forgotten first: the new rules may know another file for them, or forbid
 // them.
 func (m *Machine) newRules(e NewRules) {
-	m.set, m.warnings = e.Set, e.Warnings
+	m.set = e.Set
 	clear(m.verdicts)
 	again := make([]bool, len(m.devices))
 	for i, dev := range m.devices {
@@ -218,7 +231,7 @@ func (m *Machine) newRules(e NewRules) {
 			m.wantAll(dev, m.step)
 		}
 	}
-	m.note("rules", "", "", warningReasons(e.Warnings)...)
+	m.note("rules", "", "", reason("configuration", "module tables and modprobe.d were read; everything is decided again"))
 	m.rescan()
 }
 
@@ -231,12 +244,4 @@ func (m *Machine) note(what, device, module string, reasons ...control.Reason) {
 
 func reason(source, says string) control.Reason {
 	return control.Reason{Source: source, Says: says}
-}
-
-func warningReasons(warnings []string) []control.Reason {
-	var rs []control.Reason
-	for _, w := range warnings {
-		rs = append(rs, reason("configuration", w))
-	}
-	return rs
 }

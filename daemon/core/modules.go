@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"syscall"
@@ -87,9 +88,34 @@ func (m *Machine) module(name string) *module {
 // wantAll wants all that was decided for a device. A module that broke before
 // the step since is tried again.
 func (m *Machine) wantAll(dev *device, since uint64) {
+	sibling := m.sibling(dev)
 	for _, s := range dev.verdict.Steps {
+		if sibling != nil && slices.Contains(dev.verdict.Modules, s.Module) {
+			s.After = slices.DeleteFunc(slices.Concat(s.After, sibling.verdict.Modules),
+				func(name string) bool { return name == s.Module })
+		}
 		m.want(s, dev.Path, since)
 	}
+}
+
+// sibling returns the interface before this one of the same USB device, if
+// there is one: the first interface's driver may take the second one as well,
+// so other drivers that would take it have to come later. Loading them at the
+// same time would let chance decide.
+func (m *Machine) sibling(dev *device) *device {
+	i, found := m.find(dev.Path)
+	if dev.Subsystem != "usb" || !found || i == 0 {
+		return nil
+	}
+	for _, before := range slices.Backward(m.devices[:i]) {
+		if before.Subsystem == "usb" && path.Dir(before.Path) == path.Dir(dev.Path) {
+			return before
+		}
+		if !strings.HasPrefix(before.Path, path.Dir(dev.Path)+"/") {
+			return nil // another device
+		}
+	}
+	return nil
 }
 
 // want sees to it that a module gets in, unless it is in or on its way.

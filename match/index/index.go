@@ -60,7 +60,13 @@ func New(data []byte) (*Index, error) {
 	if got := binary.BigEndian.Uint32(data[4:]); got>>16 != version>>16 {
 		return nil, &FormatError{4, fmt.Sprintf("version %d.%d, not %d", got>>16, got&0xFFFF, version>>16)}
 	}
-	return &Index{data: data, root: binary.BigEndian.Uint32(data[8:])}, nil
+	x := &Index{data: data, root: binary.BigEndian.Uint32(data[8:])}
+	// The root is at the end of what depmod writes: a file that was cut short
+	// is refused here, and not by some look-up later.
+	if _, err := x.node(x.root); err != nil {
+		return nil, err
+	}
+	return x, nil
 }
 
 // A node is where the parts of one node of the tree are.
