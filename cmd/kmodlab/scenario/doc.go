@@ -23,7 +23,7 @@
 //
 // # Machines
 //
-// Every scenario has a machine of its own, from boot to the end of the script, and [Runner] has at most
+// Every scenario has a machine of its own, from boot to the next boot or the end of the script, and [Runner] has at most
 // two of them run at a time. A machine that lives longer than [MachineTime] is ended. When a
 // scenario fails, the log of the guest's kernel, the logs of its background commands and the troubles of the
 // witness are shown.

@@ -60,11 +60,14 @@ type stageKey struct{}
 
 // A stage is what one script works on. Its script runs in one goroutine, and so do the verbs.
 type stage struct {
-	runner  *Runner
-	failed  func() bool
-	ctx     context.Context // of the machine; nil before boot
-	machine *lab.Machine    // nil before boot
-	started []string        // names of background commands
+	runner *Runner
+	failed func() bool
+	placed bool // it has one of the runner's places
+
+	machine *lab.Machine // nil while none runs
+	ctx     context.Context
+	cancel  context.CancelFunc
+	started []string // names of background commands
 }
 
 // setup gives a script its stage.
@@ -86,45 +89,45 @@ func stageOf(ts *testscript.TestScript) *stage {
 	return s
 }
 
-// start starts the script's machine when there is room for it, and has it ended with the script.
+// start starts the script's machine when there is room for it, and has it ended with the
+// script. An earlier machine is ended first.
 func (s *stage) start(ts *testscript.TestScript, o lab.Options) error {
-	if s.machine != nil {
-		return s.startAgain(o)
+	if err := s.vacate(); err != nil {
+		return err
 	}
-	s.runner.slots <- struct{}{}
-	ts.Defer(func() { <-s.runner.slots })
-	ctx, cancel := context.WithTimeout(context.Background(), MachineTime)
-	ts.Defer(cancel)
+	if !s.placed {
+		s.runner.slots <- struct{}{}
+		s.placed = true
+		ts.Defer(func() { s.leave(ts) })
+	}
+	ctx, cancel := context.WithTimeout(s.runner.ctx, MachineTime)
 	m, err := s.runner.build.Start(ctx, o)
 	if err != nil {
+		cancel()
 		return err
 	}
-	s.ctx, s.machine = ctx, m
-	ts.Defer(func() { s.end(ts) })
+	s.machine, s.ctx, s.cancel, s.started = m, ctx, cancel, nil
 	return nil
 }
 
-// startAgain ends the machine and starts another in its place, so that a
-// scenario can compare what two have come to.
-func (s *stage) startAgain(o lab.Options) error {
-	if err := s.machine.Close(); err != nil {
-		return err
+// vacate ends the machine that runs, if one does.
+func (s *stage) vacate() error {
+	if s.machine == nil {
+		return nil
 	}
-	s.started = nil
-	m, err := s.runner.build.Start(s.ctx, o)
-	if err != nil {
-		return err
-	}
-	s.machine = m
-	return nil
+	err := s.machine.Close()
+	s.cancel()
+	s.machine = nil
+	return err
 }
 
-// end ends the machine, after its last words where the scenario failed.
-func (s *stage) end(ts *testscript.TestScript) {
-	if s.failed() {
+// leave ends the machine, after its last words where the scenario failed, and gives the place back.
+func (s *stage) leave(ts *testscript.TestScript) {
+	if s.failed() && s.machine != nil {
 		ts.Logf("%s", s.machine.LastWords(s.started))
 	}
-	if err := s.machine.Close(); err != nil {
+	if err := s.vacate(); err != nil {
 		ts.Logf("end the machine: %v", err)
 	}
+	<-s.runner.slots
 }
