@@ -328,7 +328,8 @@ func open(m kernel.Module) (*os.File, error) {
 		return nil, &kernel.Error{Op: "open", Module: m.Name, File: m.File, Errno: unix.EINVAL,
 			Words: "it is not a regular file: reinstall the package that it belongs to, then run depmod"}
 	}
-	return f, nil
+	// In the worker the Go runtime would make a poller for a non-blocking file.
+	return f, unix.SetNonblock(int(f.Fd()), false)
 }
 
 func openError(m kernel.Module, err error) error {

@@ -96,9 +96,13 @@ func execute(k program, theirs *os.File) (*os.Process, error) {
 }
 
 // environment is all that a worker gets: nothing of the daemon's, such as
-// NOTIFY_SOCKET. Huge pages would cost 4 MB, and the signals by which the Go
-// runtime preempts goroutines could interrupt a wait in the kernel.
-var environment = []string{"GOMAXPROCS=1", "GODEBUG=disablethp=1,asyncpreemptoff=1"}
+// NOTIFY_SOCKET. Huge pages would cost 4 MB, the signals by which the Go
+// runtime preempts goroutines could interrupt a wait in the kernel, and to
+// follow a control group's processor limit the runtime holds its files open.
+var environment = []string{
+	"GOMAXPROCS=1",
+	"GODEBUG=disablethp=1,asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0",
+}
 
 // send passes a request and a file. The socket's buffer is empty, since a
 // worker has one request at a time, so this does not wait.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"sync/atomic"
 	"syscall"
@@ -54,7 +55,20 @@ const (
 // it returns the exit status, with which the caller must exit at once.
 func Serve(loader Loader, unpack Unpack) int {
 	signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	rename(filepath.Base(os.Args[0]))
 	return attended(func() int { return serve(loader, unpack) })
+}
+
+// rename gives the process its name in ps and in the kernel's log, which is
+// "exe" otherwise. By system calls, because package os would make a poller for
+// this file and keep it open.
+func rename(name string) {
+	fd, err := unix.Open("/proc/self/comm", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	unix.Write(fd, []byte(name))
+	unix.Close(fd)
 }
 
 // thread is 1 while the thread that makes the calls is alive. It is not on the
@@ -75,6 +89,7 @@ func attended(call func() int) int {
 		status = call()
 		thread.Store(0)
 		futex(futexWake, 1)
+		select {} // the thread ends with the process
 	}()
 	for thread.Load() != 0 {
 		futex(futexWait, 1)

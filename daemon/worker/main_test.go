@@ -1,0 +1,104 @@
+package worker_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/daemon/worker"
+)
+
+// The test's own program is the worker's too, as the daemon's is.
+func TestMain(m *testing.M) {
+	switch os.Args[0] {
+	case worker.Name:
+		exit(worker.Serve(acts{}, nil))
+	case worker.UnpackName:
+		exit(worker.Serve(acts{}, unpack))
+	case daemonName:
+		daemon()
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// exit is os.Exit without its last steps, which under the race detector wait
+// for threads that the kernel ended.
+func exit(status int) { unix.Exit(status) }
+
+// unpack is a decompressor that finds fault with files called broken.
+func unpack(to io.Writer, from *os.File) error {
+	if filepath.Base(from.Name()) == "broken" {
+		return errors.New("a checksum differs")
+	}
+	_, err := io.WriteString(to, "unpacked")
+	return err
+}
+
+// acts is a kernel that does what the module's name says. What it tells the
+// test it tells in an error's words.
+type acts struct{}
+
+func (acts) Load(m kernel.Module, f *os.File, how kernel.How) error {
+	says := func(words string) error { return &kernel.Error{Op: "load", Errno: unix.ENOTNAM, Words: words} }
+	switch m.Name {
+	case "tells_pid":
+		return says(strconv.Itoa(os.Getpid()))
+	case "tells_files":
+		return says(strings.Join(openFiles(), "\n"))
+	case "tells_call":
+		content, err := io.ReadAll(f)
+		return says(fmt.Sprintf("%s %s %q %d %q %v", f.Name(), m.File, m.Options, how, content, err))
+	case "tells_environment":
+		return says(strings.Join(os.Environ(), "\n"))
+	case "is_there":
+		return &kernel.Error{Op: "load", Errno: unix.EEXIST}
+	case "hangs":
+		return hang(m.Options)
+	case "is_killed":
+		return unix.Kill(os.Getpid(), unix.SIGKILL)
+	case "oopses":
+		// Of this thread only, as an oops does. Not a RawSyscall: the runtime
+		// must know, as it does of finit_module, that the thread is in a call.
+		unix.Syscall(unix.SYS_EXIT, 0, 0, 0)
+	case "real":
+		return kernel.System{}.Load(m, f, how)
+	}
+	return nil
+}
+
+func (acts) LoadImage(m kernel.Module, image []byte) error {
+	return &kernel.Error{Op: "load", Errno: unix.ENOTNAM, Words: fmt.Sprintf("%s %q", m.File, image)}
+}
+
+// hang returns when somebody opens a FIFO and closes it again.
+func hang(fifo string) error {
+	if err := os.WriteFile(fifo+".pid", []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
+		return err
+	}
+	f, err := os.Open(fifo)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.ReadAll(f)
+	return err
+}
+
+func openFiles() []string {
+	var files []string
+	for fd := range 64 {
+		if target, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err == nil {
+			files = append(files, fmt.Sprintf("%d %s", fd, target))
+		}
+	}
+	return files
+}

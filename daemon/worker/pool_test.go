@@ -1,0 +1,454 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/daemon/worker"
+)
+
+// newPool makes a pool that the test ends.
+func newPool(t *testing.T, c worker.Config) *worker.Pool {
+	t.Helper()
+	p, err := worker.NewPool(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// file makes a file to be loaded.
+func file(t *testing.T, content string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "module.ko")
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// say makes one call and returns what the worker says.
+func say(t *testing.T, p *worker.Pool, module string) string {
+	t.Helper()
+	p.Load(1, kernel.Module{Name: module, File: file(t, "")})
+	return words(t, <-p.Results())
+}
+
+func words(t *testing.T, r worker.Result) string {
+	t.Helper()
+	var e *kernel.Error
+	if !errors.As(r.Err, &e) {
+		t.Fatalf("op %d: %v is not a kernel.Error", r.Op, r.Err)
+	}
+	return e.Words
+}
+
+// fifo is a place where a call hangs.
+type fifo string
+
+func newFIFO(t *testing.T) fifo {
+	name := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return fifo(name)
+}
+
+// reached waits until a call hangs there, and returns what lets it go on, and
+// the worker's process.
+func (f fifo) reached(t *testing.T) (release func(), pid int) {
+	t.Helper()
+	w, err := os.OpenFile(string(f), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(string(f) + ".pid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err = strconv.Atoi(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() { w.Close() }, pid
+}
+
+func (f fifo) module(t *testing.T) kernel.Module {
+	return kernel.Module{Name: "hangs", File: file(t, ""), Options: string(f)}
+}
+
+// waitEnd returns when a process, ours or not, has ended.
+func waitEnd(t *testing.T, pid int) {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err == unix.ESRCH {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 20_000)
+		if err == unix.EINTR {
+			continue
+		}
+		if n != 1 {
+			t.Fatalf("process %d has not ended after 20 s: %v", pid, err)
+		}
+		return
+	}
+}
+
+func TestNoCallIsMadeOfAFileThatCanNotBeOne(t *testing.T) {
+	dir := t.TempDir()
+	pipe := newFIFO(t)
+	tests := []struct{ name, file, want string }{
+		{"missing", dir + "/no.ko", "open m from " + dir + "/no.ko: ENOENT: modules.dep names it and it is not there: reinstall"},
+		{"a directory", dir, "open m from " + dir + ": EINVAL: it is not a regular file: reinstall"},
+		{"a FIFO, which would hold up its reader", string(pipe), "EINVAL: it is not a regular file"},
+		{"a device", "/dev/zero", "EINVAL: it is not a regular file"},
+		{"below a file", file(t, "") + "/a.ko", "ENOTDIR: look at the file and at the directories above it"},
+	}
+	p := newPool(t, worker.Config{})
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p.Load(7, kernel.Module{Name: "m", File: tt.file})
+			r := <-p.Results()
+			if r.Op != 7 || r.Err == nil || !strings.Contains(r.Err.Error(), tt.want) {
+				t.Errorf("op %d: %v, want %q", r.Op, r.Err, tt.want)
+			}
+		})
+	}
+}
+
+func TestARequestThatDoesNotFitIsRefused(t *testing.T) {
+	p := newPool(t, worker.Config{})
+	p.Load(1, kernel.Module{Name: "m", File: file(t, ""), Options: strings.Repeat("x", 1<<20)})
+	if r := <-p.Results(); !errors.Is(r.Err, unix.EMSGSIZE) || r.Errno() != unix.EMSGSIZE {
+		t.Errorf("%v", r.Err)
+	}
+}
+
+func TestTheCallIsMadeAsAsked(t *testing.T) {
+	tests := []struct {
+		name        string
+		content     string
+		compression string
+		want        string
+	}{
+		{"a plain file", "\x7fELF", "xz", `"a=1 b=\"x y\"" 0 "\x7fELF" <nil>`},
+		{"a file that the kernel unpacks", "\x28\xb5\x2f\xfdx", "zstd", `"a=1 b=\"x y\"" 1 "(\xb5/\xfdx" <nil>`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			sys := t.TempDir()
+			os.Mkdir(sys+"/module", 0o700)
+			os.WriteFile(sys+"/module/compression", []byte(tt.compression+"\n"), 0o600)
+			p := newPool(t, worker.Config{System: kernel.System{Sys: sys}})
+			name := file(t, tt.content)
+			p.Load(1, kernel.Module{Name: "tells_call", File: name, Options: `a=1 b="x y"`})
+			want := fmt.Sprintf("%s %s %s", name, name, tt.want)
+			if diff := cmp.Diff(want, words(t, <-p.Results())); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestResults(t *testing.T) {
+	tests := []struct {
+		module  string
+		already bool
+		errno   unix.Errno
+		err     string
+	}{
+		{"is_killed", false, unix.EIO, "load is_killed: the worker process ended without an answer (signal: killed): look in dmesg for an oops of the module's init"},
+		{"oopses", false, unix.EIO, "load oopses: the worker process ended without an answer (the kernel ended its thread): look in dmesg for an oops of the module's init"},
+		{"is_there", true, unix.EEXIST, ""},
+		{"goes_in", false, 0, ""},
+	}
+	p := newPool(t, worker.Config{})
+	for _, tt := range tests {
+		t.Run(tt.module, func(t *testing.T) {
+			p.Load(3, kernel.Module{Name: tt.module, File: file(t, "")})
+			r := <-p.Results()
+			said := ""
+			if r.Err != nil {
+				said = r.Err.Error()
+			}
+			if r.Op != 3 || r.Already != tt.already || r.Errno() != tt.errno || said != tt.err {
+				t.Errorf("got op %d, already %v, errno %v, %q", r.Op, r.Already, r.Errno(), said)
+			}
+		})
+	}
+}
+
+func TestAWorkerDiesAloneAndTheOthersGoOn(t *testing.T) {
+	p := newPool(t, worker.Config{})
+	place := newFIFO(t)
+	p.Load(1, place.module(t))
+	release, _ := place.reached(t)
+	p.Load(2, kernel.Module{Name: "is_killed", File: file(t, "")})
+	var death *worker.DeathError
+	if r := <-p.Results(); r.Op != 2 || !errors.As(r.Err, &death) || death.Module != "is_killed" {
+		t.Errorf("op %d: %v, want op 2's death", r.Op, r.Err)
+	}
+	release()
+	if r := <-p.Results(); r.Op != 1 || r.Err != nil {
+		t.Errorf("op %d: %v, want op 1 to go on", r.Op, r.Err)
+	}
+}
+
+func TestAsManyCallsAtATimeAsAreAskedFor(t *testing.T) {
+	p := newPool(t, worker.Config{})
+	const calls = 8
+	var release []func()
+	for op := range uint64(calls) {
+		place := newFIFO(t)
+		p.Load(op, place.module(t))
+		done, _ := place.reached(t)
+		release = append(release, done)
+	}
+	seen := make(map[uint64]bool)
+	for _, done := range release {
+		done()
+		r := <-p.Results()
+		if r.Err != nil || seen[r.Op] {
+			t.Errorf("op %d: %v, seen before: %v", r.Op, r.Err, seen[r.Op])
+		}
+		seen[r.Op] = true
+	}
+}
+
+func TestAWorkerIsUsedAgain(t *testing.T) {
+	p := newPool(t, worker.Config{Idle: time.Hour})
+	if first, second := say(t, p, "tells_pid"), say(t, p, "tells_pid"); first != second {
+		t.Errorf("processes %s and %s, want one", first, second)
+	}
+}
+
+func TestAnAbandonedWorkerIsNotUsedAgainAndItsLateResultCounts(t *testing.T) {
+	p := newPool(t, worker.Config{Idle: time.Hour})
+	place := newFIFO(t)
+	p.Load(9, place.module(t))
+	release, pid := place.reached(t)
+	p.Abandon(9)
+	if other := say(t, p, "tells_pid"); other == strconv.Itoa(pid) {
+		t.Error("the abandoned worker got a call")
+	}
+	release()
+	if r := <-p.Results(); r.Op != 9 || r.Err != nil {
+		t.Errorf("op %d: %v, want the late result of op 9", r.Op, r.Err)
+	}
+	waitEnd(t, pid)
+}
+
+func TestAnIdleWorkerEnds(t *testing.T) {
+	p := newPool(t, worker.Config{Idle: time.Millisecond})
+	pid, err := strconv.Atoi(say(t, p, "tells_pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitEnd(t, pid)
+}
+
+func TestAnIdleWorkerThatSomebodyKilledIsReplaced(t *testing.T) {
+	p := newPool(t, worker.Config{Idle: time.Hour})
+	pid, err := strconv.Atoi(say(t, p, "tells_pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	waitEnd(t, pid)
+	if next := say(t, p, "tells_pid"); next == strconv.Itoa(pid) {
+		t.Error("the dead answer")
+	}
+}
+
+func TestAWorkerOutlivesTheSignalsMeantForTheDaemon(t *testing.T) {
+	p := newPool(t, worker.Config{})
+	place := newFIFO(t)
+	p.Load(1, place.module(t))
+	release, pid := place.reached(t)
+	for _, s := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+		if err := unix.Kill(pid, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if session, err := unix.Getsid(pid); err != nil || session != pid {
+		t.Errorf("session %d, %v, want one of its own", session, err)
+	}
+	release()
+	if r := <-p.Results(); r.Err != nil {
+		t.Error(r.Err)
+	}
+}
+
+func TestCloseDoesNotWaitForTheKernel(t *testing.T) {
+	p := newPool(t, worker.Config{})
+	place := newFIFO(t)
+	p.Load(1, place.module(t))
+	release, pid := place.reached(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := p.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := unix.Kill(pid, 0); err != nil {
+		t.Errorf("the worker has gone: %v", err)
+	}
+	select {
+	case r := <-p.Results():
+		t.Errorf("a result after Close: %+v", r)
+	default:
+	}
+	release()
+	waitEnd(t, pid)
+	p.Load(2, kernel.Module{Name: "m"}) // is nothing to a closed pool
+}
+
+func TestAWorkerHoldsNothingOfTheDaemons(t *testing.T) {
+	// Something that this process inherited, as it were: not close-on-exec.
+	inherited, err := unix.Open("/proc/self/status", unix.O_RDONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(inherited)
+	t.Setenv("NOTIFY_SOCKET", "/run/systemd/notify")
+	p := newPool(t, worker.Config{})
+	place := newFIFO(t)
+	p.Load(1, place.module(t))
+	release, _ := place.reached(t) // another worker, whose socket must not be shared
+
+	name := file(t, "")
+	p.Load(2, kernel.Module{Name: "tells_files", File: name})
+	files := strings.Split(words(t, <-p.Results()), "\n")
+	stderr, err := os.Readlink("/proc/self/fd/2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"0 /dev/null", "1 /dev/null", "2 " + stderr, "3 socket:", "4 " + name}
+	for i, f := range files {
+		if strings.HasPrefix(f, "3 socket:") {
+			files[i] = "3 socket:"
+		}
+	}
+	if diff := cmp.Diff(want, files); diff != "" {
+		t.Error("open files:", diff)
+	}
+	if env := say(t, p, "tells_environment"); strings.Contains(env, "NOTIFY_SOCKET") || !strings.Contains(env, "disablethp=1") {
+		t.Errorf("environment:\n%s", env)
+	}
+	release()
+	<-p.Results()
+}
+
+func TestFilesThatTheKernelCanNotUnpack(t *testing.T) {
+	zstd := "\x28\xb5\x2f\xfd"
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := file(t, zstd)
+	broken := filepath.Join(filepath.Dir(whole), "broken")
+	if err := os.Link(whole, broken); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, file string
+		unpackers  []string
+		want       string
+	}{
+		{"no program for it", whole, []string{"/nonexistent/a", "/nonexistent/b"},
+			"unpack m from " + whole + ": this kernel does not unpack zstd and there is no kmodctl to do it in /nonexistent/a, /nonexistent/b: install kmodctl beside kmodd"},
+		{"a damaged one", broken, []string{exe},
+			"unpack m from " + broken + ": a checksum differs: reinstall the file"},
+		{"a whole one goes in from memory", whole, []string{"/nonexistent/a", exe},
+			"load m from " + whole + ": ENOTNAM: " + whole + ` "unpacked"`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPool(t, worker.Config{System: kernel.System{Sys: t.TempDir()}, Unpackers: tt.unpackers})
+			p.Load(1, kernel.Module{Name: "m", File: tt.file})
+			r := <-p.Results()
+			if r.Err == nil {
+				t.Fatal("no error")
+			}
+			if diff := cmp.Diff(tt.want, r.Err.Error()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// daemonName is the name under which this program is a daemon with one call
+// on its way.
+const daemonName = "kmodd-test-daemon"
+
+func daemon() {
+	p, err := worker.NewPool(worker.Config{})
+	if err != nil {
+		panic(err)
+	}
+	p.Load(1, kernel.Module{Name: "hangs", File: os.Args[1], Options: os.Args[2]})
+	<-p.Results()
+}
+
+func TestADaemonThatIsKilledLeavesAWorkerThatEndsByItself(t *testing.T) {
+	place := newFIFO(t)
+	d, err := os.StartProcess("/proc/self/exe", []string{daemonName, file(t, ""), string(place)},
+		&os.ProcAttr{Files: []*os.File{nil, nil, os.Stderr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	release, pid := place.reached(t)
+	if err := d.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(pid, 0); err != nil {
+		t.Errorf("the worker went with the daemon: %v", err)
+	}
+	release()
+	waitEnd(t, pid)
+}
+
+// Whatever this machine's kernel says to a file that is no module, the words
+// say what it is and what to do.
+func TestTheRealKernelsAnswerInWords(t *testing.T) {
+	p := newPool(t, worker.Config{})
+	name := file(t, "not a module")
+	p.Load(1, kernel.Module{Name: "real", File: name})
+	r := <-p.Results()
+	want := map[unix.Errno]string{
+		unix.ENOSYS:  "this kernel is built without support for modules (there is no /proc/modules): boot one built with CONFIG_MODULES=y",
+		unix.EPERM:   "",
+		unix.ENOEXEC: "it is not an ELF file: reinstall it",
+	}
+	begins, known := want[r.Errno()]
+	if !known || !strings.HasPrefix(words(t, r), begins) {
+		t.Errorf("%v", r.Err)
+	}
+	t.Log(r.Err)
+}
