@@ -41,8 +41,10 @@ func (p *plan) consider(f found, hotplug bool) {
 		return
 	}
 	if m := s.loadable(f.module); m != nil {
+		before := p.decision.Modules
 		p.accept(f)
 		p.probe(wanted{module: m, alias: f.alias})
+		p.inTurn(f.module, before)
 		return
 	}
 	p.refuse(f.because, Reason{Source: s.tables.Dir(), Says: f.module + " is not installed"})
