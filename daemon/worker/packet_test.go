@@ -1,0 +1,46 @@
+package worker
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/kmodd/kmodd/daemon/kernel"
+)
+
+func TestPacketsComeBackAsTheyWere(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		asked := request{kernel.How(rapid.Byte().Draw(t, "how")),
+			kernel.Module{Name: rapid.String().Draw(t, "name"), File: rapid.String().Draw(t, "file"), Options: rapid.String().Draw(t, "options")}}
+		if got, err := parseRequest(asked.append(nil)); err != nil || got != asked {
+			t.Errorf("%+v, %v, want %+v", got, err, asked)
+		}
+		answered := reply{time.Duration(rapid.Int64().Draw(t, "took")), 5, rapid.String().Draw(t, "op"), rapid.String().Draw(t, "words")}
+		if got, err := parseReply(answered.append(nil)); err != nil || got != answered {
+			t.Errorf("%+v, %v, want %+v", got, err, answered)
+		}
+	})
+}
+
+// What is read as a packet is one: written again it is read as the same.
+func FuzzPackets(f *testing.F) {
+	f.Add([]byte(nil))
+	f.Add([]byte{version})
+	f.Add([]byte{version + 1, 0, 0, 0, 0})
+	f.Add([]byte{version, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
+	f.Add(request{kernel.Plain, kernel.Module{Name: "m", File: "/m.ko", Options: "a=1"}}.append(nil))
+	f.Add(reply{op: "load", words: "no", errno: 2}.append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if r, err := parseRequest(b); err == nil {
+			if again, err := parseRequest(r.append(nil)); err != nil || again != r {
+				t.Errorf("%+v became %+v, %v", r, again, err)
+			}
+		}
+		if r, err := parseReply(b); err == nil {
+			if again, err := parseReply(r.append(nil)); err != nil || again != r {
+				t.Errorf("%+v became %+v, %v", r, again, err)
+			}
+		}
+	})
+}
