@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 
@@ -11,10 +12,13 @@ import (
 )
 
 // A packet is a version byte, fixed numbers, and strings that each have their
-// length before them. It fits in a socket's buffer and in maxPacket.
+// length before them. A request fits in a socket's buffer. A reply is small,
+// because the daemon has room for one for each call on its way.
 const (
-	version   = 1
-	maxPacket = 64 << 10
+	version    = 1
+	maxRequest = 64 << 10
+	maxReply   = 4 << 10
+	maxWords   = 3 << 10 // of a reply; more is cut off
 )
 
 var errPacket = errors.New("malformed packet, or one of another version of kmodd")
@@ -54,7 +58,8 @@ func (r reply) append(b []byte) []byte {
 	b = append(b, version)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.took))
 	b = binary.BigEndian.AppendUint32(b, uint32(r.errno))
-	return appendStrings(b, r.op, r.words)
+	words := strings.ToValidUTF8(r.words[:min(len(r.words), maxWords)], "")
+	return appendStrings(b, r.op, words)
 }
 
 func parseReply(b []byte) (r reply, err error) {

@@ -1,8 +1,10 @@
 package worker
 
 import (
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -16,11 +18,19 @@ func TestPacketsComeBackAsTheyWere(t *testing.T) {
 		if got, err := parseRequest(asked.append(nil)); err != nil || got != asked {
 			t.Errorf("%+v, %v, want %+v", got, err, asked)
 		}
-		answered := reply{time.Duration(rapid.Int64().Draw(t, "took")), 5, rapid.String().Draw(t, "op"), rapid.String().Draw(t, "words")}
+		answered := reply{time.Duration(rapid.Int64().Draw(t, "took")), 5, rapid.String().Draw(t, "op"), rapid.StringN(0, -1, maxWords).Draw(t, "words")}
 		if got, err := parseReply(answered.append(nil)); err != nil || got != answered {
 			t.Errorf("%+v, %v, want %+v", got, err, answered)
 		}
 	})
+}
+
+func TestALongAnswerIsCutToFit(t *testing.T) {
+	b := reply{op: "load", words: strings.Repeat("ü", maxReply)}.append(nil)
+	got, err := parseReply(b)
+	if err != nil || len(b) > maxReply || !strings.HasPrefix(got.words, "üüü") || !utf8.ValidString(got.words) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
 }
 
 // What is read as a packet is one: written again it is read as the same.
@@ -37,7 +47,7 @@ func FuzzPackets(f *testing.F) {
 				t.Errorf("%+v became %+v, %v", r, again, err)
 			}
 		}
-		if r, err := parseReply(b); err == nil {
+		if r, err := parseReply(b); err == nil && len(r.words) <= maxWords && utf8.ValidString(r.words) {
 			if again, err := parseReply(r.append(nil)); err != nil || again != r {
 				t.Errorf("%+v became %+v, %v", r, again, err)
 			}

@@ -108,7 +108,7 @@ var environment = []string{
 // worker has one request at a time, so this does not wait.
 func (w *process) send(r request, f *os.File) error {
 	packet := r.append(nil)
-	if len(packet) > maxPacket {
+	if len(packet) > maxRequest {
 		return unix.EMSGSIZE
 	}
 	raw, err := w.socket.SyscallConn()
@@ -130,7 +130,7 @@ func (w *process) send(r request, f *os.File) error {
 
 // answer waits for a worker's answer, for as long as it takes.
 func (w *process) answer() (reply, error) {
-	packet := make([]byte, maxPacket)
+	packet := make([]byte, maxReply)
 	n, err := w.socket.Read(packet)
 	if err != nil {
 		return reply{}, err

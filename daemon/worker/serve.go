@@ -128,7 +128,7 @@ func serve(loader Loader, unpack Unpack) int {
 
 // receive reads one request and the file that comes with it.
 func receive() (r request, f *os.File, err error) {
-	packet, rights := make([]byte, maxPacket), make([]byte, unix.CmsgSpace(4))
+	packet, rights := make([]byte, maxRequest), make([]byte, unix.CmsgSpace(4))
 	n, rightsLen, _, _, err := unix.Recvmsg(socket, packet, rights, unix.MSG_CMSG_CLOEXEC)
 	if err == unix.EINTR {
 		return receive()

@@ -34,18 +34,20 @@ const (
 func Main() int { return worker.Serve(kernel.System{}, Unpack) }
 
 // Unpack writes what a compressed file holds, up to half a gigabyte.
-func Unpack(to io.Writer, from *os.File) error {
+func Unpack(to io.Writer, from *os.File) error { return unpack(to, from, maxImage) }
+
+func unpack(to io.Writer, from *os.File, limit int64) error {
 	method := kernel.Packing(from)
 	r, err := reader(method, bufio.NewReader(from))
 	if err != nil {
 		return fmt.Errorf("unpack %s: %w", method, err)
 	}
-	n, err := io.Copy(to, io.LimitReader(r, maxImage+1))
+	n, err := io.Copy(to, io.LimitReader(r, limit+1))
 	if err != nil {
 		return fmt.Errorf("unpack %s after %d bytes: %w", method, n, err)
 	}
-	if n > maxImage {
-		return fmt.Errorf("unpack %s: it holds more than %d MiB, which no module does", method, maxImage>>20)
+	if n > limit {
+		return fmt.Errorf("unpack %s: it holds more than %d MiB, which no module does", method, limit>>20)
 	}
 	return nil
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
+const limit = 8 << 20
+
 const text = "\x7fELF and so on, and so on, and so on"
 
 func gzipped(t *testing.T, content io.Reader) []byte {
@@ -61,7 +63,8 @@ func TestUnpack(t *testing.T) {
 		{"half of xz", xz[:len(xz)/2], "", "unpack xz after"},
 		{"damaged xz", damaged, "", "unpack xz after"},
 		{"only the beginning", []byte("\x1f\x8b"), "", "unpack gzip: "},
-		{"more than a module can be", gzipped(t, io.LimitReader(zeros{}, maxImage+1)), "", "it holds more than 512 MiB, which no module does"},
+		{"more than a module can be", gzipped(t, io.LimitReader(zeros{}, limit+1)), "", "it holds more than 8 MiB, which no module does"},
+		{"as much as a module can be", gzipped(t, io.LimitReader(zeros{}, limit)), strings.Repeat("\x00", 1000), ""},
 		{"gzip", gz, text, ""},
 		{"zstd", zst, text, ""},
 		{"xz", xz, text, ""},
@@ -78,7 +81,7 @@ func TestUnpack(t *testing.T) {
 			}
 			defer f.Close()
 			var to first
-			err = Unpack(&to, f)
+			err = unpack(&to, f, limit)
 			if tt.wantErr == "" && (err != nil || string(to) != tt.want) {
 				t.Errorf("got %q, %v", to, err)
 			}
