@@ -35,8 +35,8 @@ func run(ctx context.Context, files []string) error {
 	return nil
 }
 
-// A report is what testscript wants of a testing.T. Scripts run at the same time, as far as their
-// machines find room.
+// A report is what testscript wants of a testing.T. Scripts run at the same
+// time, as far as their machines find room.
 type report struct {
 	name    string
 	parent  *report
@@ -87,7 +87,8 @@ func verbs(context.Context, []string) error {
 	return w.Flush()
 }
 
-// wrap breaks a text into lines of at most width bytes where its words allow that.
+// wrap breaks a text into lines of at most width bytes where its words allow
+// that.
 func wrap(text string, width int) []string {
 	var lines []string
 	var line string

@@ -44,7 +44,8 @@ func shell(ctx context.Context, args []string) error {
 	}
 }
 
-// readLines reads standard input beside, since a read of a terminal can't be called off.
+// readLines reads standard input beside, since a read of a terminal can't be
+// called off.
 func readLines() <-chan string {
 	lines := make(chan string)
 	go func() {

@@ -17,8 +17,8 @@ import (
 	"github.com/kmodd/kmodd/cmd/kmodlab/agentwire"
 )
 
-// command prepares what a request asks for. It gets a process group of its own, so that
-// ending it ends its children too.
+// command prepares what a request asks for. It gets a process group of its own,
+// so that ending it ends its children too.
 func command(ctx context.Context, r agentwire.Request) (*exec.Cmd, error) {
 	if len(r.Argv) == 0 {
 		return nil, errors.New("no command")
@@ -34,8 +34,9 @@ func command(ctx context.Context, r agentwire.Request) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// A capture is the output of a command, in files without a name: what the command has
-// written when it ends is all there, and a daemon that it leaves behind may go on writing and holds nothing up.
+// A capture is the output of a command, in files without a name: what the
+// command has written when it ends is all there, and a daemon that it leaves
+// behind may go on writing and holds nothing up.
 type capture struct{ stdout, stderr *os.File }
 
 func newCapture() (c capture, err error) {
@@ -50,7 +51,8 @@ func newCapture() (c capture, err error) {
 
 func (c capture) Close() error { return errors.Join(c.stdout.Close(), c.stderr.Close()) }
 
-// memoryFile makes a file that has no name and lives in memory (memfd_create(2)).
+// memoryFile makes a file that has no name and lives in memory
+// (memfd_create(2)).
 func memoryFile(name string) (*os.File, error) {
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {
@@ -99,13 +101,15 @@ func (s *server) report(id uint64, c capture) error {
 		send(s.stream(id, agentwire.Stderr), c.stderr))
 }
 
-// send sends a file from its beginning. The offset is not touched: others may be writing there.
+// send sends a file from its beginning. The offset is not touched: others may
+// be writing there.
 func send(w io.Writer, f *os.File) error {
 	_, err := io.Copy(w, io.NewSectionReader(f, 0, math.MaxInt64))
 	return err
 }
 
-// notStarted is the exit code of a command that could not be started, as a shell tells them apart.
+// notStarted is the exit code of a command that could not be started, as a
+// shell tells them apart.
 func notStarted(err error) int {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
 		return 127
@@ -129,8 +133,8 @@ func exitCode(err error) (int, error) {
 	return exit.ExitCode(), nil
 }
 
-// until runs a command until it succeeds (or fails, if that is wanted), with pauses that grow from
-// 10 to 200 ms. Only the last try's output is sent.
+// until runs a command until it succeeds (or fails, if that is wanted), with
+// pauses that grow from 10 to 200 ms. Only the last try's output is sent.
 func (s *server) until(ctx context.Context, r agentwire.Request) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
@@ -162,8 +166,8 @@ type background struct {
 	err   error
 }
 
-// start starts a background command, whose output goes to its log. A name may be used again
-// when its command has ended.
+// start starts a background command, whose output goes to its log. A name may
+// be used again when its command has ended.
 func (s *server) start(r agentwire.Request) (pid int, err error) {
 	cmd, err := command(context.Background(), r)
 	if err != nil {

@@ -26,7 +26,8 @@ func writeFile(r agentwire.Request, data []byte) error {
 	if err != nil {
 		return err
 	}
-	// Not WriteAt: files of /sys and /proc take writes at 0 only, whatever the offset.
+	// Not WriteAt: files of /sys and /proc take writes at 0 only, whatever
+	// the offset.
 	if _, err = f.Seek(r.Offset, io.SeekStart); err == nil {
 		_, err = f.Write(data)
 	}
@@ -39,7 +40,8 @@ func writeFile(r agentwire.Request, data []byte) error {
 // followPause is how often a file that is followed is looked at.
 const followPause = 20 * time.Millisecond
 
-// readFile streams a file. With follow it waits for the file and for more of it, until ctx ends.
+// readFile streams a file. With follow it waits for the file and for more of
+// it, until ctx ends.
 func readFile(ctx context.Context, w io.Writer, path string, follow bool) error {
 	f, err := os.Open(path)
 	for follow && errors.Is(err, fs.ErrNotExist) && pause(ctx) {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kmsg streams the kernel's log as dmesg prints it, from its oldest record on. With follow it
-// goes on until ctx ends.
+// kmsg streams the kernel's log as dmesg prints it, from its oldest record on.
+// With follow it goes on until ctx ends.
 func kmsg(ctx context.Context, w io.Writer, follow bool) error {
 	// Non-blocking, and through the poller, so that closing ends a read.
 	f, err := os.OpenFile("/dev/kmsg", os.O_RDONLY|unix.O_NONBLOCK, 0)
@@ -35,7 +35,8 @@ func kmsg(ctx context.Context, w io.Writer, follow bool) error {
 	return err
 }
 
-// A nowait reads what is there, and says EAGAIN where reading the file would wait.
+// A nowait reads what is there, and says EAGAIN where reading the file would
+// wait.
 type nowait struct{ f *os.File }
 
 func (r nowait) Read(p []byte) (n int, err error) {
@@ -50,8 +51,8 @@ func (r nowait) Read(p []byte) (n int, err error) {
 	return n, errors.Join(err, errRaw)
 }
 
-// copyRecords formats every record that read returns: /dev/kmsg gives one at a time
-// (Documentation/ABI/testing/dev-kmsg).
+// copyRecords formats every record that read returns: /dev/kmsg gives one at a
+// time (Documentation/ABI/testing/dev-kmsg).
 func copyRecords(w io.Writer, read func([]byte) (int, error)) error {
 	record := make([]byte, 8192) // CONSOLE_EXT_LOG_MAX, include/linux/printk.h
 	for {
@@ -70,8 +71,9 @@ func copyRecords(w io.Writer, read func([]byte) (int, error)) error {
 	}
 }
 
-// formatRecord turns "6,339,5140900,-;NET: Registered" into "[    5.140900] NET: Registered". What
-// follows the first line (KEY=VALUE pairs) is left out. A record of another form is kept as it is.
+// formatRecord turns "6,339,5140900,-;NET: Registered" into "[    5.140900]
+// NET: Registered". What follows the first line (KEY=VALUE pairs) is left out.
+// A record of another form is kept as it is.
 func formatRecord(record []byte) string {
 	head, text, ok := bytes.Cut(record, []byte(";"))
 	fields := strings.Split(string(head), ",")

@@ -1,23 +1,24 @@
-// Agent is what runs inside the bench's guests: as their first process, as
-// the one that does what the bench asks for, and as the independent witness of
-// the kernel's events.
+// Agent is what runs inside the bench's guests: as their first process, as the
+// one that does what the bench asks for, and as the independent witness of the
+// kernel's events.
 //
 // # Processes
 //
 // One program, four roles. As process 1 it mounts what a program expects of a
 // Linux system, starts the role serve, and from then on only collects ended
 // processes: everything orphaned ends up with it, so it must wait for anybody,
-// which would take exit codes away from whoever else waits in the same
-// process. serve answers the bench on the second serial port, in the language
-// of package agentwire. witness listens to the kernel's uevents with
-// pilebones/go-udev, a listener that shares no line with kmodd, and writes down
-// what it hears. seen looks through those notes.
+// which would take exit codes away from whoever else waits in the same process.
+// serve answers the bench on the second serial port, in the language of package
+// agentwire. witness listens to the kernel's uevents with pilebones/go-udev, a
+// listener that shares no line with kmodd, and writes down what it hears. seen
+// looks through those notes.
 //
 // # The witness and its limits
 //
-// go-udev gives up reading when the kernel reports lost events (ENOBUFS), so serve starts the
-// witness again whenever it ends, and the notes say so. Its parser refuses a DEVPATH with an @
-// and a value with an =; such events are noted as not understood.
+// go-udev gives up reading when the kernel reports lost events (ENOBUFS), so
+// serve starts the witness again whenever it ends, and the notes say so. Its
+// parser refuses a DEVPATH with an @ and a value with an =; such events are
+// noted as not understood.
 package main
 
 import (

@@ -33,7 +33,8 @@ func servePort(ctx context.Context) error {
 	return newServer(line).serve(ctx)
 }
 
-// makeRaw has the tty pass bytes as they are, both ways (termios(3), cfmakeraw).
+// makeRaw has the tty pass bytes as they are, both ways (termios(3),
+// cfmakeraw).
 func makeRaw(fd int) error {
 	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
@@ -170,8 +171,8 @@ func (w streamWriter) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// setClock sets the wall clock, which in a restored guest stands where the template
-// was made.
+// setClock sets the wall clock, which in a restored guest stands where the
+// template was made.
 func setClock(t time.Time) error {
 	now := unix.NsecToTimeval(t.UnixNano())
 	return unix.Settimeofday(&now)

@@ -155,7 +155,8 @@ func TestACancelledCommandIsKilledWithItsChildren(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
-		// The child holds the pipe's writing end open as long as it lives.
+		// The child holds the pipe's writing end open as long as it
+		// lives.
 		_, err := c.Do(ctx, sh("(exec sleep 1000) > "+file), nil, nil)
 		ended <- err
 	}()

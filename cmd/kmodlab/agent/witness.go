@@ -71,7 +71,8 @@ func understand(raw []byte) note {
 	return note{Action: string(event.Action), Devpath: event.KObj, Modalias: event.Env["MODALIAS"]}
 }
 
-// superviseWitness keeps a witness running, and returns when the first one listens.
+// superviseWitness keeps a witness running, and returns when the first one
+// listens.
 func superviseWitness(ctx context.Context) error {
 	log, err := os.OpenFile(witnessLog, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
@@ -83,7 +84,8 @@ func superviseWitness(ctx context.Context) error {
 		w := io.MultiWriter(log, first)
 		for ctx.Err() == nil {
 			err := runWitness(ctx, w)
-			// The pause keeps a witness that can't even begin from filling the guest's memory.
+			// The pause keeps a witness that can't even begin from filling
+			// the guest's memory.
 			json.NewEncoder(w).Encode(note{Trouble: fmt.Sprintf("the witness ended: %v; starting another", err)})
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -111,8 +113,9 @@ func runWitness(ctx context.Context, w io.Writer) error {
 }
 
 // seen looks for an event in the witness's notes and prints the lines that
-// match. The pattern is a shell's, for the modalias, or for the devpath if it begins with a
-// slash. What the witness had trouble with is part of the error if nothing matches.
+// match. The pattern is a shell's, for the modalias, or for the devpath if it
+// begins with a slash. What the witness had trouble with is part of the error
+// if nothing matches.
 func seen(w io.Writer, file, action, pattern string) error {
 	f, err := os.Open(file)
 	if err != nil {

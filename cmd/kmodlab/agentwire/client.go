@@ -17,11 +17,12 @@ type Client struct {
 	conn  io.ReadWriteCloser
 	ready chan struct{} // closed at the agent's first word
 	done  chan struct{} // closed when the line has ended
-	// sending holds what may be on the line unanswered to one long request at a time.
+	// sending holds what may be on the line unanswered to one long request
+	// at a time.
 	sending sync.Mutex
 
-	// writing keeps frames whole on the line. It is held while the line is full,
-	// so nothing else may depend on it.
+	// writing keeps frames whole on the line. It is held while the line is
+	// full, so nothing else may depend on it.
 	writing sync.Mutex
 
 	// mu protects what follows.
@@ -55,11 +56,12 @@ func NewClient(conn io.ReadWriteCloser) *Client {
 	return c
 }
 
-// Ready is closed when the agent has said that its guest is ready. A guest
-// that was restored said so in an earlier life, so there nobody waits for it.
+// Ready is closed when the agent has said that its guest is ready. A guest that
+// was restored said so in an earlier life, so there nobody waits for it.
 func (c *Client) Ready() <-chan struct{} { return c.ready }
 
-// Done is closed when the line has ended: the guest is gone, or Close was called.
+// Done is closed when the line has ended: the guest is gone, or Close was
+// called.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
 // Close ends the line. Requests under way fail with os.ErrClosed.
@@ -147,12 +149,13 @@ func (c *Client) write(r Request, body []byte) error {
 	return WriteFrame(c.conn, r, body)
 }
 
-// An Output gets what a request puts out, piece by piece, in order. It must not keep data.
+// An Output gets what a request puts out, piece by piece, in order. It must not
+// keep data.
 type Output func(stream Stream, data []byte)
 
-// Do sends a request, gives its output to out (nil drops it) and returns the last reply. The body
-// must fit a frame. When ctx ends, the agent is told to end the request too. A reply with an Error is
-// returned as an error.
+// Do sends a request, gives its output to out (nil drops it) and returns the
+// last reply. The body must fit a frame. When ctx ends, the agent is told to
+// end the request too. A reply with an Error is returned as an error.
 func (c *Client) Do(ctx context.Context, r Request, body []byte, out Output) (Reply, error) {
 	to, err := c.begin(&r)
 	if err != nil {
@@ -213,8 +216,8 @@ func (c *Client) ReadFile(ctx context.Context, path string) ([]byte, error) {
 	return content, err
 }
 
-// Follow gives the content of a file in the guest to out, and what is added to it
-// later, until ctx ends, which is no error. The file may not be there yet.
+// Follow gives the content of a file in the guest to out, and what is added to
+// it later, until ctx ends, which is no error. The file may not be there yet.
 func (c *Client) Follow(ctx context.Context, path string, out func(data []byte)) error {
 	_, err := c.Do(ctx, Request{Op: Read, Path: path, Follow: true}, nil, func(_ Stream, data []byte) { out(data) })
 	if ctx.Err() != nil {

@@ -13,16 +13,18 @@
 //	         header
 //	         body
 //
-// The line loses nothing as long as the guest keeps up: its UART holds 16 bytes and QEMU waits
-// for room there, but the tty layer behind the UART drops what exceeds some 64 KiB
-// (drivers/tty/tty_buffer.c). So a [Client] keeps what it has sent and
-// not yet seen answered below that: long inputs go in pieces, one at a time.
+// The line loses nothing as long as the guest keeps up: its UART holds 16 bytes
+// and QEMU waits for room there, but the tty layer behind the UART drops what
+// exceeds some 64 KiB (drivers/tty/tty_buffer.c). So a [Client] keeps what it
+// has sent and not yet seen answered below that: long inputs go in pieces, one
+// at a time.
 //
 // # Requests and replies
 //
-// A request carries a number, and every reply to it carries that number: many can be under way at once, and
-// replies may come in any order. A request is answered by any number of pieces of output
-// and then one last reply with its result.
+// A request carries a number, and every reply to it carries that number: many
+// can be under way at once, and replies may come in any order. A request is
+// answered by any number of pieces of output and then one last reply with its
+// result.
 package agentwire
 
 import (
@@ -47,7 +49,8 @@ const (
 	prefix = len(magic) + 4 + 4
 )
 
-// WriteFrame writes one frame in a single Write. Concurrent callers must take turns.
+// WriteFrame writes one frame in a single Write. Concurrent callers must take
+// turns.
 func WriteFrame(w io.Writer, header any, body []byte) error {
 	text, err := json.Marshal(header)
 	if err != nil {

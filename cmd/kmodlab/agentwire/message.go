@@ -62,5 +62,6 @@ type Reply struct {
 	Error  string `json:"error,omitempty"` // why the request could not be done
 }
 
-// LogFile is where the agent keeps the output of a background command, in the guest.
+// LogFile is where the agent keeps the output of a background command, in the
+// guest.
 func LogFile(name string) string { return "/run/lab/" + name + ".log" }

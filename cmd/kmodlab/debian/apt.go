@@ -21,8 +21,8 @@ type apt struct {
 	private  string // the folder of our own lists, "" for the system's
 }
 
-// options are the -o arguments that every call gets. Downloads are not handed to the
-// user _apt, who can't write into the cache.
+// options are the -o arguments that every call gets. Downloads are not handed
+// to the user _apt, who can't write into the cache.
 func (a apt) options() []string {
 	opts := []string{"-o", "APT::Sandbox::User=root"}
 	if a.private != "" {
@@ -33,8 +33,8 @@ func (a apt) options() []string {
 	return opts
 }
 
-// withPrivateLists fetches package lists into the cache and returns an apt
-// that uses them.
+// withPrivateLists fetches package lists into the cache and returns an apt that
+// uses them.
 func (a apt) withPrivateLists(ctx context.Context) (apt, error) {
 	cache, err := CacheDir()
 	if err != nil {
@@ -85,8 +85,8 @@ func (a apt) download(ctx context.Context, dir string, packages ...string) ([]st
 	return filepath.Glob(filepath.Join(dir, "*.deb"))
 }
 
-// showStatus turns apt's status lines ("dlstatus:1:37.5:Retrieving file 1 of 2")
-// into a line for every fifth of the way.
+// showStatus turns apt's status lines ("dlstatus:1:37.5:Retrieving file 1 of
+// 2") into a line for every fifth of the way.
 func showStatus(w io.Writer, status io.Reader) {
 	last := 0
 	for lines := bufio.NewScanner(status); lines.Scan(); {

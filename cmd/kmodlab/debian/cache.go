@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CacheDir is where everything that the bench keeps between runs lies. It
-// makes the folder if it isn't there.
+// CacheDir is where everything that the bench keeps between runs lies. It makes
+// the folder if it isn't there.
 func CacheDir() (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
@@ -103,9 +103,10 @@ func (s shelf) put(name, tree, scratch string) (string, error) {
 	return place, os.Rename(link, filepath.Join(s.dir, s.link))
 }
 
-// Lock takes an exclusive lock on a file, which it makes if it isn't there, and returns what
-// gives it back. If somebody else has it, waiting is called once (nil for nothing) and Lock waits
-// until ctx ends. The kernel gives the lock back when a process dies (flock(2)).
+// Lock takes an exclusive lock on a file, which it makes if it isn't there, and
+// returns what gives it back. If somebody else has it, waiting is called once
+// (nil for nothing) and Lock waits until ctx ends. The kernel gives the lock
+// back when a process dies (flock(2)).
 func Lock(ctx context.Context, file string, waiting func()) (unlock func(), err error) {
 	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -130,8 +131,8 @@ func Lock(ctx context.Context, file string, waiting func()) (unlock func(), err 
 }
 
 // await blocks for the lock on f, or until ctx ends. The waiting thread can't
-// be called back: it owns a descriptor of its own and gives up its lock
-// at once if nobody is there to take it any more.
+// be called back: it owns a descriptor of its own and gives up its lock at once
+// if nobody is there to take it any more.
 func await(ctx context.Context, f *os.File) error {
 	got := make(chan error)
 	go func() {

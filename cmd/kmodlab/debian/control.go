@@ -11,8 +11,8 @@ import (
 // it: the fields of one package (deb-control(5)).
 type stanza map[string]string
 
-// parseStanzas reads paragraphs of "Field: value" lines, which empty lines part.
-// Continuation lines (those that begin with a space) are left out: the
+// parseStanzas reads paragraphs of "Field: value" lines, which empty lines
+// part. Continuation lines (those that begin with a space) are left out: the
 // fields that the bench reads have none.
 func parseStanzas(r io.Reader) ([]stanza, error) {
 	var all []stanza
@@ -55,7 +55,8 @@ func (s stanza) depends() []string {
 	return names
 }
 
-// imagePackage is the package that holds the kernel, as the meta package names it.
+// imagePackage is the package that holds the kernel, as the meta package names
+// it.
 func (s stanza) imagePackage() (string, error) {
 	for _, name := range s.depends() {
 		if strings.HasPrefix(name, "linux-image-") {

@@ -3,12 +3,12 @@
 //
 // # What is fetched
 //
-// [LoadKernel] gives the kernel that the package linux-image-amd64 depends on at
-// this moment, with its whole module tree and the tables that depmod makes of
-// it. [LoadUserland] gives the programs that a guest needs beside our own: a static
-// busybox, kmod, udev and every library that these two link. [Need] makes sure
-// that a program of the host itself is there, and installs its package where
-// that is allowed.
+// [LoadKernel] gives the kernel that the package linux-image-amd64 depends on
+// at this moment, with its whole module tree and the tables that depmod makes
+// of it. [LoadUserland] gives the programs that a guest needs beside our own: a
+// static busybox, kmod, udev and every library that these two link. [Need]
+// makes sure that a program of the host itself is there, and installs its
+// package where that is allowed.
 //
 // # The cache
 //
@@ -22,14 +22,15 @@
 //
 // A tree is unpacked beside its place and renamed, so what exists is whole. A
 // warm cache costs a readlink and a few stats, takes no lock and needs no
-// network, so tests of other packages may ask for Debian's tables freely. On
-// a cold one the processes that ask at the same time queue at a lock, and the
+// network, so tests of other packages may ask for Debian's tables freely. On a
+// cold one the processes that ask at the same time queue at a lock, and the
 // first does the work. What is cached is used until it is removed: a newer
 // kernel comes with rm -rf of the folder.
 //
 // # Without root, without lists
 //
-// Nothing here needs root but [Need]. Packages are taken with apt-get download and unpacked with dpkg -x.
-// Where the system's own package lists are empty or too old for the mirror,
-// lists are fetched into the cache, and the system's stay as they are.
+// Nothing here needs root but [Need]. Packages are taken with apt-get download
+// and unpacked with dpkg -x. Where the system's own package lists are empty or
+// too old for the mirror, lists are fetched into the cache, and the system's
+// stay as they are.
 package debian

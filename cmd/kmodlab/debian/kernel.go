@@ -21,8 +21,8 @@ type Kernel struct {
 	ID      string // names the package and its version
 }
 
-// LoadKernel returns Debian's kernel, and fetches it if the cache has none; progress
-// says what is fetched. Safe for concurrent use, by processes too.
+// LoadKernel returns Debian's kernel, and fetches it if the cache has none;
+// progress says what is fetched. Safe for concurrent use, by processes too.
 func LoadKernel(ctx context.Context, progress io.Writer) (*Kernel, error) {
 	shelf, err := openShelf("kernel", metaPackage)
 	if err != nil {
@@ -80,9 +80,9 @@ func fetchKernel(ctx context.Context, progress io.Writer, scratch string) (name,
 	return strings.TrimSuffix(filepath.Base(debs[0]), ".deb"), tree, err
 }
 
-// fetch downloads the packages that choose names: with the system's package lists, and
-// if these don't know the packages, or the mirror has moved on since, with lists of our
-// own.
+// fetch downloads the packages that choose names: with the system's package
+// lists, and if these don't know the packages, or the mirror has moved on
+// since, with lists of our own.
 func fetch(ctx context.Context, progress io.Writer, dir string, choose func(apt) ([]string, error)) ([]string, error) {
 	archive := apt{progress: progress}
 	debs, err := archive.fetch(ctx, dir, choose)
@@ -105,8 +105,8 @@ func (a apt) fetch(ctx context.Context, dir string, choose func(apt) ([]string, 
 	return a.download(ctx, dir, packages...)
 }
 
-// unpack unpacks packages over each other into tree. Debian 13 and later ship everything below
-// usr; depmod and readers of the tree expect a lib.
+// unpack unpacks packages over each other into tree. Debian 13 and later ship
+// everything below usr; depmod and readers of the tree expect a lib.
 func unpack(ctx context.Context, progress io.Writer, tree string, debs []string) error {
 	fmt.Fprintf(progress, "unpacking %d package(s)\n", len(debs))
 	for _, deb := range debs {

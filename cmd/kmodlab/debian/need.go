@@ -15,20 +15,32 @@ func Need(ctx context.Context, progress io.Writer, program, pkg string) (string,
 	if path, err := exec.LookPath(program); err == nil {
 		return path, nil
 	}
-	cure := "apt-get install -y --no-install-recommends " + pkg
-	if os.Geteuid() != 0 {
-		return "", fmt.Errorf("%s is missing and only root can install it: type sudo %s", program, cure)
-	}
-	if _, err := exec.LookPath("apt-get"); err != nil {
-		return "", fmt.Errorf("%s is missing, and so is apt-get to install it: install your system's package of it (Debian calls it %s)", program, pkg)
+	_, errApt := exec.LookPath("apt-get")
+	if err := mayInstall(program, pkg, os.Geteuid() == 0, errApt == nil); err != nil {
+		return "", err
 	}
 	if err := install(ctx, progress, pkg); err != nil {
-		return "", fmt.Errorf("%s is missing: %w; type %s", program, err, cure)
+		return "", fmt.Errorf("%s is missing: %w; type %s", program, err, installCommand(pkg))
 	}
 	return exec.LookPath(program)
 }
 
-// install installs a package, after fetching package lists if the system has none that know it.
+func installCommand(pkg string) string { return "apt-get install -y --no-install-recommends " + pkg }
+
+// mayInstall says what to type where a missing program can't be installed from
+// here.
+func mayInstall(program, pkg string, root, apt bool) error {
+	switch {
+	case !apt:
+		return fmt.Errorf("%s is missing, and so is apt-get to install it: install your system's package of it (Debian calls it %s)", program, pkg)
+	case !root:
+		return fmt.Errorf("%s is missing and only root can install it: type sudo %s", program, installCommand(pkg))
+	}
+	return nil
+}
+
+// install installs a package, after fetching package lists if the system has
+// none that know it.
 func install(ctx context.Context, progress io.Writer, pkg string) error {
 	fmt.Fprintf(progress, "installing %s\n", pkg)
 	archive := apt{progress: progress}

@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// roots are the packages that a guest needs, besides the libraries that they depend on.
+// roots are the packages that a guest needs, besides the libraries that they
+// depend on.
 //
 // Busybox alone would not do: its shell, its xargs and its find run its own
 // modprobe, lsmod and so on without looking for another in PATH.
@@ -22,8 +23,9 @@ type Userland struct {
 	ID   string // changes with every package and version
 }
 
-// LoadUserland returns the programs of a guest, and fetches them if the cache has none;
-// progress says what is fetched. Safe for concurrent use, by processes too.
+// LoadUserland returns the programs of a guest, and fetches them if the cache
+// has none; progress says what is fetched. Safe for concurrent use, by
+// processes too.
 func LoadUserland(ctx context.Context, progress io.Writer) (*Userland, error) {
 	shelf, err := openShelf("userland", roots...)
 	if err != nil {
@@ -45,8 +47,9 @@ func LoadUserland(ctx context.Context, progress io.Writer) (*Userland, error) {
 	return &Userland{Root: root, ID: filepath.Base(root)}, nil
 }
 
-// closure adds to some packages the libraries that they need, directly or not. What is
-// no library (adduser, dpkg, a base system's files) would not run in the guest and is left out.
+// closure adds to some packages the libraries that they need, directly or not.
+// What is no library (adduser, dpkg, a base system's files) would not run in
+// the guest and is left out.
 func closure(packages []string, show func([]string) ([]stanza, error)) ([]string, error) {
 	all := append([]string(nil), packages...)
 	known := map[string]bool{}
@@ -75,7 +78,8 @@ func closure(packages []string, show func([]string) ([]stanza, error)) ([]string
 	return all, nil
 }
 
-// bases are the names of files without their folders: package, version and architecture.
+// bases are the names of files without their folders: package, version and
+// architecture.
 func bases(debs []string) []string {
 	var names []string
 	for _, deb := range debs { // filepath.Glob has sorted them
@@ -101,8 +105,8 @@ func (u *Userland) find(candidates ...string) (string, error) {
 	return "", fmt.Errorf("find %s in %s: %w; remove the folder to fetch it again", candidates[0], u.Root, os.ErrNotExist)
 }
 
-// depmod makes the tables of a kernel's modules with the unpacked kmod, its own dynamic
-// linker and its own libraries: the host needs none of them.
+// depmod makes the tables of a kernel's modules with the unpacked kmod, its own
+// dynamic linker and its own libraries: the host needs none of them.
 func (u *Userland) depmod(ctx context.Context, kernel *Kernel) error {
 	kmod, err1 := u.find("bin/kmod", "usr/bin/kmod")
 	linker, err2 := u.find("lib64/ld-linux-x86-64.so.2", "usr/lib64/ld-linux-x86-64.so.2", "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")

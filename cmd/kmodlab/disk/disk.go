@@ -1,6 +1,6 @@
-// Package disk makes the content of the bench's disks: a FAT file system
-// with one file, so that a scenario can read a disk raw, and can mount it and
-// read the file, which needs modules of its own.
+// Package disk makes the content of the bench's disks: a FAT file system with
+// one file, so that a scenario can read a disk raw, and can mount it and read
+// the file, which needs modules of its own.
 package disk
 
 import (
@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// The layout is that of a 1.44 MB floppy disk, the commonest FAT12 file system (Microsoft
-// Extensible Firmware Initiative FAT32 File System Specification, 2000).
+// The layout is that of a 1.44 MB floppy disk, the commonest FAT12 file system
+// (Microsoft Extensible Firmware Initiative FAT32 File System Specification,
+// 2000).
 const (
 	sectorSize  = 512
 	sectors     = 2880
@@ -29,8 +30,9 @@ const (
 	attrArchive = 0x20
 )
 
-// FAT returns a disk that holds one file. The label has at most 11 characters; the file's name is one
-// of up to 8 characters, a dot and up to 3, and its text fits the first cluster, 512 bytes.
+// FAT returns a disk that holds one file. The label has at most 11 characters;
+// the file's name is one of up to 8 characters, a dot and up to 3, and its text
+// fits the first cluster, 512 bytes.
 func FAT(label, name, text string) ([]byte, error) {
 	base, ext, _ := strings.Cut(strings.ToUpper(name), ".")
 	if len(label) > 11 || len(base) > 8 || len(ext) > 3 || len(text) > sectorSize {
@@ -38,7 +40,8 @@ func FAT(label, name, text string) ([]byte, error) {
 	}
 	image := make([]byte, sectors*sectorSize)
 	copy(image, bootSector(label))
-	// Entries 0 and 1 hold the media byte and the end mark; 2, the file's only cluster, is a chain's end.
+	// Entries 0 and 1 hold the media byte and the end mark; 2, the file's
+	// only cluster, is a chain's end.
 	fat := []byte{0xf0, 0xff, 0xff, 0xff, 0x0f}
 	copy(image[firstFAT:], fat)
 	copy(image[secondFAT:], fat)
@@ -48,7 +51,8 @@ func FAT(label, name, text string) ([]byte, error) {
 	return image, nil
 }
 
-// bootSector describes the disk. Its first bytes jump over the description, as a reader expects.
+// bootSector describes the disk. Its first bytes jump over the description, as
+// a reader expects.
 func bootSector(label string) []byte {
 	b := make([]byte, 0, sectorSize)
 	u16 := func(v uint16) { b = binary.LittleEndian.AppendUint16(b, v) }

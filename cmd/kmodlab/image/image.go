@@ -1,18 +1,19 @@
-// Package image makes what a guest boots from: an initramfs, and a kernel
-// that needs no unpacking.
+// Package image makes what a guest boots from: an initramfs, and a kernel that
+// needs no unpacking.
 //
 // # The initramfs
 //
 // An [Image] is a set of files by their path in the guest. It is written as an
 // uncompressed cpio archive, which the kernel unpacks faster than it inflates
-// (Documentation/driver-api/early-userspace/buffer-format.rst). As on every Debian since 2019,
-// /bin, /sbin, /lib and /lib64 are links into /usr; packages that still name them are filed below
-// /usr without being asked.
+// (Documentation/driver-api/early-userspace/buffer-format.rst). As on every
+// Debian since 2019, /bin, /sbin, /lib and /lib64 are links into /usr; packages
+// that still name them are filed below /usr without being asked.
 //
 // # The kernel
 //
-// [Vmlinux] takes the ELF image out of a compressed one. QEMU starts that by PVH in the
-// kernel's own 64-bit entry, which saves the guest from inflating it under emulation: 4 of 11 s.
+// [Vmlinux] takes the ELF image out of a compressed one. QEMU starts that by
+// PVH in the kernel's own 64-bit entry, which saves the guest from inflating it
+// under emulation: 4 of 11 s.
 package image
 
 import (
@@ -37,8 +38,8 @@ type Image struct {
 	files map[string]file // by path in the guest, without a leading slash
 }
 
-// A file is one entry: a folder, a link whose content is its target, or a
-// file with content of ours or of a file of the host.
+// A file is one entry: a folder, a link whose content is its target, or a file
+// with content of ours or of a file of the host.
 type file struct {
 	mode    cpio.FileMode
 	content string
@@ -102,7 +103,8 @@ func (m *Image) Program(name string, content []byte) {
 	m.add(name, file{mode: cpio.TypeReg | 0o755, content: string(content), size: int64(len(content))})
 }
 
-// File adds a file of the host, with its permission bits. It is read when the image is written.
+// File adds a file of the host, with its permission bits. It is read when the
+// image is written.
 func (m *Image) File(name, host string) error {
 	info, err := os.Stat(host)
 	if err != nil {
@@ -117,8 +119,9 @@ func (m *Image) File(name, host string) error {
 	return nil
 }
 
-// Tree adds what lies below a folder of the host to the folder into of the guest, but for the paths
-// (relative to host) that skip names. A host that is a link is followed; links inside stay links.
+// Tree adds what lies below a folder of the host to the folder into of the
+// guest, but for the paths (relative to host) that skip names. A host that is a
+// link is followed; links inside stay links.
 func (m *Image) Tree(into, host string, skip func(rel string) bool) error {
 	host, err := filepath.EvalSymlinks(host)
 	if err != nil {
@@ -161,8 +164,9 @@ func (m *Image) addEntry(name, host string, d fs.DirEntry) error {
 	return nil
 }
 
-// Digest names the content of an image: it differs if a file differs. Files of the host are taken
-// by their path, size and time of change, so that a digest costs no reading of 400 MB.
+// Digest names the content of an image: it differs if a file differs. Files of
+// the host are taken by their path, size and time of change, so that a digest
+// costs no reading of 400 MB.
 func (m *Image) Digest() string {
 	h := sha256.New()
 	for _, name := range m.names() {

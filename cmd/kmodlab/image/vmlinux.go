@@ -33,8 +33,9 @@ func Vmlinux(bzImage []byte) ([]byte, error) {
 }
 
 // payload cuts the compressed kernel out of a bzImage by its setup header
-// (Documentation/arch/x86/boot.rst, payload_offset and payload_length, protocol 2.08). The build adds
-// the unpacked size, four bytes, which are no part of the compressed data.
+// (Documentation/arch/x86/boot.rst, payload_offset and payload_length, protocol
+// 2.08). The build adds the unpacked size, four bytes, which are no part of the
+// compressed data.
 func payload(bzImage []byte) ([]byte, error) {
 	const setupSects, magic, protocol, offset, length, end = 0x1f1, 0x202, 0x206, 0x248, 0x24c, 0x250
 	if len(bzImage) < end || string(bzImage[magic:magic+4]) != "HdrS" {

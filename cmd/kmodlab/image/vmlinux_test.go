@@ -10,8 +10,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// bzImage wraps a payload as the kernel's build does: a setup header, two sectors of setup code, the
-// payload, its unpacked size, and something behind it.
+// bzImage wraps a payload as the kernel's build does: a setup header, two
+// sectors of setup code, the payload, its unpacked size, and something behind
+// it.
 func bzImage(payload []byte) []byte {
 	b := make([]byte, 3*512)
 	b[0x1f1] = 2

@@ -28,7 +28,8 @@ type Program struct {
 	Path    string // where it goes in the guest
 }
 
-// AgentPath is the agent in the guest, the program that every guest begins with.
+// AgentPath is the agent in the guest, the program that every guest begins
+// with.
 const AgentPath = "/init"
 
 var agent = Program{"github.com/kmodd/kmodd/cmd/kmodlab/agent", AgentPath}
@@ -39,8 +40,9 @@ var Programs = []Program{
 	{"github.com/kmodd/kmodd/cmd/kmodctl", "/usr/bin/kmodctl"},
 }
 
-// A Build is everything that guests of one kind start from: a kernel and a root file system,
-// in a folder of the cache. Its methods may be called concurrently.
+// A Build is everything that guests of one kind start from: a kernel and a root
+// file system, in a folder of the cache. Its methods may be called
+// concurrently.
 type Build struct {
 	Kernel *debian.Kernel
 
@@ -64,9 +66,10 @@ const makingPrefix = ".making-"
 // keepBuilds is the number of builds that stay in the cache: some 2 GB each.
 const keepBuilds = 3
 
-// Prepare fetches what is missing, compiles the programs of the project that the guest
-// shall have and makes its root file system, unless the cache has one of the same content. It must be
-// called inside the project. progress says what takes time.
+// Prepare fetches what is missing, compiles the programs of the project that
+// the guest shall have and makes its root file system, unless the cache has one
+// of the same content. It must be called inside the project. progress says what
+// takes time.
 func Prepare(ctx context.Context, progress io.Writer, programs ...Program) (*Build, error) {
 	if _, err := debian.Need(ctx, progress, qemu.Program, qemu.Package); err != nil {
 		return nil, err
@@ -128,7 +131,8 @@ func notForGuests(rel string) bool {
 
 func nothing(string) bool { return false }
 
-// compile builds programs and puts them in place.
+// compile builds programs and puts them in place. They carry no mark of the
+// commit: a build is to be the same where they are.
 func compile(ctx context.Context, root *image.Image, programs []Program) error {
 	dir, err := os.MkdirTemp("", "kmodlab-programs-")
 	if err != nil {
@@ -137,7 +141,7 @@ func compile(ctx context.Context, root *image.Image, programs []Program) error {
 	defer os.RemoveAll(dir)
 	for _, p := range programs {
 		file := filepath.Join(dir, path.Base(p.Package))
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", file, p.Package)
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", file, p.Package)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("compile %s: %w\n%s", p.Package, err, out)
@@ -151,7 +155,8 @@ func compile(ctx context.Context, root *image.Image, programs []Program) error {
 	return nil
 }
 
-// busyboxLinks gives the guest every command of busybox that it has no other program for.
+// busyboxLinks gives the guest every command of busybox that it has no other
+// program for.
 func busyboxLinks(ctx context.Context, root *image.Image, userland *debian.Userland) error {
 	busybox, err := userland.Busybox()
 	if err != nil {
@@ -198,7 +203,8 @@ func (b *Build) make(ctx context.Context, root *image.Image) error {
 	return errors.Join(b.hold(), prune(builds, keepBuilds))
 }
 
-// hold marks the build's folder as used now, and by this process. The error is os.ErrNotExist if there is none.
+// hold marks the build's folder as used now, and by this process. The error is
+// os.ErrNotExist if there is none.
 func (b *Build) hold() error {
 	now := time.Now()
 	if err := os.Chtimes(b.dir, now, now); err != nil {
@@ -249,8 +255,8 @@ func writeInitramfs(root *image.Image, name string) error {
 	return errors.Join(err, f.Close())
 }
 
-// writeKernel unpacks the kernel, or copies it where that can't be done: it then boots a
-// little slower.
+// writeKernel unpacks the kernel, or copies it where that can't be done: it
+// then boots a little slower.
 func (b *Build) writeKernel(name string) error {
 	bzImage, err := os.ReadFile(b.Kernel.Vmlinuz)
 	if err != nil {
@@ -264,8 +270,9 @@ func (b *Build) writeKernel(name string) error {
 	return os.WriteFile(name, vmlinux, 0o644)
 }
 
-// prune removes the builds that were not used for longest, but for the last few and for those
-// that a process holds, and what an interrupted fill has left. The lock on all builds is held.
+// prune removes the builds that were not used for longest, but for the last few
+// and for those that a process holds, and what an interrupted fill has left.
+// The lock on all builds is held.
 func prune(builds string, keep int) error {
 	entries, err := os.ReadDir(builds)
 	if err != nil {

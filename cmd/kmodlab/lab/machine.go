@@ -1,5 +1,3 @@
-// Package lab starts guests with a real kernel and real drivers, and works
-// with them.
 package lab
 
 import (
@@ -17,12 +15,12 @@ import (
 	"github.com/kmodd/kmodd/cmd/kmodlab/qemu"
 )
 
-// commandLine is the kernel command line of every guest. Not clearing memory at allocation
-// saves a fifth of the boot.
+// commandLine is the kernel command line of every guest. Not clearing memory at
+// allocation saves a fifth of the boot.
 const commandLine = "console=ttyS0 panic=-1 quiet init_on_alloc=0"
 
-// bootTime is how long a guest may take until its agent answers. The slowest kind takes
-// some 15 s alone on an idle machine.
+// bootTime is how long a guest may take until its agent answers. The slowest
+// kind takes some 15 s alone on an idle machine.
 const bootTime = 3 * time.Minute
 
 // A Machine is a guest that runs.
@@ -33,16 +31,17 @@ type Machine struct {
 	dir string // its console and its disks; removed with it
 }
 
-// Options say how a guest differs from the usual one. Any of them needs a full boot.
+// Options say how a guest differs from the usual one. Any of them needs a full
+// boot.
 type Options struct {
 	Full   bool     // no other difference
 	Busy   bool     // the device list of a busy PC
 	Append []string // added to the kernel command line
 }
 
-// Start starts a guest and returns when its agent answers: restored from the build's template where
-// nothing speaks against that, booted otherwise. The guest ends with ctx, or by
-// Close.
+// Start starts a guest and returns when its agent answers: restored from the
+// build's template where nothing speaks against that, booted otherwise. The
+// guest ends with ctx, or by Close.
 func (b *Build) Start(ctx context.Context, o Options) (*Machine, error) {
 	if !o.plain() {
 		return b.Boot(ctx, o)
@@ -58,8 +57,8 @@ func (b *Build) Start(ctx context.Context, o Options) (*Machine, error) {
 // plain says whether a template can stand for a guest with these options.
 func (o Options) plain() bool { return !o.Busy && !o.Full && len(o.Append) == 0 }
 
-// Boot starts a guest from its beginning and returns when its agent answers. The
-// guest ends with ctx, or by Close.
+// Boot starts a guest from its beginning and returns when its agent answers.
+// The guest ends with ctx, or by Close.
 func (b *Build) Boot(ctx context.Context, o Options) (*Machine, error) {
 	dir, err := os.MkdirTemp("", "kmodlab-")
 	if err != nil {
@@ -96,7 +95,8 @@ func start(ctx context.Context, dir string, c qemu.Config) (*Machine, error) {
 	return &Machine{Client: agentwire.NewClient(vm.Agent), vm: vm, dir: dir}, nil
 }
 
-// ready waits for the agent's first word. If it doesn't come, the machine is closed.
+// ready waits for the agent's first word. If it doesn't come, the machine is
+// closed.
 func (m *Machine) ready(ctx context.Context) (*Machine, error) {
 	ctx, cancel := context.WithTimeout(ctx, bootTime)
 	defer cancel()
@@ -144,21 +144,22 @@ func (c *collect) take(stream agentwire.Stream, data []byte) {
 	c.stderr.Write(data)
 }
 
-// Ask sends a request to the agent and collects its output. The result is filled in
-// with an error, too.
+// Ask sends a request to the agent and collects its output. The result is
+// filled in with an error, too.
 func (m *Machine) Ask(ctx context.Context, r agentwire.Request) (Result, error) {
 	var out collect
 	reply, err := m.Do(ctx, r, nil, out.take)
 	return Result{out.stdout.String(), out.stderr.String(), reply.Exit}, err
 }
 
-// Run runs a command in the guest. A command that fails is no error: see Result.Exit.
+// Run runs a command in the guest. A command that fails is no error: see
+// Result.Exit.
 func (m *Machine) Run(ctx context.Context, argv ...string) (Result, error) {
 	return m.Ask(ctx, agentwire.Request{Op: agentwire.Run, Argv: argv})
 }
 
-// Spawn runs a command in the guest's background, as name, with its output in agentwire.LogFile(name), and
-// returns its process number.
+// Spawn runs a command in the guest's background, as name, with its output in
+// agentwire.LogFile(name), and returns its process number.
 func (m *Machine) Spawn(ctx context.Context, name string, argv ...string) (pid int, err error) {
 	reply, err := m.Do(ctx, agentwire.Request{Op: agentwire.Start, Name: name, Argv: argv}, nil, nil)
 	return reply.PID, err
@@ -175,14 +176,15 @@ func (m *Machine) Wait(ctx context.Context, timeout time.Duration, name string) 
 	return reply.Exit, err
 }
 
-// Until runs a command in the guest again and again until it succeeds, or the time is over. The
-// result is the last run's, in either case.
+// Until runs a command in the guest again and again until it succeeds, or the
+// time is over. The result is the last run's, in either case.
 func (m *Machine) Until(ctx context.Context, timeout time.Duration, argv ...string) (Result, error) {
 	return m.Ask(ctx, agentwire.Request{Op: agentwire.Until, Argv: argv, Timeout: timeout})
 }
 
-// Plug plugs a device of that kind, a name of QEMU's, into the guest. A kind that holds data gets a
-// disk with the file HELLO.TXT. More properties are QEMU's, too.
+// Plug plugs a device of that kind, a name of QEMU's, into the guest. A kind
+// that holds data gets a disk with the file HELLO.TXT. More properties are
+// QEMU's, too.
 func (m *Machine) Plug(ctx context.Context, id, kind string, props map[string]any) error {
 	d := qemu.Device{ID: id, Driver: kind, Props: props}
 	if qemu.NeedsDisk(kind) {

@@ -163,8 +163,8 @@ func TestAKernelThatPanicsShowsItsConsole(t *testing.T) {
 	}
 }
 
-// TestABenchThatIsKilledTakesItsMachinesAlong holds a machine in another process, which gets no chance to
-// clean up.
+// TestABenchThatIsKilledTakesItsMachinesAlong holds a machine in another
+// process, which gets no chance to clean up.
 func TestABenchThatIsKilledTakesItsMachinesAlong(t *testing.T) {
 	bench := exec.Command("/proc/self/exe")
 	bench.Env = append(os.Environ(), holdVariable+"=1", "TMPDIR="+t.TempDir())

@@ -13,16 +13,18 @@ import (
 	"github.com/kmodd/kmodd/cmd/kmodlab/debian"
 )
 
-// restoreTime is how long a restored guest may take until its agent answers. It takes a
-// tenth of a second on an idle machine.
+// restoreTime is how long a restored guest may take until its agent answers. It
+// takes a tenth of a second on an idle machine.
 const restoreTime = 30 * time.Second
 
 // beginning marks in a restored guest's kernel log where its own life begins.
 const beginning = "kmodlab: restored from the template"
 
-// A template is a guest that was stopped when it was ready, in two files of its build.
+// A template is a guest that was stopped when it was ready, in two files of its
+// build.
 type template struct {
-	// once looks for the files, and makes them, one time for each process: what failed would fail again.
+	// once looks for the files, and makes them, one time for each process:
+	// what failed would fail again.
 	once sync.Once
 	err  error
 }
@@ -87,8 +89,8 @@ func (b *Build) findTemplate(ctx context.Context) error {
 	return nil
 }
 
-// makeTemplate boots a guest and stops it when it is ready. The state is put in place last: where it is,
-// the memory is whole.
+// makeTemplate boots a guest and stops it when it is ready. The state is put in
+// place last: where it is, the memory is whole.
 func (b *Build) makeTemplate(ctx context.Context) (err error) {
 	dir, err := os.MkdirTemp(b.dir, "template-")
 	if err != nil {

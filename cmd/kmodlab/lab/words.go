@@ -16,9 +16,10 @@ const lastWordsTime = 5 * time.Second
 // lastLines is how much of each log is shown.
 const lastLines = 100
 
-// LastWords is what a person wants to read of a guest in which something went wrong: the
-// kernel's log, the logs of these background commands, and what the witness had trouble with. A guest that does
-// not answer any more has its console shown.
+// LastWords is what a person wants to read of a guest in which something went
+// wrong: the kernel's log, the logs of these background commands, and what the
+// witness had trouble with. A guest that does not answer any more has its
+// console shown.
 func (m *Machine) LastWords(background []string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), lastWordsTime)
 	defer cancel()

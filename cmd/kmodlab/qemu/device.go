@@ -34,7 +34,8 @@ func (d Device) backend() (b backend, ok bool) {
 			"file": map[string]any{"driver": "file", "filename": d.Disk},
 		}}, true
 	case "usb-serial":
-		// Not null: the adapter is there only while somebody has its far side open.
+		// Not null: the adapter is there only while somebody has its
+		// far side open.
 		return backend{"chardev", "chardev-add", "chardev-remove", "id", map[string]any{
 			"id": name, "backend": map[string]any{"type": "ringbuf", "data": map[string]any{}},
 		}}, true
@@ -51,8 +52,9 @@ func NeedsDisk(driver string) bool {
 // isUSB tells the two buses apart: QEMU names all its USB devices so.
 func (d Device) isUSB() bool { return strings.HasPrefix(d.Driver, "usb-") }
 
-// properties are the arguments of device_add, for a device on that bus. A card's option ROM would only be for a
-// firmware that starts from it, and its file is in a package that nothing here needs.
+// properties are the arguments of device_add, for a device on that bus. A
+// card's option ROM would only be for a firmware that starts from it, and its
+// file is in a package that nothing here needs.
 func (d Device) properties(bus string) map[string]any {
 	all := map[string]any{"id": d.ID, "driver": d.Driver, "bus": bus}
 	if !d.isUSB() {
@@ -71,8 +73,9 @@ func (d Device) properties(bus string) map[string]any {
 	return all
 }
 
-// Plug plugs a device in: a USB device into the next port of xhci, anything else into the
-// first free slot for cards. It returns when the device is there; the guest hears of it a little later.
+// Plug plugs a device in: a USB device into the next port of xhci, anything
+// else into the first free slot for cards. It returns when the device is there;
+// the guest hears of it a little later.
 func (vm *VM) Plug(ctx context.Context, d Device) error {
 	bus, err := vm.take(d)
 	if err != nil {
@@ -112,7 +115,8 @@ func (vm *VM) take(d Device) (bus string, err error) {
 	return bus, nil
 }
 
-// freePort is the first slot for cards that holds none, "" for none. mu is held.
+// freePort is the first slot for cards that holds none, "" for none. mu is
+// held.
 func (vm *VM) freePort() string {
 	taken := map[string]bool{}
 	for _, s := range vm.plugged {
@@ -138,8 +142,9 @@ func (vm *VM) release(ctx context.Context, d Device) error {
 	return vm.Monitor.Do(ctx, b.remove, map[string]any{b.argument: "behind-" + d.ID}, nil)
 }
 
-// Unplug pulls a device out and returns when it has gone. A USB device goes at once. A card goes
-// when the guest's kernel has let it go, which it is asked to do as by the button at the slot.
+// Unplug pulls a device out and returns when it has gone. A USB device goes at
+// once. A card goes when the guest's kernel has let it go, which it is asked to
+// do as by the button at the slot.
 func (vm *VM) Unplug(ctx context.Context, id string) error {
 	vm.mu.Lock()
 	s, ok := vm.plugged[id]

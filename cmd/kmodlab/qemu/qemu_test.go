@@ -16,8 +16,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// pretend answers a monitor's commands with lines: each command takes the next of them.
-// An empty line answers nothing; when they are used up, the line ends.
+// pretend answers a monitor's commands with lines: each command takes the next
+// of them. An empty line answers nothing; when they are used up, the line ends.
 func pretend(t *testing.T, lines ...string) (*Monitor, *strings.Builder, error) {
 	t.Helper()
 	ours, end, err := socketPair("test")

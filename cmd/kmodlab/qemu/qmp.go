@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Monitor is a client of QEMU's machine protocol
-// (docs/interop/qmp-spec.txt in QEMU's sources). Its methods may be called concurrently.
+// A Monitor is a client of QEMU's machine protocol (docs/interop/qmp-spec.txt
+// in QEMU's sources). Its methods may be called concurrently.
 type Monitor struct {
 	conn *net.UnixConn
 
@@ -34,8 +34,8 @@ type Event struct {
 	Data map[string]any
 }
 
-// A message is anything that QEMU says: its greeting, which has none of these, an event, or
-// the return of a command.
+// A message is anything that QEMU says: its greeting, which has none of these,
+// an event, or the return of a command.
 type message struct {
 	ID     *int            `json:"id"`
 	Return json.RawMessage `json:"return"`
@@ -110,7 +110,8 @@ func (m *Monitor) Do(ctx context.Context, command string, args map[string]any, r
 	return m.do(ctx, command, args, nil, result)
 }
 
-// Hand gives QEMU a copy of a descriptor, which it knows by name from then on (getfd).
+// Hand gives QEMU a copy of a descriptor, which it knows by name from then on
+// (getfd).
 func (m *Monitor) Hand(ctx context.Context, name string, f *os.File) error {
 	return m.do(ctx, "getfd", map[string]any{"fdname": name}, unix.UnixRights(int(f.Fd())), nil)
 }
@@ -176,7 +177,8 @@ func (m *Monitor) Now() int {
 	return len(m.events)
 }
 
-// Await waits for an event that is wanted, among those that came or come after the mark since.
+// Await waits for an event that is wanted, among those that came or come after
+// the mark since.
 func (m *Monitor) Await(ctx context.Context, since int, wanted func(Event) bool) error {
 	for {
 		m.mu.Lock()

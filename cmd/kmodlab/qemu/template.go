@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Save stops the machine and writes the state of everything but its memory, which is in the
-// file of Config.Memory already (x-ignore-shared, migration/ram.c in QEMU's sources).
+// Save stops the machine and writes the state of everything but its memory,
+// which is in the file of Config.Memory already (x-ignore-shared,
+// migration/ram.c in QEMU's sources).
 func (vm *VM) Save(ctx context.Context, state *os.File) error {
 	m := vm.Monitor
 	err := m.Do(ctx, "stop", nil, nil)
@@ -28,7 +29,8 @@ func (vm *VM) Save(ctx context.Context, state *os.File) error {
 	return wrap("save the machine", err)
 }
 
-// Restore has a machine that was started with Incoming go on where the saved one stopped.
+// Restore has a machine that was started with Incoming go on where the saved
+// one stopped.
 func (vm *VM) Restore(ctx context.Context, state *os.File) error {
 	m := vm.Monitor
 	err := vm.migrationSetup(ctx)
@@ -54,8 +56,8 @@ func wrap(what string, err error) error {
 	return nil
 }
 
-// migrationSetup leaves the memory out and lifts the limit on the speed, on which QEMU otherwise
-// spends tenths of a second.
+// migrationSetup leaves the memory out and lifts the limit on the speed, on
+// which QEMU otherwise spends tenths of a second.
 func (vm *VM) migrationSetup(ctx context.Context) error {
 	return vm.Monitor.Do(ctx, "migrate-set-capabilities", map[string]any{
 		"capabilities": []map[string]any{{"capability": "x-ignore-shared", "state": true}},
@@ -63,7 +65,8 @@ func (vm *VM) migrationSetup(ctx context.Context) error {
 }
 
 // awaitMigration asks until the migration is over: QEMU announces its end only
-// if the capability events is set, and on the incoming side not at all in every version.
+// if the capability events is set, and on the incoming side not at all in every
+// version.
 func (vm *VM) awaitMigration(ctx context.Context) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -3,17 +3,19 @@
 //
 // # A machine
 //
-// [Start] starts a PC of the q35 kind whose kernel and root file system are given directly: no
-// disk, no boot loader, no network unless it is plugged in. It has two serial ports: the first is
-// the kernel's console and goes to a file, the second is a line to the agent in the guest. It
-// has a USB controller with eight fast and eight slow ports, named xhci, and PCI Express slots
-// that cards can be plugged into, rp1 to rp8.
+// [Start] starts a PC of the q35 kind whose kernel and root file system are
+// given directly: no disk, no boot loader, no network unless it is plugged in.
+// It has two serial ports: the first is the kernel's console and goes to a
+// file, the second is a line to the agent in the guest. It has a USB controller
+// with eight fast and eight slow ports, named xhci, and PCI Express slots that
+// cards can be plugged into, rp1 to rp8.
 //
 // # The end of a machine
 //
-// Nothing outlives the bench. Close ends a machine at once, a context that ends does, and when the
-// bench itself dies, however that happens, the kernel ends its machines (PR_SET_PDEATHSIG, prctl(2)).
-// The monitor and the agent's line are socket pairs, so nothing is left in any file system either.
+// Nothing outlives the bench. Close ends a machine at once, a context that ends
+// does, and when the bench itself dies, however that happens, the kernel ends
+// its machines (PR_SET_PDEATHSIG, prctl(2)). The monitor and the agent's line
+// are socket pairs, so nothing is left in any file system either.
 package qemu
 
 import (
@@ -47,8 +49,9 @@ type Config struct {
 	Console string // the file that the first serial port's output goes to
 	Devices []string
 
-	// Memory is a file that holds the guest's memory, "" for none. What the guest writes
-	// goes to the file if Keep is set, and is private to the machine otherwise.
+	// Memory is a file that holds the guest's memory, "" for none. What the
+	// guest writes goes to the file if Keep is set, and is private to the
+	// machine otherwise.
 	Memory string
 	Keep   bool
 
@@ -79,7 +82,8 @@ type VM struct {
 	plugged map[string]slot // by the device's ID
 }
 
-// Args is QEMU's command line for a config. Descriptor 3 is the monitor's, 4 the agent's.
+// Args is QEMU's command line for a config. Descriptor 3 is the monitor's, 4
+// the agent's.
 func (c Config) Args() []string {
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
@@ -115,8 +119,8 @@ func onOff(on bool) string {
 	return "off"
 }
 
-// buses are what devices can be plugged into. All the slots for cards share one place on the
-// root bus, as its functions: a busy machine needs the others.
+// buses are what devices can be plugged into. All the slots for cards share one
+// place on the root bus, as its functions: a busy machine needs the others.
 func buses() []string {
 	all := []string{"qemu-xhci,id=xhci,p2=8,p3=8,addr=0x1d"}
 	for i := range rootPorts {
@@ -155,8 +159,8 @@ func Start(ctx context.Context, c Config) (*VM, error) {
 	return vm, nil
 }
 
-// hold starts QEMU and stays until it ends. It keeps its thread, because the signal of Pdeathsig is sent
-// when the *thread* that started the process ends.
+// hold starts QEMU and stays until it ends. It keeps its thread, because the
+// signal of Pdeathsig is sent when the *thread* that started the process ends.
 func (vm *VM) hold(live context.Context, cmd *exec.Cmd, started chan<- error, monitor net.Conn) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -192,8 +196,9 @@ func socketPair(name string) (*net.UnixConn, *os.File, error) {
 // Done is closed when the machine has ended.
 func (vm *VM) Done() <-chan struct{} { return vm.done }
 
-// Close ends the machine at once and waits until it has ended. The error is about a
-// machine that had ended by itself, in QEMU's words. Close may be called more than once.
+// Close ends the machine at once and waits until it has ended. The error is
+// about a machine that had ended by itself, in QEMU's words. Close may be
+// called more than once.
 func (vm *VM) Close() error {
 	vm.cancel()
 	<-vm.done

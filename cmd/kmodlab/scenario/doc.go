@@ -4,11 +4,12 @@
 //
 // # A scenario
 //
-// A scenario is a text archive (txtar) in testdata/scenarios: a script, then the files that
-// it needs. The language is that of rogpeppe/go-internal/testscript: a command a line, # begins a
-// comment and heads a phase, ! says that the command shall fail, stdout and stderr match the output of the
-// last command with a regular expression. What the bench adds is in the table [Verbs], which
-// the command kmodlab verbs prints:
+// A scenario is a text archive (txtar) in testdata/scenarios: a script, then
+// the files that it needs. The language is that of
+// rogpeppe/go-internal/testscript: a command a line, # begins a comment and
+// heads a phase, ! says that the command shall fail, stdout and stderr match
+// the output of the last command with a regular expression. What the bench adds
+// is in the table [Verbs], which the command kmodlab verbs prints:
 //
 //	# A USB disk is plugged in and its driver loaded
 //	boot
@@ -18,13 +19,15 @@
 //	witness add usb:v46F4p0001*
 //	unplug stick
 //
-// There is no verb to sleep. What takes time is waited for, with a limit: wait-for asks again and
-// again in the guest, and each of plug, unplug, witness and ended waits for the event itself.
+// There is no verb to sleep. What takes time is waited for, with a limit:
+// wait-for asks again and again in the guest, and each of plug, unplug, witness
+// and ended waits for the event itself.
 //
 // # Machines
 //
-// Every scenario has a machine of its own, from boot to the next boot or the end of the script, and [Runner] has at most
-// two of them run at a time. A machine that lives longer than [MachineTime] is ended. When a
-// scenario fails, the log of the guest's kernel, the logs of its background commands and the troubles of the
-// witness are shown.
+// Every scenario has a machine of its own, from boot to the next boot or the
+// end of the script, and [Runner] has at most two of them run at a time. A
+// machine that lives longer than [MachineTime] is ended. When a scenario fails,
+// the log of the guest's kernel, the logs of its background commands and the
+// troubles of the witness are shown.
 package scenario

@@ -12,12 +12,12 @@ import (
 	"github.com/kmodd/kmodd/cmd/kmodlab/lab"
 )
 
-// MachineTime is how long the machine of one scenario may live. Most need some seconds; a
-// busy PC half a minute, on a machine that does nothing else.
+// MachineTime is how long the machine of one scenario may live. Most need some
+// seconds; a busy PC half a minute, on a machine that does nothing else.
 const MachineTime = 4 * time.Minute
 
-// machines is how many machines run at a time: two of two processors each keep two real processors busy, since
-// each waits now and then.
+// machines is how many machines run at a time: two of two processors each keep
+// two real processors busy, since each waits now and then.
 const machines = 2
 
 // A Runner runs scenarios on guests of one build. It may be used concurrently.
@@ -27,7 +27,8 @@ type Runner struct {
 	slots chan struct{} // holds a token for each machine that runs
 }
 
-// NewRunner returns a runner of scenarios on guests of that build, which all end with ctx.
+// NewRunner returns a runner of scenarios on guests of that build, which all
+// end with ctx.
 func NewRunner(ctx context.Context, build *lab.Build) *Runner {
 	return &Runner{ctx, build, make(chan struct{}, machines)}
 }
@@ -58,7 +59,8 @@ func Files(dir string) ([]string, error) {
 // stageKey is where a script's stage is kept among its values.
 type stageKey struct{}
 
-// A stage is what one script works on. Its script runs in one goroutine, and so do the verbs.
+// A stage is what one script works on. Its script runs in one goroutine, and so
+// do the verbs.
 type stage struct {
 	runner *Runner
 	failed func() bool
@@ -89,8 +91,8 @@ func stageOf(ts *testscript.TestScript) *stage {
 	return s
 }
 
-// start starts the script's machine when there is room for it, and has it ended with the
-// script. An earlier machine is ended first.
+// start starts the script's machine when there is room for it, and has it ended
+// with the script. An earlier machine is ended first.
 func (s *stage) start(ts *testscript.TestScript, o lab.Options) error {
 	if err := s.vacate(); err != nil {
 		return err
@@ -121,7 +123,8 @@ func (s *stage) vacate() error {
 	return err
 }
 
-// leave ends the machine, after its last words where the scenario failed, and gives the place back.
+// leave ends the machine, after its last words where the scenario failed, and
+// gives the place back.
 func (s *stage) leave(ts *testscript.TestScript) {
 	if s.failed() && s.machine != nil {
 		ts.Logf("%s", s.machine.LastWords(s.started))

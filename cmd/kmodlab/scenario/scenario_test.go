@@ -36,8 +36,8 @@ func TestScenarios(t *testing.T) {
 	testscript.Run(t, newRunner(t).Params(files...))
 }
 
-// A transcript is a testscript.T that keeps what a script says, whose failure is none of the
-// test's.
+// A transcript is a testscript.T that keeps what a script says, whose failure
+// is none of the test's.
 type transcript struct {
 	text   bytes.Buffer
 	failed bool
