@@ -2,10 +2,8 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/kmodd/kmodd/daemon/control"
@@ -150,16 +148,11 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 	return nil
 }
 
-// finished turns a worker's result into what the machine is told. A worker
-// that could not be had, or that died, is an error of input and output.
+// finished turns a worker's result into what the machine is told.
 func finished(r worker.Result) core.Event {
-	done := core.Done{Op: core.OpID(r.Op)}
-	if r.Err == nil {
-		return done
-	}
-	done.Says = r.Err.Error()
-	if !errors.As(r.Err, &done.Errno) {
-		done.Errno = syscall.EIO
+	done := core.Done{Op: core.OpID(r.Op), Errno: r.Errno()}
+	if r.Err != nil {
+		done.Says = r.Err.Error()
 	}
 	return done
 }

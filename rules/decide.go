@@ -41,24 +41,11 @@ func (p *plan) consider(f found, hotplug bool) {
 		return
 	}
 	if m := s.loadable(f.module); m != nil {
-		before := p.decision.Modules
 		p.accept(f)
 		p.probe(wanted{module: m, alias: f.alias})
-		p.inTurn(f.module, before)
 		return
 	}
 	p.refuse(f.because, Reason{Source: s.tables.Dir(), Says: f.module + " is not installed"})
-}
-
-// inTurn makes a module wait for those that the look-up led to before it: which
-// of their drivers takes the device is decided by their order.
-func (p *plan) inTurn(name string, before []string) {
-	for _, first := range slices.Backward(before) {
-		if p.step(first) >= 0 {
-			p.follow(name, first)
-			return
-		}
-	}
 }
 
 func (p *plan) accept(f found) {

@@ -33,9 +33,8 @@ type Step struct {
 	// decisions: don't change them.
 	Needs []string
 	// After names the modules that must have been tried before this one, with
-	// whatever result: its pre-softdeps, for a post-softdep the module that
-	// named it, and the module before it in Decision.Modules, whose driver may
-	// take the device first.
+	// whatever result: its pre-softdeps, or for a post-softdep the module that
+	// named it.
 	After []string
 }
 

@@ -2,6 +2,7 @@
 // QEMU, into which devices are plugged while they run. It is never shipped.
 //
 //	kmodlab setup        fetch what the bench needs
+//	kmodlab demo         show kmodd at work
 //	kmodlab run FILE...  run scenarios
 //	kmodlab verbs        list the verbs of scenarios
 //	kmodlab shell        work in a guest by hand
@@ -26,6 +27,7 @@ type command struct {
 
 var commands = []command{
 	{"setup", "[-clean]", "fetch what the bench needs and say where it is; -clean removes it", setup},
+	{"demo", "", "boot a kernel with kmodd in it and plug devices while you watch", demo},
 	{"run", "FILE...", "run scenarios", run},
 	{"verbs", "", "list the verbs of scenarios", verbs},
 	{"shell", "[busy-pc] [append WORD...]", "work in a guest by hand", shell},

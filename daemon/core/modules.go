@@ -86,13 +86,18 @@ func (m *Machine) module(name string) *module {
 }
 
 // wantAll wants all that was decided for a device. A module that broke before
-// the step since is tried again.
+// the step since is tried again. The drivers that may take a device which has
+// none are loaded one after the other, since their order decides which one
+// does: as modprobe loads them.
 func (m *Machine) wantAll(dev *device, since uint64) {
-	sibling := m.sibling(dev)
+	var ahead []string
+	if sibling := m.sibling(dev); sibling != nil {
+		ahead = slices.Clone(sibling.verdict.Modules)
+	}
 	for _, s := range dev.verdict.Steps {
-		if sibling != nil && slices.Contains(dev.verdict.Modules, s.Module) {
-			s.After = slices.DeleteFunc(slices.Concat(s.After, sibling.verdict.Modules),
-				func(name string) bool { return name == s.Module })
+		if dev.Driver == "" && slices.Contains(dev.verdict.Modules, s.Module) {
+			s.After = slices.DeleteFunc(slices.Concat(s.After, ahead), func(name string) bool { return name == s.Module })
+			ahead = append(ahead, s.Module)
 		}
 		m.want(s, dev.Path, since)
 	}
