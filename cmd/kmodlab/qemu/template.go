@@ -56,8 +56,7 @@ func wrap(what string, err error) error {
 	return nil
 }
 
-// migrationSetup leaves the memory out and lifts the limit on the speed, on
-// which QEMU otherwise spends tenths of a second.
+// migrationSetup leaves the memory out of what is saved, or expected.
 func (vm *VM) migrationSetup(ctx context.Context) error {
 	return vm.Monitor.Do(ctx, "migrate-set-capabilities", map[string]any{
 		"capabilities": []map[string]any{{"capability": "x-ignore-shared", "state": true}},
