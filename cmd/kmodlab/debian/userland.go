@@ -15,7 +15,7 @@ import (
 //
 // Busybox alone would not do: its shell, its xargs and its find run its own
 // modprobe, lsmod and so on without looking for another in PATH.
-var roots = []string{"busybox-static", "dash", "findutils", "kmod", "udev"}
+var roots = []string{"busybox-static", "dash", "findutils", "kmod", "udev", "xz-utils", "zlib1g", "zstd"}
 
 // A Userland is the unpacked packages of a guest.
 type Userland struct {

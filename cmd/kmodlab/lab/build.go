@@ -26,18 +26,20 @@ import (
 type Program struct {
 	Package string // import path
 	Path    string // where it goes in the guest
+	Test    bool   // its tests are the program
 }
 
 // AgentPath is the agent in the guest, the program that every guest begins
 // with.
 const AgentPath = "/init"
 
-var agent = Program{"github.com/kmodd/kmodd/cmd/kmodlab/agent", AgentPath}
+var agent = Program{Package: "github.com/kmodd/kmodd/cmd/kmodlab/agent", Path: AgentPath}
 
 // Programs are those of the project that scenarios are about.
 var Programs = []Program{
-	{"github.com/kmodd/kmodd/cmd/kmodd", "/usr/sbin/kmodd"},
-	{"github.com/kmodd/kmodd/cmd/kmodctl", "/usr/bin/kmodctl"},
+	{Package: "github.com/kmodd/kmodd/cmd/kmodd", Path: "/usr/sbin/kmodd"},
+	{Package: "github.com/kmodd/kmodd/cmd/kmodctl", Path: "/usr/bin/kmodctl"},
+	{Package: "github.com/kmodd/kmodd/daemon/kernel", Path: "/usr/lib/kmodd/kernel.test", Test: true},
 }
 
 // A Build is everything that guests of one kind start from: a kernel and a root
@@ -141,7 +143,12 @@ func compile(ctx context.Context, root *image.Image, programs []Program) error {
 	defer os.RemoveAll(dir)
 	for _, p := range programs {
 		file := filepath.Join(dir, path.Base(p.Package))
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", file, p.Package)
+		verb := []string{"build"}
+		if p.Test {
+			verb = []string{"test", "-c"}
+		}
+		cmd := exec.CommandContext(ctx, "go", append(verb,
+			"-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version=lab", "-o", file, p.Package)...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("compile %s: %w\n%s", p.Package, err, out)
