@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -21,7 +22,9 @@ func newDevices(o *options) *cobra.Command {
   loading    a module that it needs is on its way in
   failed     a module that it needs could not be loaded
   refused    the configuration forbids its modules
-  no driver  no module matches, or none of those that match took it`,
+  no driver  no module matches, or none of those that match took it
+
+Of many modules only the first are named; --json and kmodctl why name them all.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return ask(cmd, o, control.MethodDevices, nil, printDevices)
@@ -32,9 +35,19 @@ func newDevices(o *options) *cobra.Command {
 func printDevices(w io.Writer, l control.DeviceList) error {
 	rows := make([][]string, len(l.Devices))
 	for i, d := range l.Devices {
-		rows[i] = []string{string(d.Result), d.Driver, strings.Join(d.Modules, ","), d.Subsystem, d.Path}
+		rows[i] = []string{string(d.Result), d.Driver, few(d.Modules), d.Subsystem, d.Path}
 	}
 	return table(w, "RESULT DRIVER MODULES SUBSYSTEM DEVICE", rows)
+}
+
+// few names the first modules of a list. A processor has a dozen, which would
+// push all else off the screen.
+func few(modules []string) string {
+	const most = 3
+	if len(modules) <= most {
+		return strings.Join(modules, ",")
+	}
+	return fmt.Sprintf("%s,+%d", strings.Join(modules[:most-1], ","), len(modules)-(most-1))
 }
 
 func newModules(o *options) *cobra.Command {
