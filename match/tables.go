@@ -10,8 +10,7 @@ import (
 // Tables are the tables of one module directory. They are safe for concurrent
 // use, and always describe the files as they were when they were opened.
 type Tables struct {
-	dir    string
-	stamps []stamp // nil for Parse
+	dir string
 
 	modules        *table // modules.dep
 	aliases        *table
@@ -44,7 +43,7 @@ func Open(dir string) (*Tables, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open module tables: %w", err)
 	}
-	return load(&Tables{dir: dir, stamps: takeStamps(dir)}, directory(dir))
+	return load(&Tables{dir: dir}, directory(dir))
 }
 
 // Parse makes tables from the text of files, by name: modules.dep,

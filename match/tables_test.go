@@ -267,40 +267,6 @@ func TestOtherTables(t *testing.T) {
 	}
 }
 
-func TestStaleWhenDepmodRan(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		do   func(dir string) error
-		want bool
-	}{
-		{"a file replaced by a renamed one", func(dir string) error {
-			if err := os.WriteFile(dir+"/new", []byte(small["modules.dep"]), 0o644); err != nil {
-				return err
-			}
-			return os.Rename(dir+"/new", dir+"/modules.dep")
-		}, true},
-		{"an index that appeared", func(dir string) error { return os.WriteFile(dir+"/modules.dep.bin", nil, 0o644) }, true},
-		{"a file that went", func(dir string) error { return os.Remove(dir + "/modules.symbols") }, true},
-		{"softdeps that appeared", func(dir string) error { return os.WriteFile(dir+"/modules.softdep", nil, 0o644) }, true},
-		{"nothing", func(string) error { return nil }, false},
-		{"another file", func(dir string) error { return os.WriteFile(dir+"/notes", nil, 0o644) }, false},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			dir := directory(t, small)
-			tables := open(t, dir)
-			if tables.Stale() {
-				t.Fatal("stale from the start")
-			}
-			if err := tt.do(dir); err != nil {
-				t.Fatal(err)
-			}
-			if got := tables.Stale(); got != tt.want {
-				t.Errorf("Stale = %v", got)
-			}
-		})
-	}
-}
-
 // A mapped file that shrinks raises SIGBUS in whoever touches it. Several
 // look-ups at once, so that they meet at the replacement.
 func TestFileThatShrinksInUse(t *testing.T) {

@@ -119,10 +119,10 @@ func (m *Machine) abandon(mod *module) {
 	m.emit(Abandon{Op: mod.op})
 }
 
-// unknot lets go of modules that wait for each other, or for a load that hangs
-// without needing it. Softdeps may form a ring over several decisions: then
-// their order is given up. Tables may be broken: a ring of hard dependencies
-// can't be loaded.
+// unknot gives up the order of modules that merely come after one another. A
+// decision has no circles, but several may form one, or one of the modules may
+// need a load that hangs. (What a decision says a module needs comes from one
+// line of modules.dep, and never from a later step.)
 func (m *Machine) unknot() {
 	for _, mod := range m.waiting {
 		mod.step.After = nil
@@ -130,27 +130,4 @@ func (m *Machine) unknot() {
 	for m.startReady() {
 		// As in dispatch.
 	}
-	if !m.idle() {
-		return
-	}
-	for _, mod := range slices.Clone(m.waiting) {
-		if !m.awaitsLoad(mod, make(map[*module]bool)) {
-			m.fail(mod, control.Broken, "modules.dep", "its dependencies wait for each other: the module tables are broken; run depmod")
-		}
-	}
-}
-
-// awaitsLoad tells whether a waiting module needs one that is on its way in,
-// however long that takes.
-func (m *Machine) awaitsLoad(mod *module, seen map[*module]bool) bool {
-	if mod.state == control.InLoad || mod.inKernel() {
-		return true
-	}
-	if seen[mod] {
-		return false
-	}
-	seen[mod] = true
-	return m.anyModule(mod.step.Needs, func(need *module) bool {
-		return need.state != control.Live && m.awaitsLoad(need, seen)
-	})
 }

@@ -1,6 +1,9 @@
 package core_test
 
 import (
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -90,4 +93,294 @@ func TestInterfacesOfOneUSBDeviceAreServedInTheirOrder(t *testing.T) {
 	b.loading("c")
 	b.live("c")
 	b.loading("b")
+}
+
+// fails ends a load badly.
+func (b *bench) fails(name string, errno syscall.Errno) []core.Effect {
+	effects := b.step(core.Done{Op: b.ops[name], Errno: errno, Says: name + " says " + errno.Error()})
+	if after := b.ops[name]; after != 0 && !loads(effects, name) {
+		delete(b.ops, name)
+	}
+	return effects
+}
+
+func loads(effects []core.Effect, name string) bool {
+	for _, e := range effects {
+		if load, ok := e.(core.Load); ok && load.Step.Module == name {
+			return true
+		}
+	}
+	return false
+}
+
+// after lets time pass.
+func (b *bench) after(d time.Duration) []core.Effect {
+	b.now += d
+	return b.step(core.Tick{})
+}
+
+// plug tells of a device as a uevent does.
+func (b *bench) plug(path, modalias string) []core.Effect {
+	return b.step(core.Seen{Device: rules.Device{Path: path, Modalias: modalias}})
+}
+
+// ask has the machine answer.
+func (b *bench) ask(r control.Request) any {
+	b.t.Helper()
+	for _, e := range b.step(core.Asked{ID: 7, Request: r}) {
+		if reply, ok := e.(core.Reply); ok && reply.ID == 7 {
+			if reply.Err != nil {
+				return reply.Err
+			}
+			return reply.Value
+		}
+	}
+	b.t.Fatalf("no reply to %T", r)
+	return nil
+}
+
+// result checks what has become of a device.
+func (b *bench) result(path string, want control.Result) {
+	b.t.Helper()
+	for _, d := range b.ask(control.DevicesRequest{}).([]control.Device) {
+		if d.Path == path {
+			if d.Result != want {
+				b.t.Errorf("%s is %q, want %q", path, d.Result, want)
+			}
+			return
+		}
+	}
+	b.t.Errorf("%s is not known", path)
+}
+
+// module returns what is known of a module.
+func (b *bench) module(name string) control.Module {
+	for _, m := range b.ask(control.ModulesRequest{}).([]control.Module) {
+		if m.Name == name {
+			return m
+		}
+	}
+	return control.Module{Name: name, State: control.Absent}
+}
+
+const plainAlias = "alias t:a a\nalias t:b b\nalias t:c c\n"
+
+func TestOneLoadHoweverManyDevicesAsk(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "",
+		rules.Device{Path: "/d1", Modalias: "t:a"}, rules.Device{Path: "/d2", Modalias: "t:a"})
+	b.loading("a")
+	if loads(b.plug("/d3", "t:a"), "a") {
+		t.Error("a is loaded a second time while its load is under way")
+	}
+	b.live("a")
+	if loads(b.plug("/d4", "t:a"), "a") {
+		t.Error("a is loaded though it is live")
+	}
+}
+
+func TestDependentsGoOnWhenTheModuleIsLiveAndNotWhenTheCallReturns(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "", rules.Device{Path: "/d", Modalias: "t:c"})
+	b.loading("a")
+	if !loads(b.step(core.ModuleIs{Name: "a", State: control.Live}), "c") {
+		t.Error("c waits for a call that has done its work")
+	}
+}
+
+func TestACallThatHangsHoldsUpNothingUnrelated(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "")
+	for _, path := range []string{"/d1", "/d2", "/d3", "/d4"} {
+		b.plug(path, "t:"+path[1:])
+	}
+	alias := "alias t:a a\nalias t:b b\nalias t:c c\nalias t:d d\nalias t:e e\nalias t:f f\n"
+	b = newBench(t, "a.ko:\nb.ko:\nc.ko:\nd.ko:\ne.ko:\nf.ko: a.ko\n", alias, "")
+	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+		b.plug("/"+name, "t:"+name)
+	}
+	b.loading("a", "b", "c", "d") // all four slots
+	effects := b.after(time.Second)
+	if !loads(effects, "e") {
+		t.Error("e still waits for a slot")
+	}
+	if loads(effects, "f") {
+		t.Error("f does not wait for a, which it needs")
+	}
+	b.result("/f", control.Loading)
+	if !loads(b.step(core.ModuleIs{Name: "a", State: control.Live}), "f") {
+		t.Error("a is live after all, and f is not loaded")
+	}
+}
+
+func TestAFailureIsPassedOnWithItsReason(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "", rules.Device{Path: "/d", Modalias: "t:c"})
+	b.fails("a", syscall.ENOEXEC)
+	b.result("/d", control.Failed)
+	if m := b.module("c"); m.State != control.Broken || !strings.Contains(m.Error, "needs a: a says exec format error") {
+		t.Errorf("c is %s: %s", m.State, m.Error)
+	}
+}
+
+func TestADriverWithoutHardwareHasNotFailed(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "", rules.Device{Path: "/d", Modalias: "t:a"})
+	b.fails("a", syscall.ENODEV)
+	b.result("/d", control.NoDriver)
+	if m := b.module("a"); m.State != control.Declined {
+		t.Errorf("a is %s", m.State)
+	}
+}
+
+func TestAFailedModuleIsTriedAgainForTheNextDeviceAndUnderNewRulesOnly(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "", rules.Device{Path: "/d", Modalias: "t:a"})
+	b.fails("a", syscall.ENOEXEC)
+	if effects := b.after(time.Hour); loads(effects, "a") {
+		t.Error("a is tried again without a reason")
+	}
+	if !loads(b.plug("/e", "t:a"), "a") {
+		t.Error("a is not tried again for a new device")
+	}
+	b.fails("a", syscall.ENOEXEC)
+	b.rules(plainDep, plainAlias, "")
+	b.loading("a")
+}
+
+func TestBusyIsTriedOnceMore(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "", rules.Device{Path: "/d", Modalias: "t:a"})
+	b.fails("a", syscall.EBUSY)
+	b.loading()
+	asked := false
+	for _, e := range b.after(200 * time.Millisecond) {
+		_, is := e.(core.LookModule)
+		asked = asked || is
+	}
+	if !asked {
+		t.Fatal("it does not look what has become of the other load")
+	}
+	b.step(core.ModuleIs{Name: "a", State: control.Absent})
+	b.loading("a")
+	b.fails("a", syscall.EBUSY)
+	b.loading()
+	b.result("/d", control.Failed)
+}
+
+func TestWhatSomebodyTakesOutStaysOutUntilADeviceComes(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "", rules.Device{Path: "/d", Modalias: "t:a"})
+	b.live("a")
+	b.step(core.ModuleIs{Name: "a", State: control.Absent})
+	b.step(core.Asked{ID: 1, Request: control.RescanRequest{}})
+	b.step(core.Seen{Device: rules.Device{Path: "/d", Modalias: "t:a"}, Scan: 2})
+	b.step(core.Scanned{Scan: 2})
+	b.loading()
+	b.step(core.Gone{Path: "/d"})
+	b.plug("/d", "t:a")
+	b.loading("a")
+}
+
+func TestAfterALossTheScanSaysWhatIsThere(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "", rules.Device{Path: "/d", Modalias: "t:a"})
+	b.live("a")
+	b.step(core.Lost{})
+	b.step(core.ModuleIs{Name: "a", State: control.Live, Scan: 2})
+	b.step(core.Seen{Device: rules.Device{Path: "/e", Modalias: "t:b"}, Scan: 2})
+	b.step(core.Scanned{Scan: 2})
+	b.loading("b")
+	if got := len(b.ask(control.DevicesRequest{}).([]control.Device)); got != 1 {
+		t.Errorf("%d devices are known, one is there", got)
+	}
+}
+
+func TestAScanThatSkippedSomethingForgetsNothing(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "", rules.Device{Path: "/d", Modalias: "t:a"})
+	b.step(core.Lost{})
+	b.step(core.Scanned{Scan: 2, Skipped: 1})
+	b.result("/d", control.Loading)
+}
+
+func TestABlacklistIsObeyedAndNamed(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "blacklist a\n", rules.Device{Path: "/d", Modalias: "t:a"})
+	b.loading()
+	b.result("/d", control.Refused)
+	story := b.ask(control.WhyRequest{Subject: "/sys/d"}).(control.Story)
+	want := control.Reason{Source: "x.conf", Line: 1, Says: "blacklist a"}
+	if refused := story.Devices[0].Refused; len(refused) == 0 || refused[len(refused)-1] != want {
+		t.Errorf("refused because of %+v, want %+v", refused, want)
+	}
+}
+
+func TestAnInstallCommandIsNotPassedOver(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "install a /bin/false\n", rules.Device{Path: "/d", Modalias: "t:c"})
+	b.loading()
+	b.result("/d", control.Failed)
+	if m := b.module("a"); !strings.Contains(m.Error, "/bin/false") {
+		t.Errorf("a: %s", m.Error)
+	}
+}
+
+func TestSoftdepsThatWaitForEachOtherAreLetGo(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "softdep a pre: b\nsoftdep b pre: a\n",
+		rules.Device{Path: "/d", Modalias: "t:a"}, rules.Device{Path: "/e", Modalias: "t:b"})
+	for range 2 {
+		for name := range b.ops {
+			b.live(name)
+			break
+		}
+	}
+	if a, other := b.module("a"), b.module("b"); a.State != control.Live || other.State != control.Live {
+		t.Errorf("a is %s, b is %s", a.State, other.State)
+	}
+}
+
+func TestModulesThatNeedEachOtherFailAndHoldUpNothing(t *testing.T) {
+	b := newBench(t, "a.ko: b.ko\nb.ko: a.ko\nc.ko:\n", plainAlias, "",
+		rules.Device{Path: "/d", Modalias: "t:a"}, rules.Device{Path: "/e", Modalias: "t:c"})
+	b.loading("b", "c") // the kernel is asked: the tables may be wrong
+	b.live("c")
+	b.fails("b", syscall.ENOENT)
+	b.loading()
+	b.result("/d", control.Failed)
+}
+
+func TestWhyTellsOfAModaliasThatNoDeviceHas(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "")
+	story := b.ask(control.WhyRequest{Subject: "t:c"}).(control.Story)
+	if len(story.Devices) != 1 || !slices.Equal(story.Devices[0].Modules, []string{"c"}) {
+		t.Errorf("it tells %+v", story)
+	}
+	if err, ok := b.ask(control.WhyRequest{Subject: "nothing"}).(error); !ok || !strings.Contains(err.Error(), "nothing") {
+		t.Errorf("of an unknown name it says %v", err)
+	}
+}
+
+func TestADeviceThatMovesKeepsWhatIsKnownOfIt(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "",
+		rules.Device{Path: "/net/eth0/x", Modalias: "t:a"}, rules.Device{Path: "/net/eth01", Modalias: "t:b"})
+	b.step(core.Bound{Path: "/net/eth0/x", Driver: "a"})
+	b.step(core.Moved{From: "/net/eth0", To: "/net/lan"})
+	b.result("/net/lan/x", control.Bound)
+	b.result("/net/eth01", control.Loading)
+}
+
+func TestADeferredDeviceIsSaidToWait(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "", rules.Device{Path: "/d", Modalias: "t:a"})
+	b.live("a")
+	b.step(core.Looked{Path: "/d", Deferred: true})
+	b.result("/d", control.Deferred)
+	b.step(core.Bound{Path: "/d", Driver: "a"})
+	b.result("/d", control.Bound)
+}
+
+func TestARescanIsAnsweredWhenItIsOver(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "")
+	replies := func(effects []core.Effect) (n int) {
+		for _, e := range effects {
+			if _, ok := e.(core.Reply); ok {
+				n++
+			}
+		}
+		return n
+	}
+	if n := replies(b.step(core.Asked{ID: 3, Request: control.RescanRequest{}})); n != 0 {
+		t.Error("answered before the scan")
+	}
+	if n := replies(b.step(core.Scanned{Scan: 2})); n != 1 {
+		t.Errorf("%d replies at the end of the scan", n)
+	}
 }

@@ -164,7 +164,8 @@ func TestADiceRollingMachineIsCaught(t *testing.T) {
 		}}
 	}
 	for seed := range uint64(1000) {
-		if trace(t, seed+1, rolls) != trace(t, seed+1, rolls) {
+		first := trace(t, seed+1, rolls)
+		if second := trace(t, seed+1, rolls); first != second {
 			return
 		}
 	}
