@@ -45,11 +45,12 @@ A modalias that no device has is answered with what would be done about it.`,
 // A story is a control.Story on its way to a reader.
 type story struct {
 	*bufio.Writer
-	next []string // advice, each once
+	known []control.ModuleWhy // the modules that it tells of
+	next  []string            // advice, each once
 }
 
 func printStory(w io.Writer, s control.Story) error {
-	t := &story{Writer: bufio.NewWriter(w)}
+	t := &story{Writer: bufio.NewWriter(w), known: s.Modules}
 	for i, d := range s.Devices {
 		if i > 0 {
 			t.line("")
@@ -125,6 +126,11 @@ func (t *story) noDriver(d control.DeviceWhy) string {
 	if len(d.Modules) == 0 {
 		t.advise("many devices need no driver; if this one does, its module is not installed, or depmod has not run since")
 		return "It has no driver, for no installed module matches it."
+	}
+	if !slices.ContainsFunc(t.known, func(m control.ModuleWhy) bool {
+		return m.State == control.Live && slices.Contains(d.Modules, m.Name)
+	}) {
+		return "It has no driver: what matches found no hardware of its kind."
 	}
 	t.advise("dmesg | grep %s says why the driver did not take the device: missing firmware, often", path.Base(d.Path))
 	return "It has no driver: what matches is in, and did not take it."
