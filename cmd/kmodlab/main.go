@@ -5,6 +5,7 @@
 //	kmodlab demo         show kmodd at work
 //	kmodlab run FILE...  run scenarios
 //	kmodlab verbs        list the verbs of scenarios
+//	kmodlab bench        measure speed and size beside the peers
 //	kmodlab shell        work in a guest by hand
 //
 // What the machines are made of is said in package lab, what a scenario is in package scenario.
@@ -30,6 +31,7 @@ var commands = []command{
 	{"demo", "", "boot a kernel with kmodd in it and plug devices while you watch", demo},
 	{"run", "FILE...", "run scenarios", run},
 	{"verbs", "", "list the verbs of scenarios", verbs},
+	{"bench", "[-markdown] [-runs N] [-boots N]", "measure speed and size beside the peers", bench},
 	{"shell", "[busy-pc] [append WORD...]", "work in a guest by hand", shell},
 }
 

@@ -1,0 +1,22 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"os"
+
+	benchmark "github.com/kmodd/kmodd/cmd/kmodlab/bench"
+)
+
+// bench measures everything and prints the table.
+func bench(ctx context.Context, args []string) error {
+	var o benchmark.Options
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.BoolVar(&o.Markdown, "markdown", false, "print the table for documentation")
+	flags.IntVar(&o.Runs, "runs", 5, "measure everything but boots `n` times")
+	flags.IntVar(&o.Boots, "boots", 3, "boot a busy PC `n` times with each loader; 0 leaves it out")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	return benchmark.Run(ctx, os.Stdout, os.Stderr, o)
+}

@@ -1,0 +1,234 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kmodd/kmodd/cmd/kmodlab/agentwire"
+	"github.com/kmodd/kmodd/cmd/kmodlab/lab"
+)
+
+// The time limits of a boot. A busy PC with two emulated processors is through in half of them, on
+// a machine that has other things to do, too.
+const (
+	settleTime = 2 * time.Minute
+	quietTime  = time.Minute
+)
+
+// stillFor is how long a program's memory must not have changed for it to be taken as at rest:
+// longer than the runtime of kmodd waits before it gives memory back.
+const stillFor = 6 * time.Second
+
+// A loader is a program that loads the drivers of a guest's devices.
+type loader struct {
+	name string
+	// start is a shell command that starts it, and goes on in its place or leaves it behind.
+	start string
+	// settled is a shell command that succeeds when all is loaded. It may wait.
+	settled string
+}
+
+var kmodd = loader{
+	name:    "kmodd",
+	start:   "exec kmodd",
+	settled: `kmodctl status --json | grep -q '"settled": *true'`,
+}
+
+var udevd = loader{
+	name:    "systemd-udevd",
+	start:   "/lib/systemd/systemd-udevd --daemon && udevadm trigger --action=add",
+	settled: "udevadm settle",
+}
+
+// A coldplug is what a loader did with a busy PC, and what it holds when it has nothing to do any more.
+type coldplug struct {
+	memory  memory
+	threads int
+	modules []string      // in the kernel afterwards, sorted
+	took    time.Duration // from the loader's start to the last load that the kernel saw
+}
+
+// coldplugOf boots a busy PC and has a loader load its drivers.
+func coldplugOf(ctx context.Context, build *lab.Build, l loader) (c coldplug, err error) {
+	m, err := build.Boot(ctx, lab.Options{Busy: true})
+	if err != nil {
+		return c, err
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s on a busy PC: %w\n%s", l.name, err, m.LastWords([]string{l.name}))
+		}
+		err = errors.Join(err, m.Close())
+	}()
+	g := guest{m, l}
+	if err := g.load(ctx); err != nil {
+		return c, err
+	}
+	return g.measure(ctx)
+}
+
+// A guest is a machine with its loader.
+type guest struct {
+	*lab.Machine
+	loader
+}
+
+// tracing is where the kernel's own record of loads is switched on and read (Documentation/trace/ftrace.rst).
+const tracing = "/sys/kernel/tracing/"
+
+// load has the loader load drivers, with the kernel keeping a record, until it has settled and its
+// workers have ended.
+func (g guest) load(ctx context.Context) error {
+	record := "cd " + tracing + " && echo mono >trace_clock && echo 1 >events/module/module_load/enable && cd /"
+	if _, err := g.shell(ctx, record); err != nil {
+		return err
+	}
+	begin := "echo begin >" + tracing + "trace_marker; "
+	if _, err := g.Spawn(ctx, g.name, "sh", "-c", begin+g.start); err != nil {
+		return err
+	}
+	if err := g.poll(ctx, settleTime, func() (bool, error) {
+		r, err := g.Run(ctx, "sh", "-c", g.settled)
+		return r.Exit == 0, err
+	}); err != nil {
+		return fmt.Errorf("wait until it has settled: %w", err)
+	}
+	alone := "[ $(pidof " + g.name + " | wc -w) = 1 ]"
+	if _, err := g.Until(ctx, quietTime, "sh", "-c", alone); err != nil {
+		return fmt.Errorf("wait until its workers have ended: %w", err)
+	}
+	return nil
+}
+
+// measure waits until the loader's memory does not change any more, and looks at what it did.
+func (g guest) measure(ctx context.Context) (c coldplug, err error) {
+	pid, err := g.shell(ctx, "pidof "+g.name)
+	if err != nil {
+		return c, err
+	}
+	proc := "/proc/" + strings.TrimSpace(pid)
+	if c.memory, err = g.rest(ctx, proc); err != nil {
+		return c, err
+	}
+	threads, err := g.shell(ctx, "ls "+proc+"/task | wc -l")
+	if err != nil {
+		return c, err
+	}
+	if c.threads, err = strconv.Atoi(strings.TrimSpace(threads)); err != nil {
+		return c, err
+	}
+	modules, err := g.shell(ctx, "lsmod | sed 1d | cut -d' ' -f1 | sort")
+	if err != nil {
+		return c, err
+	}
+	c.modules = strings.Fields(modules)
+	trace, err := g.ReadFile(ctx, tracing+"trace")
+	if err != nil {
+		return c, err
+	}
+	c.took, err = lastLoad(strings.NewReader(string(trace)))
+	return c, err
+}
+
+// rest waits until a process's memory has not changed for a while. Reading it disturbs nobody.
+func (g guest) rest(ctx context.Context, proc string) (now memory, err error) {
+	since := time.Now()
+	err = g.poll(ctx, quietTime, func() (bool, error) {
+		text, err := g.ReadFile(ctx, proc+"/smaps_rollup")
+		if err != nil {
+			return false, err
+		}
+		last := now
+		if now, err = parseRollup(string(text)); now != last {
+			since = time.Now()
+		}
+		return time.Since(since) >= stillFor, err
+	})
+	if err != nil {
+		err = fmt.Errorf("wait until its memory does not change: %w", err)
+	}
+	return now, err
+}
+
+// poll asks once a second, which is seldom enough to leave the guest's processors to the loader.
+func (g guest) poll(ctx context.Context, most time.Duration, done func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// shell runs a shell command that must succeed, and returns what it printed.
+func (g guest) shell(ctx context.Context, command string) (string, error) {
+	r, err := g.Ask(ctx, agentwire.Request{Op: agentwire.Run, Argv: []string{"sh", "-c", command}})
+	if err == nil && r.Exit != 0 {
+		err = fmt.Errorf("guest: %s: exit status %d: %s", command, r.Exit, strings.TrimSpace(r.Stderr))
+	}
+	return r.Stdout, err
+}
+
+// A memory is what a process holds, in bytes (proc(5), smaps_rollup).
+type memory struct{ rss, anonymous, huge int64 }
+
+// parseRollup reads lines such as "Anonymous:    1234 kB".
+func parseRollup(text string) (m memory, err error) {
+	places := map[string]*int64{"Rss": &m.rss, "Anonymous": &m.anonymous, "AnonHugePages": &m.huge}
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(line, ":")
+		place := places[key]
+		if place == nil {
+			continue
+		}
+		kB, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+		if err != nil {
+			return m, fmt.Errorf("smaps_rollup: %s: %w", strings.TrimSpace(line), err)
+		}
+		*place = kB << 10
+		delete(places, key)
+	}
+	if len(places) > 0 {
+		return m, fmt.Errorf("smaps_rollup lacks %d of its lines", len(places))
+	}
+	return m, nil
+}
+
+// lastLoad reads a trace, and returns the time from its mark to the last load of a module. Lines are
+//
+//	TASK-PID [CPU] FLAGS SECONDS: EVENT: WORDS
+func lastLoad(trace io.Reader) (time.Duration, error) {
+	var began, last float64
+	loads := 0
+	for lines := bufio.NewScanner(trace); lines.Scan(); {
+		before, event, ok := strings.Cut(lines.Text(), ": ")
+		stamp := before[strings.LastIndexByte(before, ' ')+1:]
+		at, err := strconv.ParseFloat(stamp, 64)
+		switch {
+		case !ok || err != nil: // the trace's head
+		case strings.HasPrefix(event, "tracing_mark_write:"):
+			began = at
+		case strings.HasPrefix(event, "module_load:"):
+			last = at
+			loads++
+		}
+	}
+	if began == 0 || loads == 0 {
+		return 0, fmt.Errorf("the kernel's trace holds %d loads, and a mark at %g s", loads, began)
+	}
+	return time.Duration((last - began) * float64(time.Second)), nil
+}

@@ -1,0 +1,49 @@
+package bench
+
+import (
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// size measures the program of the daemon, built as it ships.
+func size(ctx context.Context) ([]row, error) {
+	dir, err := os.MkdirTemp("", "kmodlab-size-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	program := filepath.Join(dir, "kmodd")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "github.com/kmodd/kmodd/cmd/kmodd")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build kmodd: %w\n%s", err, out)
+	}
+	if err := static(program); err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(program)
+	if err != nil {
+		return nil, err
+	}
+	return []row{{what: "program file, static", unit: inMiB, ours: []float64{float64(info.Size())}, bound: atMost(4 << 20)}}, nil
+}
+
+// static returns an error for a program that needs a dynamic linker.
+func static(program string) error {
+	f, err := elf.Open(program)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			return errors.New("kmodd is not static")
+		}
+	}
+	return nil
+}
