@@ -51,10 +51,11 @@ func Run(ctx context.Context, c Config) error {
 	defer closePool(pool)
 
 	l := newLoop(c, release, pool)
-	l.source = uevent.NewSource("/sys", sink{l}, c.Log)
+	source := uevent.NewSource("/sys", sink{l}, c.Log)
+	l.source = source
 	l.book = newRulebook(release, l.rules, c.Reload, c.Log)
 	server := &control.Server{Listener: listener, Version: c.Version, Handler: l, Notes: &l.notes, Log: c.Log}
-	return runTasks(ctx, c.Log, l.source, l.book, l, server)
+	return runTasks(ctx, c.Log, source, l.book, l, server)
 }
 
 // closePool ends idle workers. One that is in the kernel can't be ended and is

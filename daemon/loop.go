@@ -19,8 +19,8 @@ type loop struct {
 	started          time.Duration
 	log              *slog.Logger
 
-	pool   *worker.Pool
-	source *uevent.Source
+	pool   loader
+	source scanner
 	book   *rulebook
 	system kernel.System
 	notes  control.Notes
@@ -40,13 +40,26 @@ type loop struct {
 	quiet   quiet
 }
 
+// A loader puts modules in: a [worker.Pool].
+type loader interface {
+	Load(op uint64, m kernel.Module)
+	Abandon(op uint64)
+	Results() <-chan worker.Result
+}
+
+// A scanner scans sysfs: a [uevent.Source].
+type scanner interface {
+	Rescan(scan uint32)
+	Counts() uevent.Counts
+}
+
 // An ask is a request on its way to the machine and back.
 type ask struct {
 	request control.Request
 	reply   chan core.Reply // has room for the one reply
 }
 
-func newLoop(c Config, release string, pool *worker.Pool) *loop {
+func newLoop(c Config, release string, pool loader) *loop {
 	return &loop{
 		version: c.Version,
 		release: release,

@@ -1,0 +1,168 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/core"
+	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/daemon/uevent"
+	"github.com/kmodd/kmodd/daemon/worker"
+	"github.com/kmodd/kmodd/match"
+	"github.com/kmodd/kmodd/rules"
+	"github.com/kmodd/kmodd/rules/modprobed"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var silent = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+// A desk stands for the worker pool and the uevent source: it notes what it is
+// asked for.
+type desk struct {
+	loads   chan kernel.Module
+	results chan worker.Result
+	scans   chan uint32
+}
+
+func (d *desk) Load(op uint64, m kernel.Module) { d.loads <- m }
+func (d *desk) Abandon(uint64)                  {}
+func (d *desk) Results() <-chan worker.Result   { return d.results }
+func (d *desk) Rescan(scan uint32)              { d.scans <- scan }
+func (d *desk) Counts() uevent.Counts           { return uevent.Counts{Received: 42} }
+
+// startLoop runs a loop with a desk until the test ends.
+func startLoop(t *testing.T) (*loop, *desk) {
+	d := &desk{loads: make(chan kernel.Module, 8), results: make(chan worker.Result), scans: make(chan uint32, 8)}
+	l := newLoop(Config{Version: "test", Limits: core.DefaultLimits, Log: silent}, "6.1-test", d)
+	l.source = d
+	l.book = newRulebook("6.1-test", l.rules, nil, silent)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- l.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return l, d
+}
+
+// read hands rules to a loop and waits until they are in force.
+func read(t *testing.T, l *loop, dep, alias string) {
+	t.Helper()
+	tables, err := match.Parse("/lib/modules/6.1-test", map[string]string{"modules.dep": dep, "modules.alias": alias})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := ruleChange{set: rules.NewSet(tables, modprobed.Parse("")), tables: tables, inForce: make(chan struct{})}
+	l.rules <- c
+	<-c.inForce
+}
+
+func TestTheLoopScansLoadsAndAnswers(t *testing.T) {
+	l, d := startLoop(t)
+	select {
+	case <-l.Ready():
+		t.Error("ready without rules")
+	default:
+	}
+	read(t, l, "a.ko:\n", "alias t:a a\n")
+	<-l.Ready()
+	if scan := <-d.scans; scan != 1 {
+		t.Errorf("the first scan is number %d", scan)
+	}
+	l.post(core.Seen{Device: rules.Device{Path: "/d", Modalias: "t:a"}, Scan: 1})
+	l.post(core.Scanned{Scan: 1})
+	if m := <-d.loads; m.Name != "a" || m.File != "/lib/modules/6.1-test/a.ko" {
+		t.Errorf("it loads %+v", m)
+	}
+	d.results <- worker.Result{Op: 1}
+
+	answer, err := l.Ask(t.Context(), control.StatusRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := answer.(control.Status)
+	if s.Version != "test" || s.Kernel != "6.1-test" || s.PID == 0 || s.Uevents.Received != 42 || s.Modules[control.Live] != 1 {
+		t.Errorf("status: %+v", s)
+	}
+	if _, err := l.Ask(t.Context(), control.WhyRequest{Subject: "nothing"}); !errors.As(err, new(*control.Error)) {
+		t.Errorf("why of nothing: %v", err)
+	}
+}
+
+func TestMissingTablesAreAWarningForAsLongAsTheyAreMissing(t *testing.T) {
+	l, d := startLoop(t)
+	book := newRulebook("6.1-nowhere", l.rules, nil, silent)
+	c := book.read()
+	l.rules <- c
+	<-c.inForce
+	<-d.scans
+	warnings := func() []string {
+		answer, err := l.Ask(t.Context(), control.StatusRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.(control.Status).Warnings
+	}
+	says := func(s string) bool {
+		return strings.Contains(s, "no module tables in /lib/modules/6.1-nowhere: run depmod")
+	}
+	if got := warnings(); !slices.ContainsFunc(got, says) {
+		t.Errorf("warnings: %q", got)
+	}
+	read(t, l, "a.ko:\n", "")
+	if got := warnings(); slices.ContainsFunc(got, says) {
+		t.Errorf("warnings: %q", got)
+	}
+}
+
+func TestAQuestionEndsWithItsContextAndWithTheLoop(t *testing.T) {
+	l, _ := startLoop(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	// The scan that this would wait for never ends.
+	if _, err := l.Ask(ctx, control.RescanRequest{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Ask: %v", err)
+	}
+	stopped := newLoop(Config{Log: silent}, "", nil)
+	close(stopped.done)
+	if _, err := stopped.Ask(t.Context(), control.StatusRequest{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Ask of a loop that has ended: %v", err)
+	}
+	stopped.post(core.Tick{}) // must not block
+}
+
+func TestTasksEndTogether(t *testing.T) {
+	broken := errors.New("broken")
+	ends := &task{ready: make(chan struct{}), run: func(context.Context) error { return broken }}
+	runs := &task{ready: make(chan struct{}), run: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+	if err := runTasks(t.Context(), silent, runs, ends); !errors.Is(err, broken) || err.Error() != "a task: broken" {
+		t.Errorf("runTasks: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(time.Millisecond, cancel)
+	if err := runTasks(ctx, silent, runs); err != nil {
+		t.Errorf("the end of the context is no error: %v", err)
+	}
+}
+
+type task struct {
+	ready chan struct{}
+	run   func(context.Context) error
+}
+
+func (t *task) Run(ctx context.Context) error { return t.run(ctx) }
+func (t *task) Ready() <-chan struct{}        { return t.ready }
+func (t *task) String() string                { return "a task" }
