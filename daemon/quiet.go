@@ -1,8 +1,8 @@
 package daemon
 
 import (
+	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"time"
 
 	"github.com/kmodd/kmodd/match"
@@ -12,14 +12,21 @@ const (
 	// quietAfter is how long nothing must have happened before memory is
 	// given back: longer than the pauses within a burst of events.
 	quietAfter = 2 * time.Second
-	// worthwhile is how much of the heap must be free for it to be given back
-	// at once. The runtime does so by itself, slowly; forcing it costs a
-	// collection.
+	// worthwhile is how many bytes of the heap must be garbage or free for
+	// them to be given back. The first collection costs some 400 kB for good,
+	// in the runtime's lists of what was swept, one for each size of object
+	// (runtime/mspanset.go), so that to collect less makes a process larger.
 	worthwhile = 1 << 20
 )
 
-// A quiet notices that a burst of work is over, once for each burst.
-type quiet struct{ timer *time.Timer }
+// A quiet notices that a burst of work is over, once for each burst, and lets
+// the kernel have the memory that only the burst needed.
+type quiet struct {
+	timer   *time.Timer
+	stats   runtime.MemStats // what the runtime said last; too large for a stack
+	kept    uint64           // bytes in use after the last collection made here
+	program []mapping        // the parts of this program's file, nil if not looked for yet
+}
 
 // disturbed is called whenever something has happened.
 func (q *quiet) disturbed() {
@@ -38,15 +45,30 @@ func (q *quiet) fell() <-chan time.Time {
 	return q.timer.C
 }
 
-// giveBack lets the kernel have the memory that only the burst needed: the
-// pages of the tables, which come back from the file, and free heap.
+// giveBack lets the kernel have heap that is not in use any more, and the pages
+// of the tables and of the program itself, which come back from their files.
 func (q *quiet) giveBack(tables *match.Tables) {
+	if q.wasted() >= worthwhile {
+		debug.FreeOSMemory()
+		runtime.ReadMemStats(&q.stats)
+		q.kept = q.stats.HeapAlloc
+	}
 	if tables != nil {
 		tables.Release()
 	}
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}}
-	metrics.Read(sample)
-	if sample[0].Value.Uint64()+sample[1].Value.Uint64() >= worthwhile {
-		debug.FreeOSMemory()
+	if q.program == nil {
+		q.program = ownFile()
 	}
+	for _, m := range q.program {
+		m.release()
+	}
+}
+
+// wasted is how many bytes of the heap hold garbage, or nothing. All that was
+// allocated since the last collection counts as garbage: to know better costs
+// a collection.
+func (q *quiet) wasted() uint64 {
+	runtime.ReadMemStats(&q.stats)
+	free := q.stats.HeapIdle - q.stats.HeapReleased
+	return q.stats.HeapAlloc - min(q.kept, q.stats.HeapAlloc) + free
 }
