@@ -28,7 +28,8 @@ func (m *Machine) idle() bool {
 // what others may wait for.
 func (m *Machine) startReady() (again bool) {
 	m.dirty = false
-	for _, mod := range slices.Clone(m.waiting) {
+	m.walk = append(m.walk[:0], m.waiting...)
+	for _, mod := range m.walk {
 		if mod.state != control.Waiting {
 			continue
 		}

@@ -48,7 +48,8 @@ type Machine struct {
 	step  uint64
 	now   time.Duration
 	out   []Effect
-	dirty bool // something that a waiting module may have waited for happened
+	dirty bool      // something that a waiting module may have waited for happened
+	walk  []*module // those that startReady looks at, while waiting changes
 }
 
 // New returns a machine that knows of no device and no module.
@@ -131,9 +132,11 @@ func (m *Machine) Deadline() (at time.Duration, ok bool) {
 
 // passTime does what is due.
 func (m *Machine) passTime() {
-	for _, mod := range slices.Clone(m.loading) {
-		if m.now >= mod.began+m.limits.Patience {
-			m.abandon(mod)
+	for i := 0; i < len(m.loading); {
+		if mod := m.loading[i]; m.now >= mod.began+m.limits.Patience {
+			m.abandon(mod) // which takes it out of the list
+		} else {
+			i++
 		}
 	}
 	for _, mod := range m.unsure {
