@@ -133,7 +133,7 @@ func (p *Pool) Load(op uint64, m kernel.Module) {
 		return
 	}
 	p.calls[op] = c
-	p.running.Go(func() { p.run(op, c) })
+	p.running.Go(func() { p.begin(op, c) })
 }
 
 // Abandon says that nobody waits for a call any more. Its worker is not used
@@ -178,9 +178,44 @@ func (p *Pool) Close(ctx context.Context) error {
 	}
 }
 
-// run makes one call and delivers its result.
-func (p *Pool) run(op uint64, c *call) {
-	result := p.make(c)
+// begin hands a call to a worker. To make a process takes a deep stack, which a
+// goroutine keeps, and dozens of calls may be in the kernel at a time: so one
+// that has nothing to do but wait takes over from there.
+func (p *Pool) begin(op uint64, c *call) {
+	w, err := p.ask(c)
+	if err != nil {
+		p.deliver(op, Result{Err: err})
+		return
+	}
+	p.running.Go(func() { p.deliver(op, p.await(c, w)) })
+}
+
+// ask opens the file, finds a worker and passes both on.
+func (p *Pool) ask(c *call) (*process, error) {
+	f, err := open(c.module)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // the worker has it; a call that hangs must not hold it here
+	k, how, err := p.choose(c.module, f)
+	if err != nil {
+		return nil, err
+	}
+	return p.send(c, k, request{how, c.module}, f)
+}
+
+// await waits for the worker's answer.
+func (p *Pool) await(c *call, w *process) Result {
+	answer, err := w.answer()
+	if err != nil {
+		return Result{Err: &DeathError{Module: c.module.Name, State: p.bury(w)}}
+	}
+	p.keep(c, w)
+	return outcome(c.module, answer)
+}
+
+// deliver passes a result on to whoever reads them.
+func (p *Pool) deliver(op uint64, result Result) {
 	result.Op = op
 	p.mu.Lock()
 	delete(p.calls, op)
@@ -193,30 +228,6 @@ func (p *Pool) run(op uint64, c *call) {
 	case p.results <- result:
 	case <-p.closing:
 	}
-}
-
-// make opens the file, finds a worker and waits for its answer.
-func (p *Pool) make(c *call) Result {
-	f, err := open(c.module)
-	if err != nil {
-		return Result{Err: err}
-	}
-	defer f.Close()
-	k, how, err := p.choose(c.module, f)
-	if err != nil {
-		return Result{Err: err}
-	}
-	w, err := p.send(c, k, request{how, c.module}, f)
-	if err != nil {
-		return Result{Err: err}
-	}
-	f.Close() // the worker has it; a call that hangs must not hold it here
-	answer, err := w.answer()
-	if err != nil {
-		return Result{Err: &DeathError{Module: c.module.Name, State: p.bury(w)}}
-	}
-	p.keep(c, w)
-	return outcome(c.module, answer)
 }
 
 // outcome is what an answer means.

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -129,19 +130,49 @@ func (w *process) send(r request, f *os.File) error {
 }
 
 // answer waits for a worker's answer, for as long as it takes.
-func (w *process) answer() (reply, error) {
-	packet := make([]byte, maxReply)
-	n, err := w.socket.Read(packet)
+func (w *process) answer() (r reply, err error) {
+	raw, err := w.socket.SyscallConn()
 	if err != nil {
-		return reply{}, err
+		return r, err
+	}
+	var failed error
+	err = raw.Read(func(fd uintptr) bool {
+		r, failed = receiveReply(int(fd))
+		return failed != unix.EAGAIN
+	})
+	if err != nil {
+		return r, err
+	}
+	return r, failed
+}
+
+// replies holds buffers for answers. Those who wait for one have none.
+var replies = sync.Pool{New: func() any { return new([maxReply]byte) }}
+
+func receiveReply(fd int) (r reply, err error) {
+	packet := replies.Get().(*[maxReply]byte)
+	defer replies.Put(packet)
+	n, err := unix.Read(fd, packet[:])
+	switch {
+	case err == unix.EINTR:
+		return receiveReply(fd)
+	case err != nil:
+		return r, err
+	case n == 0:
+		return r, io.EOF
 	}
 	return parseReply(packet[:n])
 }
 
-// end closes the socket, upon which an idle worker ends, waits for that and
-// says how it ended.
+// end tells a worker that nothing more comes, upon which an idle one ends,
+// waits for that and says how it ended. Until the process has let go of its
+// end of the socket, no thread of ours is blocked.
 func (w *process) end() (state string) {
 	w.over.Do(func() {
+		if raw, err := w.socket.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_WR) }) // it may have gone already
+		}
+		_, _ = w.socket.Read(make([]byte, 1)) // until its end, which is an error
 		w.socket.Close()
 		status, err := w.process.Wait()
 		if err != nil {
