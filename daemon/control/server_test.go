@@ -389,9 +389,16 @@ func TestServerLetsOnlyRootChange(t *testing.T) {
 	if os.Getuid() != 0 {
 		return
 	}
+	// The folders above the socket may be closed to another user.
+	dir, err := os.Open(filepath.Dir(address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
 	child := exec.Command("/proc/self/exe")
 	child.Dir = "/"
-	child.Env = append(os.Environ(), "CONTROL_TEST_CHILD=reload", "CONTROL_TEST_ADDRESS="+address)
+	child.ExtraFiles = []*os.File{dir} // descriptor 3
+	child.Env = append(os.Environ(), "CONTROL_TEST_CHILD=reload", "CONTROL_TEST_ADDRESS=/proc/self/fd/3/"+filepath.Base(address))
 	child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	out, err := child.Output()
 	if err != nil {
