@@ -9,11 +9,13 @@ import (
 // decide is the one search. With hotplug, a blacklist holds for modules that
 // were asked for by their own name, too.
 func (s *Set) decide(asked string, hotplug bool) Decision {
-	p := plan{set: s}
+	p := plans.Get().(*plan)
+	defer p.end()
+	p.set = s
 	name, err := modalias.Normalize(asked)
 	if err != nil {
 		p.refuse(Reason{Source: "name", Says: err.Error()})
-		return p.decision
+		return p.decided()
 	}
 	for _, f := range s.find(name) {
 		p.consider(f, hotplug)

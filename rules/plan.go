@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/kmodd/kmodd/modalias"
 	"github.com/kmodd/kmodd/rules/modprobed"
@@ -15,6 +16,25 @@ type plan struct {
 
 	probed []string // modules asked for, by the look-up or by a softdep
 	begun  []string // modules whose softdeps are, or have been, seen to
+}
+
+// plans holds the memory of ended plans, which those to come use again.
+var plans = sync.Pool{New: func() any { return new(plan) }}
+
+// end returns p to the pool, without references. What was decided is a copy.
+func (p *plan) end() {
+	d := &p.decision
+	*p = plan{
+		decision: Decision{emptied(d.Modules), emptied(d.Steps), emptied(d.Refused), emptied(d.Reasons)},
+		probed:   emptied(p.probed),
+		begun:    emptied(p.begun),
+	}
+	plans.Put(p)
+}
+
+func emptied[E any](list []E) []E {
+	clear(list)
+	return list[:0]
 }
 
 // A wanted is a module that something asks for.
@@ -174,13 +194,17 @@ func (p *plan) step(name string) int {
 
 func (p *plan) unplanned(name string) bool { return p.step(name) < 0 }
 
-// decided returns the decision, in no more memory than it needs: many are kept
-// for long.
+// decided returns a copy of the decision, in no more memory than it needs:
+// many are kept for long.
 func (p *plan) decided() Decision {
 	d := &p.decision
-	d.Modules = slices.Clone(d.Modules)
-	d.Steps = slices.Clone(d.Steps)
-	d.Refused = slices.Clone(d.Refused)
-	d.Reasons = slices.Clone(d.Reasons)
-	return *d
+	return Decision{copied(d.Modules), copied(d.Steps), copied(d.Refused), copied(d.Reasons)}
+}
+
+// copied is a copy of a list that shares nothing with it, nil of an empty one.
+func copied[E any](list []E) []E {
+	if len(list) == 0 {
+		return nil
+	}
+	return slices.Clone(list)
 }
