@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"syscall"
@@ -196,7 +197,7 @@ func (p *Pool) ask(c *call) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() // the worker has it; a call that hangs must not hold it here
+	defer f.close() // the worker has it; a call that hangs must not hold it here
 	k, how, err := p.choose(c.module, f)
 	if err != nil {
 		return nil, err
@@ -245,7 +246,7 @@ func outcome(m kernel.Module, a reply) Result {
 
 // send hands a request to an idle worker, or to a new one. An idle worker that
 // somebody killed is noticed here, and the next one tried.
-func (p *Pool) send(c *call, k program, r request, f *os.File) (*process, error) {
+func (p *Pool) send(c *call, k program, r request, f moduleFile) (*process, error) {
 	for {
 		w, err := p.take(c, k)
 		if err != nil {
@@ -327,21 +328,44 @@ func (p *Pool) bury(w *process) string {
 	}
 }
 
+// A moduleFile is the descriptor of an open module file. For the hundred
+// modules of a coldplug an [os.File] of each would be 60 kB of garbage.
+type moduleFile int
+
 // open opens a module file to be passed to a worker. Without O_NONBLOCK a
 // FIFO of that name would hold up the caller for ever.
-func open(m kernel.Module) (*os.File, error) {
-	f, err := os.OpenFile(m.File, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-	if err != nil {
-		return nil, openError(m, err)
+func open(m kernel.Module) (moduleFile, error) {
+	fd, err := unix.Open(m.File, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	for err == unix.EINTR {
+		fd, err = unix.Open(m.File, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	}
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		f.Close()
-		return nil, &kernel.Error{Op: "open", Module: m.Name, File: m.File, Errno: unix.EINVAL,
+	if err != nil {
+		return -1, openError(m, err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		unix.Close(fd)
+		return -1, &kernel.Error{Op: "open", Module: m.Name, File: m.File, Errno: unix.EINVAL,
 			Words: "it is not a regular file: reinstall the package that it belongs to, then run depmod"}
 	}
 	// In the worker the Go runtime would make a poller for a non-blocking file.
-	return f, unix.SetNonblock(int(f.Fd()), false)
+	if err := unix.SetNonblock(fd, false); err != nil {
+		unix.Close(fd)
+		return -1, openError(m, err)
+	}
+	return moduleFile(fd), nil
 }
+
+// ReadAt is for the beginning of the file, that tells how it is packed.
+func (f moduleFile) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := unix.Pread(int(f), p, offset)
+	if err == nil && n < len(p) {
+		err = io.EOF
+	}
+	return max(n, 0), err
+}
+
+func (f moduleFile) close() { unix.Close(int(f)) }
 
 func openError(m kernel.Module, err error) error {
 	e := &kernel.Error{Op: "open", Module: m.Name, File: m.File, Errno: errnoOf(err),

@@ -32,7 +32,7 @@ func unpackers() []string {
 }
 
 // choose says which program loads a file, and how.
-func (p *Pool) choose(m kernel.Module, f *os.File) (program, kernel.How, error) {
+func (p *Pool) choose(m kernel.Module, f moduleFile) (program, kernel.How, error) {
 	switch packing := kernel.Packing(f); packing {
 	case "":
 		return itself, kernel.Plain, nil
@@ -107,7 +107,7 @@ var environment = []string{
 
 // send passes a request and a file. The socket's buffer is empty, since a
 // worker has one request at a time, so this does not wait.
-func (w *process) send(r request, f *os.File) error {
+func (w *process) send(r request, f moduleFile) error {
 	packet := r.append(nil)
 	if len(packet) > maxRequest {
 		return unix.EMSGSIZE
@@ -117,7 +117,7 @@ func (w *process) send(r request, f *os.File) error {
 		return err
 	}
 	w.calls++
-	rights := unix.UnixRights(int(f.Fd()))
+	rights := unix.UnixRights(int(f))
 	var sent error
 	err = raw.Write(func(fd uintptr) bool {
 		sent = unix.Sendmsg(int(fd), packet, rights, nil, unix.MSG_NOSIGNAL)
