@@ -1,8 +1,8 @@
 package daemon
 
 import (
-	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"time"
 
 	"github.com/kmodd/kmodd/match"
@@ -23,9 +23,7 @@ const (
 // the kernel have the memory that only the burst needed.
 type quiet struct {
 	timer   *time.Timer
-	stats   runtime.MemStats // what the runtime said last; too large for a stack
-	kept    uint64           // bytes in use after the last collection made here
-	program []mapping        // the parts of this program's file, nil if not looked for yet
+	program []mapping // the parts of this program's file, nil if not looked for yet
 }
 
 // disturbed is called whenever something has happened.
@@ -48,10 +46,8 @@ func (q *quiet) fell() <-chan time.Time {
 // giveBack lets the kernel have heap that is not in use any more, and the pages
 // of the tables and of the program itself, which come back from their files.
 func (q *quiet) giveBack(tables *match.Tables) {
-	if q.wasted() >= worthwhile {
+	if wasted() >= worthwhile {
 		debug.FreeOSMemory()
-		runtime.ReadMemStats(&q.stats)
-		q.kept = q.stats.HeapAlloc
 	}
 	if tables != nil {
 		tables.Release()
@@ -66,9 +62,15 @@ func (q *quiet) giveBack(tables *match.Tables) {
 
 // wasted is how many bytes of the heap hold garbage, or nothing. All that was
 // allocated since the last collection counts as garbage: to know better costs
-// a collection.
-func (q *quiet) wasted() uint64 {
-	runtime.ReadMemStats(&q.stats)
-	free := q.stats.HeapIdle - q.stats.HeapReleased
-	return q.stats.HeapAlloc - min(q.kept, q.stats.HeapAlloc) + free
+// a collection. (runtime.ReadMemStats would cost half of one: it empties the
+// caches of free objects into those same lists.)
+func wasted() uint64 {
+	sample := []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/gc/heap/live:bytes"},
+	}
+	metrics.Read(sample)
+	held := sample[0].Value.Uint64() + sample[1].Value.Uint64()
+	return held - min(held, sample[2].Value.Uint64())
 }
