@@ -91,3 +91,17 @@ func TestWhatIsNotReadIsNotNoticed(t *testing.T) {
 	write(t, filepath.Join(other, "b.conf"))
 	quietly(t, w, filepath.Join(dir, "a.conf"), "a file that is not read")
 }
+
+// As on Debian, where /lib is a link to usr/lib.
+func TestADirectoryOfTwoNamesIsNoticedByBoth(t *testing.T) {
+	root := t.TempDir()
+	write(t, filepath.Join(root, "usr/lib/file"))
+	if err := os.Symlink("usr/lib", filepath.Join(root, "lib")); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"lib/modules", "usr/lib/modprobe.d"} {
+		w := newTestWatch(t, filepath.Join(root, "lib/modules"), filepath.Join(root, "usr/lib/modprobe.d"))
+		write(t, filepath.Join(root, dir, "file"))
+		noticed(t, w, dir)
+	}
+}
