@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/kmodd/kmodd/daemon/core"
 )
 
@@ -14,11 +16,13 @@ import (
 const deferredList = "/sys/kernel/debug/devices_deferred"
 
 // look says what has become of a device: which driver has it, and whether one
-// wants it but waits.
+// wants it but waits. After a coldplug that is asked of a hundred devices, so
+// the usual answers leave no garbage.
 func look(path string) core.Looked {
 	dir := "/sys" + path
-	if driver, err := os.Readlink(dir + "/driver"); err == nil {
-		return core.Looked{Path: path, Driver: filepath.Base(driver)}
+	var link [512]byte // a driver's is some hundred bytes
+	if n, err := unix.Readlink(dir+"/driver", link[:]); err == nil {
+		return core.Looked{Path: path, Driver: intern(link[bytes.LastIndexByte(link[:n], '/')+1 : n])}
 	}
 	return core.Looked{Path: path, Deferred: waitsForSupplier(dir) || isDeferred(filepath.Base(path))}
 }
@@ -26,15 +30,21 @@ func look(path string) core.Looked {
 // waitsForSupplier reads what the driver core says of a device whose device
 // links are not all there yet.
 func waitsForSupplier(dir string) bool {
-	word, err := os.ReadFile(dir + "/waiting_for_supplier")
-	return err == nil && bytes.HasPrefix(word, []byte("1"))
+	var word [1]byte
+	return readStart(dir+"/waiting_for_supplier", word[:]) == 1 && word[0] == '1'
 }
 
 func isDeferred(name string) bool {
-	list, err := os.ReadFile(deferredList)
-	if err != nil {
+	var first [1]byte
+	if readStart(deferredList, first[:]) == 0 {
 		return false
 	}
+	list, err := os.ReadFile(deferredList)
+	return err == nil && lists(list, name)
+}
+
+// lists tells whether a line begins with the name.
+func lists(list []byte, name string) bool {
 	for line := range bytes.Lines(list) {
 		first, _, _ := bytes.Cut(bytes.TrimSpace(line), []byte("\t"))
 		if string(first) == name {
@@ -42,4 +52,16 @@ func isDeferred(name string) bool {
 		}
 	}
 	return false
+}
+
+// readStart reads the beginning of a file, and returns how much of it there
+// is: 0 of one that can't be read.
+func readStart(file string, buf []byte) int {
+	fd, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0
+	}
+	defer unix.Close(fd)
+	n, _ := unix.Read(fd, buf)
+	return max(n, 0)
 }

@@ -10,8 +10,9 @@ import (
 
 const (
 	// quietAfter is how long nothing must have happened before memory is
-	// given back: longer than the pauses within a burst of events.
-	quietAfter = 2 * time.Second
+	// given back: longer than the pauses within a burst of events, and than
+	// workers without work are kept.
+	quietAfter = 4 * time.Second
 	// worthwhile is how many bytes of the heap must be garbage or free for
 	// them to be given back. The first collection costs some 400 kB for good,
 	// in the runtime's lists of what was swept, one for each size of object

@@ -12,8 +12,8 @@ const noHugePages = "disablethp=1"
 // withoutHugePages starts this program once more, with transparent huge pages
 // off for its heap. Where they are always on, as on Debian, the first touch
 // of the heap costs 4 MB otherwise. The runtime reads the setting only when it
-// starts. Two processors are all that the daemon has use for, and each costs
-// memory as well.
+// starts. One processor is all that the daemon has use for: it waits for the
+// kernel, and each further one costs half a megabyte in caches of free objects.
 //
 // If the program's file can't be had, it goes on as it is.
 func withoutHugePages() {
@@ -32,7 +32,7 @@ func withoutHugePages() {
 	}
 	os.Setenv("GODEBUG", settings+noHugePages)
 	if os.Getenv("GOMAXPROCS") == "" {
-		os.Setenv("GOMAXPROCS", "2")
+		os.Setenv("GOMAXPROCS", "1")
 	}
 	_ = syscall.Exec(path, os.Args, os.Environ())
 }
