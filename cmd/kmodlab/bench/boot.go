@@ -22,7 +22,7 @@ const (
 )
 
 // stillFor is how long a program's memory must not have changed for it to be taken as at rest:
-// longer than the runtime of kmodd waits before it gives memory back.
+// longer than kmodd waits before it gives memory back.
 const stillFor = 6 * time.Second
 
 // A loader is a program that loads the drivers of a guest's devices.
@@ -32,18 +32,23 @@ type loader struct {
 	start string
 	// settled is a shell command that succeeds when all is loaded. It may wait.
 	settled string
+	// sure is a shell command that must succeed after everything was measured.
+	sure string
 }
 
 var kmodd = loader{
 	name:    "kmodd",
 	start:   "exec kmodd",
-	settled: `kmodctl status --json | grep -q '"settled": *true'`,
+	// The daemon itself is asked afterwards: to answer takes memory.
+	settled: "[ $(pidof kmodd | wc -w) = 1 ] && [ $(wc -l </proc/modules) -gt 10 ]",
+	sure:    `kmodctl status --json | grep -q '"settled": *true'`,
 }
 
 var udevd = loader{
 	name:    "systemd-udevd",
 	start:   "/lib/systemd/systemd-udevd --daemon && udevadm trigger --action=add",
 	settled: "udevadm settle",
+	sure:    "udevadm settle --timeout=0",
 }
 
 // A coldplug is what a loader did with a busy PC, and what it holds when it has nothing to do any more.
@@ -132,7 +137,10 @@ func (g guest) measure(ctx context.Context) (c coldplug, err error) {
 	if err != nil {
 		return c, err
 	}
-	c.took, err = lastLoad(strings.NewReader(string(trace)))
+	if c.took, err = lastLoad(strings.NewReader(string(trace))); err != nil {
+		return c, err
+	}
+	_, err = g.shell(ctx, g.sure)
 	return c, err
 }
 
