@@ -48,7 +48,7 @@ var udevd = loader{
 	name:    "systemd-udevd",
 	start:   "/lib/systemd/systemd-udevd --daemon && udevadm trigger --action=add",
 	settled: "udevadm settle",
-	sure:    "udevadm settle --timeout=0",
+	sure:    "udevadm settle",
 }
 
 // A coldplug is what a loader did with a busy PC, and what it holds when it has nothing to do any more.
