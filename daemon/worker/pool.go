@@ -80,6 +80,9 @@ type Pool struct {
 	closing   chan struct{}
 	running   sync.WaitGroup
 
+	// starting is held while a process is made.
+	starting sync.Mutex
+
 	// mu guards what calls and idle timers share. It is held for a few
 	// instructions at a time, never during a system call that waits.
 	mu     sync.Mutex
@@ -276,7 +279,7 @@ func (p *Pool) take(c *call, k program) (*process, error) {
 		}
 	}
 	p.mu.Unlock()
-	w, err := start(k)
+	w, err := p.start(k)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: start a worker: %w", c.module.Name, err)
 	}
@@ -287,6 +290,14 @@ func (p *Pool) take(c *call, k program) (*process, error) {
 		w.leave()
 	}
 	return w, nil
+}
+
+// start makes a worker, one at a time: each that waits for its program to be
+// executed blocks a thread, and a Go process never gives one back.
+func (p *Pool) start(k program) (*process, error) {
+	p.starting.Lock()
+	defer p.starting.Unlock()
+	return start(k)
 }
 
 // keep makes the worker of a call that has returned ready for the next one, or
@@ -300,7 +311,11 @@ func (p *Pool) keep(c *call, w *process) {
 		return
 	}
 	p.idle = append(p.idle, w)
-	w.expiry = time.AfterFunc(p.idleFor, func() { p.expire(w) })
+	if w.expiry == nil {
+		w.expiry = time.AfterFunc(p.idleFor, func() { p.expire(w) })
+	} else {
+		w.expiry.Reset(p.idleFor)
+	}
 }
 
 // expire ends a worker, unless it was given work at the last moment.
