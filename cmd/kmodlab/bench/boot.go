@@ -37,8 +37,8 @@ type loader struct {
 }
 
 var kmodd = loader{
-	name:    "kmodd",
-	start:   "exec kmodd",
+	name:  "kmodd",
+	start: "exec kmodd",
 	// The daemon itself is asked afterwards: to answer takes memory.
 	settled: "[ $(pidof kmodd | wc -w) = 1 ] && [ $(wc -l </proc/modules) -gt 10 ]",
 	sure:    `kmodctl status --json | grep -q '"settled": *true'`,
