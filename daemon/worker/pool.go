@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -78,10 +79,12 @@ type Pool struct {
 	unpackers []string
 	results   chan Result
 	closing   chan struct{}
+	freed     chan struct{} // holds a token if a worker has become idle
 	running   sync.WaitGroup
 
-	// starting is held while a process is made.
-	starting sync.Mutex
+	// asking is held while one call gets its file and its worker, so that one
+	// thread blocks and one stack is deep at a time, however many are wanted.
+	asking sync.Mutex
 
 	// mu guards what calls and idle timers share. It is held for a few
 	// instructions at a time, never during a system call that waits.
@@ -89,6 +92,8 @@ type Pool struct {
 	closed bool
 	calls  map[uint64]*call
 	idle   []*process // the last one is the last used
+	// expired are idle no more, and being ended; the first one just now.
+	expired []*process
 }
 
 // A call is one load on its way.
@@ -111,6 +116,7 @@ func NewPool(c Config) (*Pool, error) {
 		unpackers: c.Unpackers,
 		results:   make(chan Result),
 		closing:   make(chan struct{}),
+		freed:     make(chan struct{}, 1),
 		calls:     make(map[uint64]*call),
 	}
 	if p.idleFor == 0 {
@@ -196,6 +202,8 @@ func (p *Pool) begin(op uint64, c *call) {
 
 // ask opens the file, finds a worker and passes both on.
 func (p *Pool) ask(c *call) (*process, error) {
+	p.asking.Lock()
+	defer p.asking.Unlock()
 	f, err := open(c.module)
 	if err != nil {
 		return nil, err
@@ -266,20 +274,31 @@ func (p *Pool) send(c *call, k program, r request, f moduleFile) (*process, erro
 	}
 }
 
+// enough workers is how many there are before a call waits for one to be free,
+// and scarce is for how long. A call whose module is live may stay in the
+// kernel for as long as other drivers' probes take, which a coldplug has dozens
+// of: each worker is a megabyte, and half a dozen more do not make it faster.
+// But whoever waits for a call that never returns must not wait long.
+const (
+	enough = 12
+	scarce = 250 * time.Millisecond
+)
+
 // take gives a call the worker that was used last, or a new one.
 func (p *Pool) take(c *call, k program) (*process, error) {
-	p.mu.Lock()
-	for i := len(p.idle) - 1; i >= 0; i-- {
-		if w := p.idle[i]; w.program == k {
-			p.idle = append(p.idle[:i], p.idle[i+1:]...)
-			w.expiry.Stop()
-			c.worker = w
-			p.mu.Unlock()
-			return w, nil
+	w, busy := p.takeIdle(c, k)
+	if w == nil && busy >= enough {
+		select {
+		case <-p.freed:
+		case <-time.After(scarce):
+		case <-p.closing:
 		}
+		w, _ = p.takeIdle(c, k)
 	}
-	p.mu.Unlock()
-	w, err := p.start(k)
+	if w != nil {
+		return w, nil
+	}
+	w, err := start(k)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: start a worker: %w", c.module.Name, err)
 	}
@@ -292,12 +311,29 @@ func (p *Pool) take(c *call, k program) (*process, error) {
 	return w, nil
 }
 
-// start makes a worker, one at a time: each that waits for its program to be
-// executed blocks a thread, and a Go process never gives one back.
-func (p *Pool) start(k program) (*process, error) {
-	p.starting.Lock()
-	defer p.starting.Unlock()
-	return start(k)
+// takeIdle gives a call the worker that was used last. If there is none it
+// returns how many are busy with calls that somebody waits for.
+func (p *Pool) takeIdle(c *call, k program) (w *process, busy int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.freed: // what it tells of is seen below
+	default:
+	}
+	for i, w := range slices.Backward(p.idle) {
+		if w.program == k {
+			p.idle = slices.Delete(p.idle, i, i+1)
+			w.expiry.Stop()
+			c.worker = w
+			return w, 0
+		}
+	}
+	for _, other := range p.calls {
+		if other.worker != nil && !other.abandoned {
+			busy++
+		}
+	}
+	return nil, busy
 }
 
 // keep makes the worker of a call that has returned ready for the next one, or
@@ -316,18 +352,36 @@ func (p *Pool) keep(c *call, w *process) {
 	} else {
 		w.expiry.Reset(p.idleFor)
 	}
+	select {
+	case p.freed <- struct{}{}:
+	default:
+	}
 }
 
 // expire ends a worker, unless it was given work at the last moment.
 func (p *Pool) expire(w *process) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, other := range p.idle {
-		if other == w {
-			p.idle = append(p.idle[:i], p.idle[i+1:]...)
-			p.running.Go(func() { w.end() })
-			return
-		}
+	i := slices.Index(p.idle, w)
+	if i < 0 {
+		return
+	}
+	p.idle = slices.Delete(p.idle, i, i+1)
+	if p.expired = append(p.expired, w); len(p.expired) == 1 {
+		p.running.Go(p.endExpired)
+	}
+}
+
+// endExpired ends workers one by one. After a coldplug dozens expire at once.
+func (p *Pool) endExpired() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.expired) > 0 {
+		w := p.expired[0]
+		p.mu.Unlock()
+		w.end()
+		p.mu.Lock()
+		p.expired = p.expired[1:]
 	}
 }
 
