@@ -218,7 +218,7 @@ func TestAWorkerDiesAloneAndTheOthersGoOn(t *testing.T) {
 
 func TestAsManyCallsAtATimeAsAreAskedFor(t *testing.T) {
 	p := newPool(t, worker.Config{})
-	const calls = 8
+	const calls = 14 // the last two wait a moment for a worker that is free
 	var release []func()
 	for op := range uint64(calls) {
 		place := newFIFO(t)
