@@ -18,20 +18,20 @@ const deferredList = "/sys/kernel/debug/devices_deferred"
 // look says what has become of a device: which driver has it, and whether one
 // wants it but waits. After a coldplug that is asked of a hundred devices, so
 // the usual answers leave no garbage.
+//
+// It must not read waiting_for_supplier, which would tell more: the kernel takes
+// the device's lock to show it, a probe that ends well removes it while it holds
+// that lock, and so both wait for ever (drivers/base/core.c:
+// waiting_for_supplier_show, device_links_driver_bound). Nothing else of a
+// device's that takes its lock may be read here either, since that would wait
+// for a probe's end.
 func look(path string) core.Looked {
 	dir := "/sys" + path
 	var link [512]byte // a driver's is some hundred bytes
 	if n, err := unix.Readlink(dir+"/driver", link[:]); err == nil {
 		return core.Looked{Path: path, Driver: intern(link[bytes.LastIndexByte(link[:n], '/')+1 : n])}
 	}
-	return core.Looked{Path: path, Deferred: waitsForSupplier(dir) || isDeferred(filepath.Base(path))}
-}
-
-// waitsForSupplier reads what the driver core says of a device whose device
-// links are not all there yet.
-func waitsForSupplier(dir string) bool {
-	var word [1]byte
-	return readStart(dir+"/waiting_for_supplier", word[:]) == 1 && word[0] == '1'
+	return core.Looked{Path: path, Deferred: isDeferred(filepath.Base(path))}
 }
 
 func isDeferred(name string) bool {

@@ -23,6 +23,7 @@ import (
 	"github.com/kmodd/kmodd/daemon"
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/core"
+	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/daemon/worker"
 )
 
@@ -54,6 +55,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	// Whoever asks twice has it end at once.
+	context.AfterFunc(ctx, stop)
 	config.Reload = hangups(ctx)
 	return status(daemon.Run(ctx, config), stderr)
 }
@@ -66,7 +69,7 @@ func parse(args []string, stdout, stderr io.Writer) (daemon.Config, error) {
 	flags.StringVar(&config.Socket, "socket", control.Address, "answer kmodctl on the Unix socket `path`")
 	flags.IntVar(&config.Limits.Slots, "workers", config.Limits.Slots, "load at most `n` modules at once")
 	flags.DurationVar(&config.Limits.Patience, "patience", config.Limits.Patience,
-		"let a load that takes longer than `time` no longer count among them")
+		"a load that takes longer than this `time` makes room for another one")
 	level := flags.String("log", "info", "log from `level` on: debug, info, warn or error")
 	show := flags.Bool("version", false, "print the version and end")
 	if err := flags.Parse(args); err != nil {
@@ -79,6 +82,8 @@ func parse(args []string, stdout, stderr io.Writer) (daemon.Config, error) {
 		return config, flag.ErrHelp
 	case flags.NArg() > 0:
 		return config, usage(stderr, "unexpected argument %q", flags.Arg(0))
+	case config.Limits.Patience <= 0:
+		return config, usage(stderr, "-patience %v: it must be more than nothing", config.Limits.Patience)
 	case config.Limits.Slots < 1:
 		return config, usage(stderr, "-workers %d: at least one is needed", config.Limits.Slots)
 	case min.UnmarshalText([]byte(*level)) != nil:
@@ -122,11 +127,12 @@ func status(err error, stderr io.Writer) int {
 		return 0
 	}
 	fmt.Fprintln(stderr, "kmodd:", err)
+	var check *kernel.CheckError
 	switch {
-	case errors.Is(err, errors.ErrUnsupported):
+	case !errors.As(err, &check):
+		return 1
+	case errors.Is(check, errors.ErrUnsupported):
 		return exitConfig
-	case errors.Is(err, os.ErrPermission):
-		return exitNotPermitted
 	}
-	return 1
+	return exitNotPermitted
 }

@@ -21,6 +21,7 @@ func TestWrongUsageIsRefusedOnOneLineWithTheCure(t *testing.T) {
 	}{
 		{"an argument", []string{"start"}, `unexpected argument "start"`},
 		{"no workers", []string{"-workers", "0"}, "at least one is needed"},
+		{"no patience", []string{"-patience", "-1s"}, "more than nothing"},
 		{"an unknown level", []string{"-log", "loud"}, "unknown level"},
 		{"an unknown option", []string{"-daemon"}, "-daemon"},
 	} {
@@ -64,6 +65,7 @@ func TestExitStatusSaysWhetherTryingAgainCanHelp(t *testing.T) {
 	}{
 		{"SIGTERM", nil, 0},
 		{"an error", errors.New("socket gone"), 1},
+		{"permission for something else", fmt.Errorf("listen: %w", os.ErrPermission), 1},
 		{"no permission", &kernel.CheckError{Found: "no CAP_SYS_MODULE", Cure: "run it as root", Err: os.ErrPermission}, 77},
 		{"no modules in this kernel", &kernel.CheckError{Found: "no modules", Cure: "boot another", Err: errors.ErrUnsupported}, 78},
 	} {

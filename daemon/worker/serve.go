@@ -46,8 +46,8 @@ func Main() int { return Serve(kernel.System{}, nil) }
 // Exit statuses of a worker.
 const (
 	exitDone   = 0
-	exitPacket = 1 // the other end does not speak its language
-	exitOops   = 2 // the kernel ended the thread that was in the call
+	exitPacket = 1  // the other end does not speak its language
+	exitOops   = 99 // the kernel ended the thread that was in the call; Go's own deaths are 2
 )
 
 // Serve answers the requests that come over the socket a worker was started
