@@ -40,7 +40,7 @@ func main() {
 	if filepath.Base(os.Args[0]) == worker.Name {
 		os.Exit(worker.Main())
 	}
-	withoutHugePages()
+	withLeanRuntime()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
