@@ -16,6 +16,7 @@ var levels = map[string]slog.Level{
 	"scanned":  slog.LevelInfo,
 	"rules":    slog.LevelInfo,
 	"refused":  slog.LevelInfo,
+	"put off":  slog.LevelWarn,
 	"failed":   slog.LevelWarn,
 	"slow":     slog.LevelWarn,
 	"lost":     slog.LevelWarn,

@@ -163,7 +163,7 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 
 // finished turns a worker's result into what the machine is told.
 func finished(r worker.Result) core.Event {
-	done := core.Done{Op: core.OpID(r.Op), Errno: r.Errno()}
+	done := core.Done{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked()}
 	if r.Err != nil {
 		done.Says = r.Err.Error()
 	}

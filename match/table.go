@@ -3,6 +3,7 @@ package match
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -25,20 +26,38 @@ type files interface {
 type directory string
 
 func (d directory) text(name string) (string, error) {
-	data, err := os.ReadFile(filepath.Join(string(d), name))
+	f, _, err := d.open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
 	return string(data), err
 }
 
+// open opens a regular file. Of a FIFO, os.Open would wait for a writer.
+func (d directory) open(name string) (*os.File, os.FileInfo, error) {
+	f, err := os.OpenFile(filepath.Join(string(d), name), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
 func (d directory) mapped(name string) ([]byte, error) {
-	f, err := os.Open(filepath.Join(string(d), name))
+	f, info, err := d.open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
 	if info.Size() == 0 {
 		return nil, errors.New("empty file")
 	}

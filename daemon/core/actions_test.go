@@ -23,7 +23,7 @@ func (w *world) planActions() {
 func (w *world) randomAction() func() {
 	d := w.board.devices[w.rng.IntN(len(w.board.devices))]
 	m := w.board.modules[w.rng.IntN(len(w.board.modules))].Name
-	switch w.rng.IntN(12) {
+	switch w.rng.IntN(14) {
 	case 0, 1, 2:
 		return func() { w.plug(d) }
 	case 3, 4:
@@ -34,6 +34,8 @@ func (w *world) randomAction() func() {
 		return func() { w.takeOut(m) }
 	case 7:
 		return func() { w.kernel.Insert(w.now, m+".ko", "") }
+	case 11, 12:
+		return func() { w.kernel.Insert(w.now, "bad/"+m+".ko", "") }
 	case 8:
 		// Refused late: after its dependencies are there.
 		return func() { w.kernel.Insert(w.now, m+".ko", "debug=nonsense") }

@@ -128,29 +128,48 @@ func (mod *module) wire() control.Module {
 }
 
 // why collects all that is recorded of a device, a module or a MODALIAS. Of a
-// MODALIAS that no device has it tells what would be decided.
+// MODALIAS that no device has it tells what would be decided, and of a module
+// that nothing asked for that it is installed.
 func (m *Machine) why(subject string) (control.Story, bool) {
 	story := control.Story{Subject: subject}
 	for _, dev := range m.devices {
-		if dev.is(subject) {
+		if dev.is(subject) || dev.wasRefused(moduleName(subject)) {
 			story.Devices = append(story.Devices, m.deviceWhy(dev))
 		}
 	}
 	if mod := m.modules[moduleName(subject)]; mod != nil {
 		story.Modules = append(story.Modules, m.moduleWhy(mod))
 		for _, dev := range m.leadingTo(mod) {
-			story.Devices = append(story.Devices, m.deviceWhy(dev))
+			if !dev.is(subject) { // it is told of already
+				story.Devices = append(story.Devices, m.deviceWhy(dev))
+			}
 		}
 	}
 	m.addModulesOf(&story)
 	if len(story.Devices)+len(story.Modules) > 0 {
 		return story, true
 	}
-	if m.set == nil || !strings.Contains(subject, ":") || strings.HasPrefix(subject, "/") {
+	if m.set == nil || strings.HasPrefix(subject, "/") {
 		return story, false
 	}
-	story.Devices = []control.DeviceWhy{m.hypothetical(subject)}
-	return story, true
+	if strings.Contains(subject, ":") {
+		story.Devices = []control.DeviceWhy{m.hypothetical(subject)}
+		return story, true
+	}
+	d := m.set.Resolve(subject)
+	for _, name := range d.Modules {
+		story.Modules = append(story.Modules, control.ModuleWhy{
+			Module:  control.Module{Name: name, State: control.Absent},
+			Reasons: reasons(d.Reasons),
+		})
+	}
+	return story, len(d.Modules) > 0
+}
+
+// wasRefused tells whether a module stands among what a device was refused: as
+// the last word of the alias that led to it.
+func (dev *device) wasRefused(module string) bool {
+	return slices.ContainsFunc(dev.verdict.Refused, func(r rules.Reason) bool { return strings.HasSuffix(r.Says, " "+module) })
 }
 
 // is tells whether a person may mean this device.

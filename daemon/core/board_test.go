@@ -80,6 +80,16 @@ func (b *board) newModule(rng *rand.Rand, i int) fake.Module {
 	return m
 }
 
+// badBuilds are files that somebody may load by hand: another build of each
+// module, which gives up after a while.
+func (b *board) badBuilds() []fake.Module {
+	var bad []fake.Module
+	for _, m := range b.modules {
+		bad = append(bad, fake.Module{Name: m.Name, File: "bad/" + m.Name + ".ko", Init: 400 * time.Millisecond, Result: syscall.EIO})
+	}
+	return bad
+}
+
 // set gives the rules of the board with some modules blacklisted. Without
 // order, modules.dep knows of no dependencies.
 func (b *board) set(t testing.TB, blacklist []string, order bool) *rules.Set {

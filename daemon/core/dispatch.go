@@ -21,7 +21,9 @@ func (m *Machine) dispatch() {
 // idle tells whether nothing is on its way in that could still be waited for
 // with patience.
 func (m *Machine) idle() bool {
-	return len(m.loading) == 0 && !slices.ContainsFunc(m.unsure, func(mod *module) bool { return !mod.overdue })
+	return len(m.loading) == 0 &&
+		!slices.ContainsFunc(m.unsure, func(mod *module) bool { return !mod.overdue }) &&
+		!slices.ContainsFunc(m.waiting, func(mod *module) bool { return mod.notBefore > m.now })
 }
 
 // startReady walks the waiting modules once. It tells whether that changed
@@ -52,7 +54,7 @@ type doom struct {
 
 // ready tells whether a waiting module can go in now, or why it never can.
 func (m *Machine) ready(mod *module) (ok bool, never *doom) {
-	ok = !m.after(mod)
+	ok = m.now >= mod.notBefore && !m.after(mod)
 	for _, name := range mod.step.Needs {
 		need := m.module(name)
 		switch need.state {

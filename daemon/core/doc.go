@@ -34,5 +34,5 @@
 // Every event that changed something and every decision leaves as a [Note],
 // with the reasons that were recorded where it was taken. The words of
 // Note.What are: seen, gone, bound, unbound, refused, load, live, failed,
-// declined, slow, waiting, appeared, removed, lost, scanned, rules.
+// declined, put off, slow, waiting, appeared, removed, lost, scanned, rules.
 package core

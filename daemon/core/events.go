@@ -49,11 +49,13 @@ type (
 	Lost struct{}
 
 	// Done is the end of a load. It may never come. Errno is 0 for success;
-	// Says is the outcome in words.
+	// Says is the outcome in words. With Unasked the kernel was not asked at
+	// all, for want of memory, descriptors or processes.
 	Done struct {
-		Op    OpID
-		Errno syscall.Errno
-		Says  string
+		Op      OpID
+		Errno   syscall.Errno
+		Says    string
+		Unasked bool
 	}
 
 	// Looked answers a [Look]: the driver that has the device, and whether the

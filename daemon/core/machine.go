@@ -121,6 +121,11 @@ func (m *Machine) Deadline() (at time.Duration, ok bool) {
 	for _, mod := range m.loading {
 		earlier(mod.began + m.limits.Patience)
 	}
+	for _, mod := range m.waiting {
+		if mod.notBefore > m.now {
+			earlier(mod.notBefore)
+		}
+	}
 	for _, mod := range m.unsure {
 		earlier(mod.nextLook)
 		if mod.patient(m.now, m.limits.Patience) {
@@ -137,6 +142,12 @@ func (m *Machine) passTime() {
 			m.abandon(mod) // which takes it out of the list
 		} else {
 			i++
+		}
+	}
+	for _, mod := range m.waiting {
+		if mod.notBefore != 0 && m.now >= mod.notBefore {
+			mod.notBefore = 0
+			m.dirty = true
 		}
 	}
 	for _, mod := range m.unsure {

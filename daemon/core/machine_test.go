@@ -384,3 +384,30 @@ func TestARescanIsAnsweredWhenItIsOver(t *testing.T) {
 		t.Errorf("%d replies at the end of the scan", n)
 	}
 }
+
+func TestALoadThatCouldNotBeginIsTriedAgain(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "", rules.Device{Path: "/d", Modalias: "t:a"})
+	for _, pause := range []time.Duration{100, 200, 400} {
+		b.step(core.Done{Op: b.ops["a"], Errno: syscall.EAGAIN, Says: "no process", Unasked: true})
+		delete(b.ops, "a")
+		b.result("/d", control.Loading)
+		b.after(pause*time.Millisecond - 1)
+		b.loading()
+		b.after(1)
+		b.loading("a")
+	}
+	b.live("a")
+	b.result("/d", control.NoDriver)
+}
+
+func TestWhyTellsOfAModuleThatIsOutWhyItIs(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "blacklist a\n", rules.Device{Path: "/d", Modalias: "t:a"})
+	story := b.ask(control.WhyRequest{Subject: "a"}).(control.Story)
+	if len(story.Devices) != 1 || len(story.Devices[0].Refused) == 0 {
+		t.Errorf("of a module that was refused it tells %+v", story)
+	}
+	story = b.ask(control.WhyRequest{Subject: "b"}).(control.Story)
+	if len(story.Modules) != 1 || story.Modules[0].State != control.Absent {
+		t.Errorf("of a module that nothing asked for it tells %+v", story)
+	}
+}

@@ -32,6 +32,9 @@ type module struct {
 
 	wanted, began, live time.Duration
 
+	// Of a load that was put off: when it may begin, and how long that was.
+	notBefore, putOffFor time.Duration
+
 	// While Coming or Going.
 	awaited  bool // it is to be loaded if it turns out to be absent
 	since    time.Duration
@@ -135,7 +138,7 @@ func (m *Machine) want(s rules.Step, by string, since uint64) {
 		}
 	}
 	mod.step, mod.wantedBy, mod.wanted = s, by, m.now
-	mod.busy = 0
+	mod.busy, mod.putOffFor, mod.notBefore = 0, 0, 0
 	if mod.inKernel() {
 		mod.awaited = true
 		return
@@ -187,6 +190,9 @@ func (m *Machine) nowLive(mod *module) {
 	m.leave(mod)
 	m.endOp(mod)
 	mod.state, mod.err, mod.live = control.Live, "", m.now
+	if !mod.ours {
+		mod.wantedBy, mod.wanted, mod.began = "", 0, 0 // of an earlier load
+	}
 	m.note(what, "", mod.name)
 	m.settled(mod)
 }
@@ -276,13 +282,35 @@ func (m *Machine) done(e Done) {
 		mod.busy++
 		m.endOp(mod)
 		m.leave(mod)
-		m.watch(mod, control.Coming, len(m.leadingTo(mod)) > 0)
+		m.watch(mod, control.Coming, m.stillWanted(mod))
+	case e.Unasked:
+		m.putOff(mod, e.Says)
 	case e.Errno == syscall.ENODEV:
 		m.fail(mod, control.Declined, "kernel", e.Says)
 	default:
 		m.fail(mod, control.Broken, "kernel", e.Says)
 	}
 }
+
+// putOff has a load wait that could not even begin: what was short may not be
+// for long. Each time the pause is twice as long.
+func (m *Machine) putOff(mod *module, why string) {
+	m.endOp(mod)
+	m.leave(mod)
+	if !m.stillWanted(mod) {
+		mod.state = control.Absent
+		m.dirty = true
+		return
+	}
+	mod.putOffFor = min(max(2*mod.putOffFor, firstPause), longestPause)
+	mod.notBefore = m.now + mod.putOffFor
+	m.note("put off", "", mod.name, reason("daemon", fmt.Sprintf("%s; trying again in %v", why, mod.putOffFor)))
+	m.queue(mod)
+}
+
+// stillWanted tells whether a device that is present leads to a module by the
+// rules of now: while its load was under way both may have changed.
+func (m *Machine) stillWanted(mod *module) bool { return len(m.leadingTo(mod)) > 0 }
 
 // endOp forgets the load of a module: it has ended, or the module is live. What
 // is left of the call then waits for other drivers' probes, and the module may

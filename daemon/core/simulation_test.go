@@ -128,6 +128,7 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 		{"loads twice", loadsTwice},
 		{"forgets every seventh load", forgetsLoads},
 		{"takes EBUSY for the end", neverTriesAgain},
+		{"gives up what could not begin", givesUp},
 		{"scans once only", scansOnce},
 		{"does not hear that uevents were lost", deaf(hears[core.Lost])},
 		{"does not hear that devices go", deaf(hears[core.Gone])},
@@ -194,6 +195,16 @@ func neverTriesAgain(_ *world, m machine) machine {
 	return &fault{machine: m, hears: func(e core.Event) core.Event {
 		if done, ok := e.(core.Done); ok && done.Errno == syscall.EBUSY {
 			done.Errno = syscall.EIO
+			return done
+		}
+		return e
+	}}
+}
+
+func givesUp(_ *world, m machine) machine {
+	return &fault{machine: m, hears: func(e core.Event) core.Event {
+		if done, ok := e.(core.Done); ok {
+			done.Unasked = false
 			return done
 		}
 		return e

@@ -91,7 +91,7 @@ func newWorld(t testing.TB, seed uint64, breaks breaker) *world {
 	rng := rand.New(rand.NewPCG(seed, seed))
 	b := newBoard(rng)
 	w := &world{
-		t: t, rng: rng, board: b, kernel: fake.New(b.modules...), breaks: breaks,
+		t: t, rng: rng, board: b, kernel: fake.New(append(b.badBuilds(), b.modules...)...), breaks: breaks,
 		present: make(map[string]fake.Device),
 		appears: make(map[string]time.Duration),
 		removed: make(map[string]time.Duration),
@@ -281,6 +281,10 @@ func (w *world) load(e core.Load) {
 	w.after(w.soon(), func() {
 		if life != w.life {
 			return // the daemon was killed before it had handed over the file
+		}
+		if w.rng.IntN(15) == 0 {
+			w.tell(core.Done{Op: e.Op, Errno: syscall.EAGAIN, Says: "no process", Unasked: true})
+			return
 		}
 		call := w.kernel.Insert(w.now, strings.TrimPrefix(e.Step.File, "/lib/modules/test/"), e.Step.Options)
 		w.calls[call] = flight{life, e.Op, name}

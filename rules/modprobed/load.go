@@ -3,10 +3,12 @@ package modprobed
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 var directories = [...]string{
@@ -38,7 +40,7 @@ func Load(root, moduleDir, cmdline string) *Config {
 	var c Config
 	moduleDir = filepath.Clean(moduleDir)
 	for _, path := range c.files(root, moduleDir) {
-		text, err := os.ReadFile(path)
+		text, err := readFile(path)
 		switch {
 		case errors.Is(err, os.ErrNotExist) && filepath.Dir(path) == moduleDir:
 			// Not every depmod writes all tables.
@@ -50,6 +52,19 @@ func Load(root, moduleDir, cmdline string) *Config {
 	}
 	c.readCommandLine(cmdline)
 	return &c
+}
+
+// readFile reads a regular file. Of a FIFO, os.ReadFile would wait for a writer.
+func readFile(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(errors.New("not a regular file"), err)
+	}
+	return io.ReadAll(f)
 }
 
 // A File is the text of a configuration file.
