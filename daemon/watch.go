@@ -15,7 +15,7 @@ import (
 // A watch notices changes below directories that may not exist yet. Where one
 // is missing, its nearest parent that exists is watched for it to appear.
 type watch struct {
-	dirs    []string
+	dirs    []string          // the module directory first
 	watcher *fsnotify.Watcher // nil where the kernel has no inotify, or none to give
 	changes chan struct{}     // holds one token while a change was not taken
 	log     *slog.Logger
@@ -44,7 +44,8 @@ func (w *watch) close() {
 	}
 }
 
-// renew watches what is there now. A directory that was removed and made again
+// renew watches what is there now, and the two folders above the first
+// directory: /lib/modules may be moved away and back. A directory that was removed and made again
 // is another one to inotify(7).
 func (w *watch) renew() {
 	if w.watcher == nil {
@@ -54,6 +55,8 @@ func (w *watch) renew() {
 	for _, dir := range w.dirs {
 		want = append(want, existing(dir))
 	}
+	modules := filepath.Dir(w.dirs[0])
+	want = append(want, existing(modules), existing(filepath.Dir(modules)))
 	for _, dir := range w.watcher.WatchList() {
 		if !slices.Contains(want, dir) {
 			_ = w.watcher.Remove(dir) // it may be gone, which is as good

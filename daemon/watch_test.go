@@ -105,3 +105,21 @@ func TestADirectoryOfTwoNamesIsNoticedByBoth(t *testing.T) {
 		noticed(t, w, dir)
 	}
 }
+
+func TestAFolderAboveThatIsMovedAwayAndBackIsNoticed(t *testing.T) {
+	root := t.TempDir()
+	modules := filepath.Join(root, "lib/modules")
+	write(t, filepath.Join(modules, "6.1/modules.dep"))
+	w := newTestWatch(t, filepath.Join(modules, "6.1"))
+	for _, to := range []string{"gone", "lib/modules"} {
+		from := modules
+		if to == "lib/modules" {
+			from = filepath.Join(root, "gone")
+		}
+		if err := os.Rename(from, filepath.Join(root, to)); err != nil {
+			t.Fatal(err)
+		}
+		noticed(t, w, from)
+		w.renew()
+	}
+}

@@ -27,6 +27,9 @@ func printStatus(w io.Writer, s control.Status) error {
 	state := "busy: not everything is scanned and loaded yet"
 	if s.Settled {
 		state = "settled: nothing is on its way in"
+		if slow := s.Modules[control.InLoad]; slow > 0 {
+			state += ", but for " + plural(uint64(slow), "module") + " that take long (kmodctl modules names them)"
+		}
 	}
 	_, err := fmt.Fprintf(w, "kmodd %s, process %d, on Linux %s\n", s.Version, s.PID, s.Kernel)
 	f := facts{w}

@@ -16,7 +16,7 @@ import (
 // on which nobody answers. If a daemon does, the error is
 // [unix.EADDRINUSE] and says which process that is.
 //
-// The listener removes the socket when it is closed.
+// [Server.Run] removes the socket when it ends.
 func Listen(address string) (*net.UnixListener, error) {
 	l, err := listen(address)
 	if err != nil {
@@ -42,12 +42,22 @@ func listen(address string) (*net.UnixListener, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Another daemon may own the path by the time that this one ends: see
+	// Server.Run.
+	l.SetUnlinkOnClose(false)
 	// bind(2) makes the socket with the umask taken off: say what is meant.
 	if err := os.Chmod(address, 0o666); err != nil {
 		l.Close()
 		return nil, err
 	}
 	return l, nil
+}
+
+// removeOwn removes a socket, if it is still the one that own describes.
+func removeOwn(address string, own os.FileInfo) {
+	if now, err := os.Stat(address); err == nil && own != nil && os.SameFile(own, now) {
+		_ = os.Remove(address) // a socket that stays is stale, and no obstacle
+	}
 }
 
 // makeDirectory makes what every user may look into, whatever the umask. A

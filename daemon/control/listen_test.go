@@ -159,3 +159,33 @@ func mustListen(t *testing.T, address string) *net.UnixListener {
 	t.Cleanup(func() { l.Close() })
 	return l
 }
+
+// Somebody cleans up below /run, and a second daemon starts: the first one's end
+// must not take the second one's socket away.
+func TestADaemonRemovesItsOwnSocketOnly(t *testing.T) {
+	first, address := serve(t, answers{StatusRequest{}: Status{}})
+	if err := os.Remove(address); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Listen(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	own, err := os.Stat(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale, err := os.Stat(filepath.Dir(address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	removeOwn(first.Listener.Addr().String(), stale)
+	if _, err := os.Stat(address); err != nil {
+		t.Errorf("the other daemon's socket has gone: %v", err)
+	}
+	removeOwn(address, own)
+	if _, err := os.Stat(address); !os.IsNotExist(err) {
+		t.Errorf("its own socket is still there: %v", err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -48,6 +49,9 @@ func (s *Server) Run(ctx context.Context) error {
 	defer connections.Wait()
 	defer cancel()
 
+	address := s.Listener.Addr().String()
+	own, _ := os.Stat(address) // nil if somebody has removed it already
+	defer removeOwn(address, own)
 	stop := context.AfterFunc(ctx, func() { s.Listener.Close() })
 	defer stop()
 	s.Ready()

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -109,5 +110,20 @@ func TestWhatCannotBeReadIsAWarning(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"etc/modprobe.d/b.conf b"}, blacklisted(root, c)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestAFIFOIsAWarningAndHoldsUpNobody(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "etc/modprobe.d")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "a.conf"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := modprobed.Load(root, filepath.Join(root, "lib/modules/6.1"), "")
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].String(), "not a regular file") {
+		t.Errorf("warnings: %v", c.Warnings)
 	}
 }
