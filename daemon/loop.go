@@ -129,6 +129,7 @@ func (l *loop) post(e core.Event) {
 // step tells the machine and does what it says. What the answers to its own
 // questions lead to is done as well.
 func (l *loop) step(e core.Event) {
+	l.machine.Details(l.notes.Heard() || l.log.Enabled(context.Background(), slog.LevelDebug))
 	l.effects = l.machine.Step(sinceBoot(), e, l.effects[:0])
 	for i := 0; i < len(l.effects); i++ {
 		if answer := l.carryOut(l.effects[i]); answer != nil {

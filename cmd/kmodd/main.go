@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"github.com/kmodd/kmodd/daemon"
@@ -41,6 +42,7 @@ func main() {
 		os.Exit(worker.Main())
 	}
 	withLeanRuntime()
+	runtime.MemProfileRate = 0 // there is nobody to read a profile
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -30,6 +30,13 @@ func (n *Notes) Publish(note Note) {
 	}
 }
 
+// Heard tells whether there is any subscriber.
+func (n *Notes) Heard() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.subscribers) > 0
+}
+
 // Subscribe begins to collect notes, until the subscription is closed.
 func (n *Notes) Subscribe() *Subscription {
 	s := &Subscription{notes: n, wake: make(chan struct{}, 1)}

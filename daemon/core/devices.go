@@ -38,7 +38,9 @@ func (m *Machine) seen(e Seen) {
 	}
 	dev = &device{Device: e.Device, scan: e.Scan, fresh: e.Scan != 0}
 	m.remember(dev)
-	m.note("seen", dev.Path, "", reason("MODALIAS", dev.Modalias))
+	if !m.terse {
+		m.note("seen", dev.Path, "", reason("MODALIAS", dev.Modalias))
+	}
 	m.decide(dev)
 	m.noteRefused(dev)
 	if !dev.fresh {
@@ -113,7 +115,9 @@ func (m *Machine) gone(path string) {
 		return
 	}
 	m.forget(dev)
-	m.note("gone", path, "")
+	if !m.terse {
+		m.note("gone", path, "")
+	}
 }
 
 // moved renames a device and all below it: the kernel tells of the top one
@@ -144,12 +148,15 @@ func (m *Machine) bound(path, driver string) {
 	if dev.Driver == driver {
 		return
 	}
-	if driver == "" {
-		m.note("unbound", path, "", reason("kernel", "driver "+dev.Driver+" let go of it"))
-	} else {
+	before := dev.Driver
+	dev.Driver, dev.deferred = driver, false
+	switch {
+	case m.terse:
+	case driver == "":
+		m.note("unbound", path, "", reason("kernel", "driver "+before+" let go of it"))
+	default:
 		m.note("bound", path, "", reason("kernel", "driver "+driver+" took it"))
 	}
-	dev.Driver, dev.deferred = driver, false
 }
 
 // lookIfSettled asks what has become of a device that nothing is loaded for

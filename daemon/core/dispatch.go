@@ -99,7 +99,9 @@ func (m *Machine) load(mod *module) {
 	mod.begunIn = m.scanned
 	m.ops[mod.op] = mod
 	m.loading = append(m.loading, mod)
-	m.note("load", m.deviceOrNone(mod.wantedBy), mod.name)
+	if !m.terse {
+		m.note("load", m.deviceOrNone(mod.wantedBy), mod.name)
+	}
 	m.emit(Load{Op: mod.op, Step: mod.step})
 }
 

@@ -44,6 +44,8 @@ type Machine struct {
 	scanAskers []scanAsker
 	lastOp     OpID
 
+	terse bool // nobody reads details
+
 	// Of the step under way.
 	step  uint64
 	now   time.Duration
@@ -251,6 +253,11 @@ func (m *Machine) newRules(e NewRules) {
 
 // emit adds an effect to those of this step.
 func (m *Machine) emit(e Effect) { m.out = append(m.out, e) }
+
+// Details tells the machine whether anybody reads the notes about single devices
+// and the beginning of loads: a coldplug has hundreds, and each costs memory. A
+// new machine gives them.
+func (m *Machine) Details(wanted bool) { m.terse = !wanted }
 
 func (m *Machine) note(what, device, module string, reasons ...control.Reason) {
 	m.emit(Note{control.Note{At: m.now, What: what, Device: device, Module: module, Reasons: reasons}})

@@ -95,7 +95,6 @@ type Pool struct {
 	// asking is held while one call gets its file and its worker, so that one
 	// thread blocks and one stack is deep at a time, however many are wanted.
 	asking sync.Mutex
-	inVain bool // the last wait for a free worker was, so that the next call does not wait; guarded by asking
 
 	// mu guards what calls and idle timers share. It is held for a few
 	// instructions at a time, never during a system call that waits.
@@ -289,8 +288,7 @@ func (p *Pool) send(c *call, k program, r request, f moduleFile) (*process, erro
 // and scarce is for how long. A call whose module is live may stay in the
 // kernel for as long as other drivers' probes take, which a coldplug has dozens
 // of: each worker is a megabyte, and half a dozen more do not make it faster.
-// But whoever waits for calls that never return must not wait long, and not for
-// each load again.
+// But whoever waits for calls that never return must not wait long.
 const (
 	enough = 12
 	scarce = 250 * time.Millisecond
@@ -299,17 +297,13 @@ const (
 // take gives a call the worker that was used last, or a new one.
 func (p *Pool) take(c *call, k program) (*process, error) {
 	w, busy := p.takeIdle(c, k)
-	if w == nil && busy >= enough && !p.inVain {
+	if w == nil && busy >= enough {
 		select {
 		case <-p.freed:
 		case <-time.After(scarce):
-			p.inVain = true // until one is free
 		case <-p.closing:
 		}
 		w, _ = p.takeIdle(c, k)
-	}
-	if w != nil {
-		p.inVain = false
 	}
 	if w != nil {
 		return w, nil
