@@ -191,7 +191,7 @@ func short(text string) string {
 // listen prints what kmodctl monitor says until the show is over.
 func (s *show) listen(ctx context.Context) {
 	var rest []byte
-	print := func(_ agentwire.Stream, data []byte) {
+	take := func(_ agentwire.Stream, data []byte) {
 		lines := bytes.Split(append(rest, data...), []byte("\n"))
 		rest = bytes.Clone(lines[len(lines)-1])
 		for _, line := range lines[:len(lines)-1] {
@@ -200,7 +200,7 @@ func (s *show) listen(ctx context.Context) {
 	}
 	// Without it the show is less to look at, and goes on.
 	r := agentwire.Request{Op: agentwire.Read, Path: agentwire.LogFile("monitor"), Follow: true}
-	_, _ = s.machine.Do(ctx, r, nil, print)
+	_, _ = s.machine.Do(ctx, r, nil, take)
 }
 
 // note prints a line of the monitor: of a coldplug's many, only what has come

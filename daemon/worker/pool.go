@@ -287,7 +287,7 @@ func (p *Pool) send(c *call, k program, r request, f moduleFile) (*process, erro
 // enough workers is how many there are before a call waits for one to be free,
 // and scarce is for how long. A call whose module is live may stay in the
 // kernel for as long as other drivers' probes take, which a coldplug has dozens
-// of: each worker is a megabyte, and half a dozen more do not make it faster.
+// of: each worker is a megabyte, and half a dozen more make it hardly faster.
 // But whoever waits for calls that never return must not wait long.
 const (
 	enough = 12
