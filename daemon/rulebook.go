@@ -17,6 +17,9 @@ import (
 // before they are read: depmod and package managers write many files.
 const settleTime = 100 * time.Millisecond
 
+// impatience is how long changes that go on and on may put the reading off.
+const impatience = 2 * time.Second
+
 // A rulebook reads the module tables and the configuration, at the start and
 // whenever they change or somebody says so, and passes them on to the loop.
 type rulebook struct {
@@ -84,12 +87,19 @@ func (b *rulebook) Run(ctx context.Context) error {
 	settled := time.NewTimer(0)
 	settled.Stop()
 	defer settled.Stop()
+	var first time.Time // of the changes that were not read yet, zero if there are none
 	for {
 		select {
 		case <-w.changed():
-			settled.Reset(settleTime)
+			if first.IsZero() {
+				first = time.Now()
+			}
+			if time.Since(first) < impatience {
+				settled.Reset(settleTime)
+			}
 			continue
 		case <-settled.C:
+			first = time.Time{}
 			b.log.Info("module tables or modprobe.d changed: reading them again")
 		case <-b.hangup:
 			b.log.Info("asked to read module tables and modprobe.d again")

@@ -51,12 +51,30 @@ func (w *watch) renew() {
 	if w.watcher == nil {
 		return
 	}
+	for want := w.wanted(); ; {
+		w.only(want)
+		// What appeared before its parent was watched went unnoticed.
+		now := w.wanted()
+		if slices.Equal(now, want) {
+			return
+		}
+		want = now
+	}
+}
+
+// wanted lists the directories to watch: of those that are missing the nearest
+// parent that exists.
+func (w *watch) wanted() []string {
 	var want []string
 	for _, dir := range w.dirs {
 		want = append(want, existing(dir))
 	}
 	modules := filepath.Dir(w.dirs[0])
-	want = append(want, existing(modules), existing(filepath.Dir(modules)))
+	return append(want, existing(modules), existing(filepath.Dir(modules)))
+}
+
+// only watches these directories and no others.
+func (w *watch) only(want []string) {
 	for _, dir := range w.watcher.WatchList() {
 		if !slices.Contains(want, dir) {
 			_ = w.watcher.Remove(dir) // it may be gone, which is as good

@@ -41,6 +41,9 @@ func main() {
 	if filepath.Base(os.Args[0]) == worker.Name {
 		os.Exit(worker.Main())
 	}
+	// One that comes before there is anything to read again must not end it. The
+	// daemon notices it from the time on when it listens.
+	signal.Ignore(syscall.SIGHUP)
 	withLeanRuntime()
 	runtime.MemProfileRate = 0 // there is nobody to read a profile
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))

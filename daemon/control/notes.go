@@ -6,7 +6,7 @@ import (
 )
 
 // queueLength is how many notes wait for a subscriber that does not read:
-// some 22 kB, which any local user can have the daemon hold 16 times.
+// some 22 kB, which one local user can have the daemon hold 16 times, and all together 64.
 const queueLength = 256
 
 // Notes hands what happens to everybody who listens. The zero value is ready,

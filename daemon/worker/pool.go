@@ -449,7 +449,10 @@ func (f moduleFile) close() { unix.Close(int(f)) }
 func openError(m kernel.Module, err error) error {
 	e := &kernel.Error{Op: "open", Module: m.Name, File: m.File, Errno: errnoOf(err),
 		Words: "look at the file and at the directories above it"}
-	if errors.Is(err, os.ErrNotExist) {
+	switch {
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+		e.Words = "raise the limit of open files (LimitNOFILE= of the service, ulimit -n)"
+	case errors.Is(err, os.ErrNotExist):
 		e.Words = "modules.dep names it and it is not there: reinstall the package that it belongs to, or run depmod if it was removed on purpose"
 	}
 	return e
