@@ -89,6 +89,7 @@ func (b *rulebook) Run(ctx context.Context) error {
 	defer settled.Stop()
 	var first time.Time // of the changes that were not read yet, zero if there are none
 	for {
+		var done chan<- struct{} // of who asked
 		select {
 		case <-w.changed():
 			if first.IsZero() {
@@ -103,17 +104,15 @@ func (b *rulebook) Run(ctx context.Context) error {
 			b.log.Info("module tables or modprobe.d changed: reading them again")
 		case <-b.hangup:
 			b.log.Info("asked to read module tables and modprobe.d again")
-		case done := <-b.asked:
-			if err := b.renew(ctx, w); err != nil {
-				return err
-			}
-			close(done)
-			continue
+		case done = <-b.asked:
 		case <-ctx.Done():
 			return nil
 		}
 		if err := b.renew(ctx, w); err != nil {
 			return err
+		}
+		if done != nil {
+			close(done)
 		}
 	}
 }

@@ -45,8 +45,8 @@ func (w *watch) close() {
 }
 
 // renew watches what is there now, and the two folders above the first
-// directory: /lib/modules may be moved away and back. A directory that was removed and made again
-// is another one to inotify(7).
+// directory: /lib/modules may be moved away and back. A directory that was
+// removed and made again is another one to inotify(7).
 func (w *watch) renew() {
 	if w.watcher == nil {
 		return

@@ -142,10 +142,7 @@ func (m *Machine) moved(from, to string) {
 // bound takes in which driver has a device, "" for none.
 func (m *Machine) bound(path, driver string) {
 	dev := m.device(path)
-	if dev == nil {
-		return
-	}
-	if dev.Driver == driver {
+	if dev == nil || dev.Driver == driver {
 		return
 	}
 	before := dev.Driver

@@ -130,7 +130,7 @@ func (m *Machine) Deadline() (at time.Duration, ok bool) {
 	}
 	for _, mod := range m.unsure {
 		earlier(mod.nextLook)
-		if mod.patient(m.now, m.limits.Patience) {
+		if !mod.overdue {
 			earlier(mod.since + m.limits.Patience)
 		}
 	}
@@ -156,7 +156,7 @@ func (m *Machine) passTime() {
 		if m.now >= mod.nextLook {
 			m.look(mod)
 		}
-		if !mod.overdue && !mod.patient(m.now, m.limits.Patience) {
+		if !mod.overdue && m.now >= mod.since+m.limits.Patience {
 			mod.overdue = true
 			m.dirty = true
 		}

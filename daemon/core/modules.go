@@ -38,7 +38,7 @@ type module struct {
 	// While Coming or Going.
 	awaited  bool // it is to be loaded if it turns out to be absent
 	since    time.Duration
-	overdue  bool // it has taken longer than our patience
+	overdue  bool // it has taken longer than our patience: those that merely come after it go on
 	nextLook time.Duration
 	pause    time.Duration // until the look after that
 }
@@ -73,10 +73,6 @@ func (mod *module) pending() bool {
 func (mod *module) missed() bool {
 	return mod.state == control.Broken || mod.state == control.Declined
 }
-
-// patient tells whether those that merely come after the module still wait for
-// it while somebody else is putting it in or taking it out.
-func (mod *module) patient(now, patience time.Duration) bool { return now < mod.since+patience }
 
 // module returns the record of a module, a new one if need be.
 func (m *Machine) module(name string) *module {
