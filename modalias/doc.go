@@ -29,5 +29,22 @@
 // [Match] matches one name against one pattern. Matching against all patterns
 // of a kernel is the work of match/index.
 //
+// # Forms
+//
+// What a device id says is a matter of its bus. A [Form] describes the ids of
+// one: a prefix, and fields in their order, each with the tag before it and the
+// kind of its values. [Parse] takes an id apart by its form, and an [ID] is
+// printed as it was:
+//
+//	id, err := modalias.Parse("virtio:d00000001v00001AF4")
+//	id.Form.Bus      // "virtio"
+//	id.Get("device") // "00000001"
+//
+// [FormOf] tells which bus a pattern is for, by what it can match: the one
+// whose ids it can. A pattern that can match none will never load its module.
+//
+// Forms are for telling people what a device is. Matching takes names as they
+// are, and needs to know no bus.
+//
 // Nothing here does I/O, and all functions are safe for concurrent use.
 package modalias

@@ -18,6 +18,11 @@ func (s *Set) invert() {
 	}
 }
 
+// meets reports whether the two have a byte in common.
+func (s *Set) meets(other *Set) bool {
+	return s[0]&other[0]|s[1]&other[1]|s[2]&other[2]|s[3]&other[3] != 0
+}
+
 // ParseSet reads the bracket expression that a pattern starts with and returns
 // its set and its length in bytes, both brackets included. It is not ok if the
 // pattern doesn't start with "[" or nothing closes it.

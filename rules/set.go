@@ -46,6 +46,11 @@ func (s *Set) Warnings() []string {
 // Resolve decides about a name as modprobe NAME does: a module or an alias.
 func (s *Set) Resolve(name string) Decision { return s.decide(name, false) }
 
+// Want decides about a name that is to be in the kernel whatever devices there
+// are, as systemd-modules-load does: a blacklist holds for a module's own name,
+// too.
+func (s *Set) Want(name string) Decision { return s.decide(name, true) }
+
 // Decide decides about a device that has appeared, as modprobe -b MODALIAS
 // does. It is about the MODALIAS alone; a device without one needs nothing.
 func (s *Set) Decide(d Device) Decision {

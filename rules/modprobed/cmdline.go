@@ -1,6 +1,7 @@
 package modprobed
 
 import (
+	"iter"
 	"strings"
 
 	"github.com/kmodd/kmodd/modalias"
@@ -12,11 +13,7 @@ const cmdlineBlanks = " \t\n\v\f\r"
 // the form module.parameter or module.parameter=value, modprobe.blacklist= and
 // the kernel's own module_blacklist=. All other words are somebody else's.
 func (c *Config) readCommandLine(line string) {
-	for {
-		var w string
-		if w, line = cmdlineWord(line); w == "" {
-			return
-		}
+	for w := range Words(line) {
 		key, value, _ := strings.Cut(strings.Trim(w, `"`), "=")
 		r := Rule{File: KernelCommandLine, Text: w}
 		switch strings.ReplaceAll(key, "-", "_") {
@@ -82,6 +79,14 @@ func parameter(word string) (module, option string, ok bool) {
 		return module, param + `="` + value, true
 	default:
 		return module, param + "=" + value, true
+	}
+}
+
+// Words goes through the words of a kernel command line, quotes included.
+func Words(line string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for w, rest := cmdlineWord(line); w != "" && yield(w); w, rest = cmdlineWord(rest) {
+		}
 	}
 }
 

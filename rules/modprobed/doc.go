@@ -4,16 +4,8 @@
 //
 // # Which files
 //
-// Files are called *.conf and are in these directories, below a root:
-//
-//	/etc/modprobe.d
-//	/run/modprobe.d
-//	/usr/local/lib/modprobe.d
-//	/usr/lib/modprobe.d
-//	/lib/modprobe.d
-//
-// Of files with one name only that in the first directory counts. All that
-// count are read in the order of their names, whatever directory they are in.
+// The directories are called modprobe.d; package dropin says where they are and
+// which of their files count, in which order.
 // Two files from the module directory, modules.softdep and modules.weakdep,
 // which depmod collects from the modules themselves, stand in that order under
 // their own names. The kernel command line comes last.

@@ -3,34 +3,18 @@ package modprobed
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
-	"syscall"
-)
 
-var directories = [...]string{
-	"etc/modprobe.d",
-	"run/modprobe.d",
-	"usr/local/lib/modprobe.d",
-	"usr/lib/modprobe.d",
-	"lib/modprobe.d",
-}
+	"github.com/kmodd/kmodd/rules/dropin"
+)
 
 // shipped are the files that depmod collects from the modules.
 var shipped = [...]string{"modules.softdep", "modules.weakdep"}
 
 // Directories returns the directories that configuration is read from, those
 // that don't exist included: what to watch for changes.
-func Directories(root string) []string {
-	dirs := make([]string, len(directories))
-	for i, dir := range directories {
-		dirs[i] = filepath.Join("/", root, dir)
-	}
-	return dirs
-}
+func Directories(root string) []string { return dropin.Directories(root, "modprobe.d") }
 
 // Load reads the configuration of a system whose root is in a directory ("" for
 // "/"), with the softdeps in moduleDir, which is a path of its own, and a
@@ -40,31 +24,18 @@ func Load(root, moduleDir, cmdline string) *Config {
 	var c Config
 	moduleDir = filepath.Clean(moduleDir)
 	for _, path := range c.files(root, moduleDir) {
-		text, err := readFile(path)
+		text, err := dropin.Read(path)
 		switch {
 		case errors.Is(err, os.ErrNotExist) && filepath.Dir(path) == moduleDir:
 			// Not every depmod writes all tables.
 		case err != nil:
-			c.warn(path, 0, "%v", bare(err))
+			c.warn(path, 0, "%v", dropin.Bare(err))
 		default:
-			c.readFile(path, string(text))
+			c.readFile(path, text)
 		}
 	}
 	c.readCommandLine(cmdline)
 	return &c
-}
-
-// readFile reads a regular file. Of a FIFO, os.ReadFile would wait for a writer.
-func readFile(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(errors.New("not a regular file"), err)
-	}
-	return io.ReadAll(f)
 }
 
 // A File is the text of a configuration file.
@@ -83,41 +54,12 @@ func Parse(cmdline string, files ...File) *Config {
 
 // files returns the paths of the files that count, in reading order.
 func (c *Config) files(root, moduleDir string) []string {
-	paths := make(map[string]string) // by name
-	for _, dir := range Directories(root) {
-		entries, err := os.ReadDir(dir)
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			c.warn(dir, 0, "%v", bare(err))
-		}
-		for _, e := range entries {
-			name := e.Name()
-			if e.IsDir() || !strings.HasSuffix(name, ".conf") || name[0] == '.' || paths[name] != "" {
-				continue
-			}
-			paths[name] = filepath.Join(dir, name)
-		}
-	}
+	files := dropin.Files(Directories(root), func(dir string, err error) { c.warn(dir, 0, "%v", err) })
 	for _, name := range shipped {
-		paths[name] = filepath.Join(moduleDir, name)
+		files = append(files, filepath.Join(moduleDir, name))
 	}
-	names := make([]string, 0, len(paths))
-	for name := range paths {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for i, name := range names {
-		names[i] = paths[name]
-	}
-	return names
-}
-
-// bare returns the part of an error of package os that does not name the file.
-func bare(err error) error {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		return path.Err
-	}
-	return err
+	dropin.SortByName(files)
+	return files
 }
 
 func (c *Config) warn(file string, line int, format string, args ...any) {

@@ -14,17 +14,22 @@ import (
 	"strings"
 )
 
-// An apt asks Debian's archive. The zero value uses the system's own package
-// lists.
+// An apt asks Debian's archive for one architecture. Without private lists it
+// uses the system's own.
 type apt struct {
 	progress io.Writer
+	arch     Architecture
 	private  string // the folder of our own lists, "" for the system's
 }
 
 // options are the -o arguments that every call gets. Downloads are not handed
 // to the user _apt, who can't write into the cache.
 func (a apt) options() []string {
-	opts := []string{"-o", "APT::Sandbox::User=root"}
+	opts := []string{
+		"-o", "APT::Sandbox::User=root",
+		"-o", "APT::Architecture=" + string(a.arch),
+		"-o", "APT::Architectures=" + string(a.arch),
+	}
 	if a.private != "" {
 		opts = append(opts,
 			"-o", "Dir::State::Lists="+filepath.Join(a.private, "lists"),
@@ -34,19 +39,24 @@ func (a apt) options() []string {
 }
 
 // withPrivateLists fetches package lists into the cache and returns an apt that
-// uses them.
+// uses them. With an error, that is an apt with those that could be fetched.
 func (a apt) withPrivateLists(ctx context.Context) (apt, error) {
 	cache, err := CacheDir()
 	if err != nil {
-		return apt{}, err
+		return a, err
 	}
-	a.private = filepath.Join(cache, "apt")
+	a.private = filepath.Join(cache, "apt", string(a.arch))
 	for _, dir := range []string{"lists/partial", "cache/archives/partial"} {
 		if err := os.MkdirAll(filepath.Join(a.private, dir), 0o755); err != nil {
-			return apt{}, err
+			return a, err
 		}
 	}
-	fmt.Fprintln(a.progress, "fetching package lists")
+	unlock, err := Lock(ctx, filepath.Join(a.private, "lock"), nil) // apt itself would give up at its own
+	if err != nil {
+		return a, err
+	}
+	defer unlock()
+	fmt.Fprintf(a.progress, "fetching package lists of %s\n", a.arch)
 	_, err = a.output(ctx, "", "apt-get", append(a.options(), "-q", "update")...)
 	return a, err
 }

@@ -45,7 +45,7 @@ func TestKernelPackageIsTheMetaPackagesDependency(t *testing.T) {
 		{name: "Debian 13", depends: "linux-base, linux-image-6.12.41+deb13-amd64 (= 6.12.41-1)", want: "linux-image-6.12.41+deb13-amd64"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := stanza{"Package": metaPackage, "Version": "1-2", "Depends": tt.depends}.imagePackage()
+			got, err := stanza{"Package": AMD64.metaPackage(), "Version": "1-2", "Depends": tt.depends}.imagePackage()
 			if got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}

@@ -10,29 +10,33 @@ import (
 	"strings"
 )
 
-// metaPackage depends on Debian's newest kernel for this architecture.
-const metaPackage = "linux-image-amd64"
-
 // A Kernel is Debian's kernel, unpacked.
 type Kernel struct {
 	Version string // as uname -r says, such as 6.1.0-56-amd64
 	Root    string // a folder with lib/modules/VERSION, tables of depmod included
-	Vmlinuz string // the compressed image
+	Vmlinuz string // the image, compressed or not
 	ID      string // names the package and its version
 }
 
-// LoadKernel returns Debian's kernel, and fetches it if the cache has none;
-// progress says what is fetched. Safe for concurrent use, by processes too.
+// LoadKernel returns Debian's kernel for a PC, and fetches it if the cache has
+// none; progress says what is fetched. Safe for concurrent use, by processes
+// too.
 func LoadKernel(ctx context.Context, progress io.Writer) (*Kernel, error) {
-	shelf, err := openShelf("kernel", metaPackage)
+	return AMD64.LoadKernel(ctx, progress)
+}
+
+// LoadKernel returns Debian's kernel for an architecture, as the function of
+// that name does for a PC.
+func (a Architecture) LoadKernel(ctx context.Context, progress io.Writer) (*Kernel, error) {
+	shelf, err := openShelf("kernel", a.metaPackage())
 	if err != nil {
 		return nil, err
 	}
 	root, err := shelf.fill(ctx, progress, func(scratch string) (string, string, error) {
-		return fetchKernel(ctx, progress, scratch)
+		return a.fetchKernel(ctx, progress, scratch)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("get Debian's kernel: %w", err)
+		return nil, fmt.Errorf("get Debian's kernel for %s: %w", a, err)
 	}
 	return findKernel(root)
 }
@@ -50,14 +54,24 @@ func findKernel(root string) (*Kernel, error) {
 	return &Kernel{Version: version, Root: root, Vmlinuz: images[0], ID: filepath.Base(root)}, nil
 }
 
+// DeviceTree is the file that describes a board, by its name in Linux' sources
+// below a boot/dts folder, such as broadcom/bcm2837-rpi-3-b.dtb.
+func (k *Kernel) DeviceTree(name string) (string, error) {
+	file := filepath.Join(k.Root, "usr/lib", "linux-image-"+k.Version, name)
+	if _, err := os.Stat(file); err != nil {
+		return "", fmt.Errorf("find the device tree in %s: %w", k.ID, err)
+	}
+	return file, nil
+}
+
 // fetchKernel downloads and unpacks the kernel and makes its tables.
-func fetchKernel(ctx context.Context, progress io.Writer, scratch string) (name, tree string, err error) {
-	userland, err := LoadUserland(ctx, progress) // its depmod
+func (a Architecture) fetchKernel(ctx context.Context, progress io.Writer, scratch string) (name, tree string, err error) {
+	userland, err := LoadUserland(ctx, progress) // its depmod reads modules of any architecture
 	if err != nil {
 		return "", "", err
 	}
-	debs, err := fetch(ctx, progress, scratch, func(a apt) ([]string, error) {
-		found, err := a.show(ctx, metaPackage)
+	debs, err := a.fetch(ctx, progress, scratch, func(archive apt) ([]string, error) {
+		found, err := archive.show(ctx, a.metaPackage())
 		if err != nil {
 			return nil, err
 		}
@@ -83,17 +97,24 @@ func fetchKernel(ctx context.Context, progress io.Writer, scratch string) (name,
 // fetch downloads the packages that choose names: with the system's package
 // lists, and if these don't know the packages, or the mirror has moved on
 // since, with lists of our own.
-func fetch(ctx context.Context, progress io.Writer, dir string, choose func(apt) ([]string, error)) ([]string, error) {
-	archive := apt{progress: progress}
-	debs, err := archive.fetch(ctx, dir, choose)
-	if err == nil || ctx.Err() != nil {
-		return debs, err
+func (a Architecture) fetch(ctx context.Context, progress io.Writer, dir string, choose func(apt) ([]string, error)) ([]string, error) {
+	archive := apt{progress: progress, arch: a}
+	var errSystem error
+	if a == AMD64 { // the system's apt would have to make its caches anew for another
+		debs, err := archive.fetch(ctx, dir, choose)
+		if err == nil || ctx.Err() != nil {
+			return debs, err
+		}
+		errSystem = err
 	}
 	private, errLists := archive.withPrivateLists(ctx)
-	if errLists != nil {
-		return nil, errors.Join(err, errLists)
+	// A mirror that is being updated may lack one list of several, and the
+	// others may do.
+	debs, err := private.fetch(ctx, dir, choose)
+	if err != nil {
+		return nil, errors.Join(errSystem, errLists, err)
 	}
-	return private.fetch(ctx, dir, choose)
+	return debs, nil
 }
 
 func (a apt) fetch(ctx context.Context, dir string, choose func(apt) ([]string, error)) ([]string, error) {

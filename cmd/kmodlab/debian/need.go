@@ -43,7 +43,7 @@ func mayInstall(program, pkg string, root, apt bool) error {
 // none that know it.
 func install(ctx context.Context, progress io.Writer, pkg string) error {
 	fmt.Fprintf(progress, "installing %s\n", pkg)
-	archive := apt{progress: progress}
+	archive := apt{progress: progress, arch: AMD64}
 	if _, err := archive.show(ctx, pkg); err != nil {
 		if err := visibly(ctx, progress, "apt-get", "-q", "update"); err != nil {
 			return err

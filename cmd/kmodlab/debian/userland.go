@@ -17,23 +17,42 @@ import (
 // modprobe, lsmod and so on without looking for another in PATH.
 var roots = []string{"busybox-static", "dash", "findutils", "kmod", "udev", "xz-utils", "zlib1g", "zstd"}
 
+// systemdRoots are those of a guest that systemd starts. Its mount units call
+// mount(8) with options that busybox's does not know.
+var systemdRoots = append([]string{"mount", "systemd"}, roots...)
+
 // A Userland is the unpacked packages of a guest.
 type Userland struct {
 	Root string // as dpkg -x left it: bin, lib, sbin, usr…
 	ID   string // changes with every package and version
 }
 
-// LoadUserland returns the programs of a guest, and fetches them if the cache
-// has none; progress says what is fetched. Safe for concurrent use, by
-// processes too.
+// LoadUserland returns the programs of a guest that is a PC, and fetches them
+// if the cache has none; progress says what is fetched. Safe for concurrent
+// use, by processes too.
 func LoadUserland(ctx context.Context, progress io.Writer) (*Userland, error) {
-	shelf, err := openShelf("userland", roots...)
+	return AMD64.LoadUserland(ctx, progress)
+}
+
+// LoadUserland returns the programs of a guest, as the function of that name
+// does for a PC.
+func (a Architecture) LoadUserland(ctx context.Context, progress io.Writer) (*Userland, error) {
+	return a.loadUserland(ctx, progress, roots)
+}
+
+// LoadSystemd is LoadUserland for a guest whose first process is systemd.
+func LoadSystemd(ctx context.Context, progress io.Writer) (*Userland, error) {
+	return AMD64.loadUserland(ctx, progress, systemdRoots)
+}
+
+func (a Architecture) loadUserland(ctx context.Context, progress io.Writer, roots []string) (*Userland, error) {
+	shelf, err := openShelf("userland", a.packages(roots)...)
 	if err != nil {
 		return nil, err
 	}
 	root, err := shelf.fill(ctx, progress, func(scratch string) (string, string, error) {
-		debs, err := fetch(ctx, progress, scratch, func(a apt) ([]string, error) {
-			return closure(roots, func(names []string) ([]stanza, error) { return a.show(ctx, names...) })
+		debs, err := a.fetch(ctx, progress, scratch, func(archive apt) ([]string, error) {
+			return closure(roots, func(names []string) ([]stanza, error) { return archive.show(ctx, names...) })
 		})
 		if err != nil {
 			return "", "", err
@@ -42,7 +61,7 @@ func LoadUserland(ctx context.Context, progress io.Writer) (*Userland, error) {
 		return digest(bases(debs)), tree, unpack(ctx, progress, tree, debs)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("get the guest's programs: %w", err)
+		return nil, fmt.Errorf("get the guest's programs for %s: %w", a, err)
 	}
 	return &Userland{Root: root, ID: filepath.Base(root)}, nil
 }

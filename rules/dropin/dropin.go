@@ -1,0 +1,103 @@
+// Package dropin finds and reads the files of configuration directories such
+// as modprobe.d: small files that packages, administrators and programs drop
+// into directories of their own.
+//
+// # Which files
+//
+// The directories of one kind lie in five places below a root. Of files with one
+// name only that in the first of them counts, so that an administrator's file
+// takes the place of a package's:
+//
+//	/etc
+//	/run
+//	/usr/local/lib
+//	/usr/lib
+//	/lib
+//
+// Files are called *.conf and are read in the order of their names, whatever
+// directory they are in. A link to /dev/null is an empty file, which is how an
+// administrator has a package's file not count.
+package dropin
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+var places = [...]string{"etc", "run", "usr/local/lib", "usr/lib", "lib"}
+
+// Directories returns the directories of one kind, such as modprobe.d, below a
+// root ("" for "/"), those that don't exist included: what to watch for changes.
+func Directories(root, kind string) []string {
+	dirs := make([]string, len(places))
+	for i, place := range places {
+		dirs[i] = filepath.Join("/", root, place, kind)
+	}
+	return dirs
+}
+
+// Files returns the paths of the files that count in some directories, the one
+// that takes precedence first, in reading order. warn is told of a directory
+// that is there and can't be read.
+func Files(dirs []string, warn func(dir string, err error)) []string {
+	var files []string
+	for _, dir := range dirs {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			warn(dir, Bare(err))
+		}
+		for _, e := range entries {
+			name := e.Name()
+			known := func(path string) bool { return filepath.Base(path) == name }
+			if e.IsDir() || !strings.HasSuffix(name, ".conf") || name[0] == '.' || slices.ContainsFunc(files, known) {
+				continue
+			}
+			files = append(files, filepath.Join(dir, name))
+		}
+	}
+	SortByName(files)
+	return files
+}
+
+// SortByName puts paths into reading order.
+func SortByName(files []string) {
+	slices.SortFunc(files, func(a, b string) int { return strings.Compare(filepath.Base(a), filepath.Base(b)) })
+}
+
+// null is the device number of /dev/null (mem_fops in drivers/char/mem.c).
+const null = 1<<8 | 3
+
+// Read reads a regular file. Of a FIFO, os.ReadFile would wait for a writer.
+func Read(path string) (string, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	if device, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode()&fs.ModeCharDevice != 0 && device.Rdev == null {
+		return "", nil
+	}
+	if !info.Mode().IsRegular() {
+		return "", errors.New("not a regular file")
+	}
+	text, err := io.ReadAll(f)
+	return string(text), err
+}
+
+// Bare returns the part of an error of package os that does not name the file.
+func Bare(err error) error {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return path.Err
+	}
+	return err
+}
