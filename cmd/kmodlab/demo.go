@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -16,33 +17,43 @@ import (
 
 	"github.com/kmodd/kmodd/cmd/kmodlab/agentwire"
 	"github.com/kmodd/kmodd/cmd/kmodlab/lab"
+	"github.com/kmodd/kmodd/cmd/kmodlab/qemu"
 	"github.com/kmodd/kmodd/daemon/control"
 )
 
 // demo shows the main job: a kernel with kmodd in it, devices that are there
 // when it starts and devices that are plugged in while one watches.
 func demo(ctx context.Context, args []string) error {
-	if len(args) > 0 {
-		return fmt.Errorf("demo: it takes no argument, %q is one", args[0])
+	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
+	name := flags.String("board", "pc", "the board to show it on: pc, virt, rpi3 or sabrelite")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	board, err := qemu.FindBoard(*name)
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
 	}
 	build, err := lab.Prepare(ctx, os.Stderr, lab.Programs...)
 	if err != nil {
 		return err
 	}
-	s := &show{out: os.Stdout}
-	s.title("Debian's Linux %s boots in QEMU, without a driver that is a module", build.Kernel.Version)
+	s := &show{out: os.Stdout, board: board}
+	s.title("Debian's Linux boots on %s in QEMU, without a driver that is a module", board.About)
 	began := time.Now()
-	m, err := build.Boot(ctx, lab.Options{})
+	m, err := build.Boot(ctx, lab.Options{Board: board.Name})
 	if err != nil {
 		return err
 	}
 	defer m.Close()
 	s.machine = m
+	if err := s.run(ctx, "uname", "-srm"); err != nil {
+		return err
+	}
 	s.say("up after %.1f s", time.Since(began).Seconds())
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.monitor.Wait()
 	defer cancel()
-	for _, act := range []func(context.Context) error{s.coldplug, s.disk, s.card, s.unplug, s.table} {
+	for _, act := range s.acts() {
 		if err := act(ctx); err != nil {
 			return err
 		}
@@ -52,6 +63,7 @@ func demo(ctx context.Context, args []string) error {
 
 // A show is the demonstration in progress.
 type show struct {
+	board   *qemu.Board
 	machine *lab.Machine
 	monitor sync.WaitGroup // the goroutine that prints what kmodctl monitor says
 
@@ -60,6 +72,19 @@ type show struct {
 	details bool // of the monitor, everything is shown
 
 	devices []control.Device // when everything was plugged in
+}
+
+// acts are what the board has to show.
+func (s *show) acts() []func(context.Context) error {
+	acts := []func(context.Context) error{s.coldplug}
+	if s.board.HasCard {
+		acts = append(acts, s.sdCard)
+	}
+	acts = append(acts, s.disk)
+	if s.board.Slots > 0 {
+		acts = append(acts, s.card)
+	}
+	return append(acts, s.unplug, s.table)
 }
 
 // coldplug starts kmodd, and waits until everything that is there is served.
@@ -82,9 +107,21 @@ func (s *show) coldplug(ctx context.Context) error {
 	return s.run(ctx, "kmodctl", "status")
 }
 
+// sdCard shows the card that was there from the beginning.
+func (s *show) sdCard(ctx context.Context) error {
+	s.title("the SD card can be read")
+	s.tell(false)
+	defer s.tell(true)
+	return s.read(ctx, "/dev/mmcblk0")
+}
+
 func (s *show) disk(ctx context.Context) error {
 	s.title("a USB disk is plugged in")
-	if err := s.machine.Plug(ctx, "stick", "usb-storage", nil); err != nil {
+	props := map[string]any{}
+	if s.board.HasCard { // its only port: QEMU would put a hub between
+		props["port"] = "1"
+	}
+	if err := s.machine.Plug(ctx, "stick", "usb-storage", props); err != nil {
 		return err
 	}
 	if err := s.wait(ctx, "test", "-b", "/dev/sda"); err != nil {
@@ -92,12 +129,28 @@ func (s *show) disk(ctx context.Context) error {
 	}
 	s.tell(false) // what mounting loads is not our doing
 	defer s.tell(true)
-	for _, command := range []string{"mount -t vfat /dev/sda /mnt", "cat /mnt/hello.txt", "umount /mnt"} {
+	if err := s.read(ctx, "/dev/sda"); err != nil {
+		return err
+	}
+	return s.list(ctx)
+}
+
+// read shows what is on a disk.
+func (s *show) read(ctx context.Context, device string) error {
+	for _, command := range []string{"mount -t vfat " + device + " /mnt", "cat /mnt/hello.txt", "umount /mnt"} {
 		if err := s.run(ctx, strings.Fields(command)...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// list notes the devices that are there, for the table.
+func (s *show) list(ctx context.Context) error {
+	var list control.DeviceList
+	err := s.ask(ctx, &list, "kmodctl", "devices", "--json")
+	s.devices = list.Devices
+	return err
 }
 
 func (s *show) card(ctx context.Context) error {
@@ -111,15 +164,16 @@ func (s *show) card(ctx context.Context) error {
 	if err := s.run(ctx, "ip", "link", "show", "eth0"); err != nil {
 		return err
 	}
-	var list control.DeviceList
-	err := s.ask(ctx, &list, "kmodctl", "devices", "--json")
-	s.devices = list.Devices
-	return err
+	return s.list(ctx)
 }
 
 func (s *show) unplug(ctx context.Context) error {
-	s.title("both are unplugged")
-	for _, id := range []string{"stick", "card"} {
+	s.title("what was plugged in is unplugged")
+	plugged := []string{"stick"}
+	if s.board.Slots > 0 {
+		plugged = append(plugged, "card")
+	}
+	for _, id := range plugged {
 		if err := s.machine.Unplug(ctx, id); err != nil {
 			return err
 		}
@@ -232,9 +286,12 @@ func (s *show) say(format string, args ...any) {
 	fmt.Fprintf(s.out, "   "+format+"\n", args...)
 }
 
+// showTime is how long one act may take.
+const showTime = 3 * time.Minute
+
 // wait waits until a command in the guest succeeds.
 func (s *show) wait(ctx context.Context, argv ...string) error {
-	result, err := s.machine.Until(ctx, time.Minute, argv...)
+	result, err := s.machine.Until(ctx, showTime, argv...)
 	if err != nil {
 		return fmt.Errorf("wait for %s: %w\n%s%s", strings.Join(argv, " "), err, result.Stdout, result.Stderr)
 	}

@@ -28,11 +28,11 @@ type command struct {
 
 var commands = []command{
 	{"setup", "[-clean]", "fetch what the bench needs and say where it is; -clean removes it", setup},
-	{"demo", "", "boot a kernel with kmodd in it and plug devices while you watch", demo},
+	{"demo", "[-board NAME]", "boot a kernel with kmodd in it and plug devices while you watch", demo},
 	{"run", "FILE...", "run scenarios", run},
 	{"verbs", "", "list the verbs of scenarios", verbs},
 	{"bench", "[-markdown] [-runs N] [-boots N]", "measure speed and size beside the peers", bench},
-	{"shell", "[busy-pc] [append WORD...]", "work in a guest by hand", shell},
+	{"shell", "[board=NAME] [busy-pc] [append WORD...]", "work in a guest by hand", shell},
 }
 
 func main() {

@@ -27,7 +27,7 @@ func run(ctx context.Context, files []string) error {
 		return err
 	}
 	all := &report{}
-	testscript.RunT(all, scenario.NewRunner(ctx, build).Params(files...))
+	scenario.NewRunner(ctx, build).Run(all, files...)
 	all.scripts.Wait()
 	if all.Failed() {
 		return errors.New("run: not everything passed")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -32,6 +33,9 @@ func setup(ctx context.Context, args []string) error {
 	m, err := build.Start(ctx, lab.Options{})
 	if err != nil {
 		return err
+	}
+	if _, err := build.Sample(ctx, "hello"); err != nil {
+		return errors.Join(err, m.Close())
 	}
 	fmt.Printf("ready: kernel %s; everything is in %s\n", build.Kernel.Version, dir)
 	return m.Close()

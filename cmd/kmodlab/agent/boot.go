@@ -54,6 +54,7 @@ func boot() error {
 	if err := serve.Start(); err != nil {
 		return fmt.Errorf("start serve: %w", err)
 	}
+	go followSwitches()
 	return reap(serve.Process.Pid)
 }
 

@@ -4,14 +4,15 @@
 //
 // # Processes
 //
-// One program, four roles. As process 1 it mounts what a program expects of a
+// One program, five roles. As process 1 it mounts what a program expects of a
 // Linux system, starts the role serve, and from then on only collects ended
 // processes: everything orphaned ends up with it, so it must wait for anybody,
 // which would take exit codes away from whoever else waits in the same process.
-// serve answers the bench on the second serial port, in the language of package
+// serve answers the bench on a serial port, in the language of package
 // agentwire. witness listens to the kernel's uevents with pilebones/go-udev, a
 // listener that shares no line with kmodd, and writes down what it hears. seen
-// looks through those notes.
+// looks through those notes. send has the kernel broadcast events that somebody
+// wrote down on another machine.
 //
 // # The witness and its limits
 //
@@ -45,6 +46,8 @@ func play(args []string) error {
 		return witness(os.Stdout)
 	case len(args) == 3 && args[0] == "seen":
 		return seen(os.Stdout, witnessLog, args[1], args[2])
+	case len(args) == 2 && args[0] == "send":
+		return broadcast(args[1])
 	}
-	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN")
+	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE")
 }

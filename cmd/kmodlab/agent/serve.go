@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,11 +15,27 @@ import (
 	"github.com/kmodd/kmodd/cmd/kmodlab/agentwire"
 )
 
-// port is the line to the bench.
-const port = "/dev/ttyS1"
+// findPort reads from the kernel command line which port is the line to the
+// bench: boards differ in that.
+func findPort() (string, error) {
+	words, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return "", err
+	}
+	for word := range strings.FieldsSeq(string(words)) {
+		if name, ok := strings.CutPrefix(word, "lab.port="); ok {
+			return "/dev/" + name, nil
+		}
+	}
+	return "", fmt.Errorf("the kernel command line names no lab.port: %s", words)
+}
 
-// servePort answers the bench on the second serial port.
+// servePort answers the bench on its serial port.
 func servePort(ctx context.Context) error {
+	port, err := findPort()
+	if err != nil {
+		return err
+	}
 	line, err := os.OpenFile(port, os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		return err
@@ -135,6 +152,8 @@ func (s *server) do(ctx context.Context, r agentwire.Request, body []byte) (repl
 		err = kmsg(ctx, s.stream(r.ID, agentwire.Stdout), r.Follow)
 	case agentwire.Clock:
 		err = setClock(r.Time)
+	case agentwire.SwitchRoot:
+		err = switchRoot(ctx)
 	case agentwire.PowerOff:
 		unix.Sync()
 		err = unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)

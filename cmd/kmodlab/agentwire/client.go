@@ -75,19 +75,19 @@ func (c *Client) Close() error {
 // read hands every reply to whoever waits for it.
 func (c *Client) read() {
 	defer close(c.done)
-	for {
+	line, err := skipNoise(c.conn)
+	for err == nil {
 		var a answer
-		var err error
-		if a.body, err = ReadFrame(c.conn, &a.Reply); err != nil {
-			c.end(fmt.Errorf("the line to the guest ended: %w", err))
-			return
-		}
-		if a.ID == Ready {
+		a.body, err = ReadFrame(line, &a.Reply)
+		switch {
+		case err != nil:
+		case a.ID == Ready:
 			c.sayReady()
-			continue
+		default:
+			c.hand(a)
 		}
-		c.hand(a)
 	}
+	c.end(fmt.Errorf("the line to the guest ended: %w", err))
 }
 
 // hand gives a reply to its caller, if that one still waits.

@@ -57,6 +57,26 @@ func TestOutputComesInOrderAndThenTheResult(t *testing.T) {
 	}
 }
 
+func TestNoiseBeforeTheFirstFrameIsIgnored(t *testing.T) {
+	for _, noise := range []string{"", "X\xb2", "kkmL", "kmL0kmL", "a word of the firmware\r\n"} {
+		t.Run(noise, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			defer theirs.Close()
+			c := NewClient(ours)
+			defer c.Close()
+			if _, err := io.WriteString(theirs, noise); err != nil {
+				t.Fatal(err)
+			}
+			reply(theirs, Reply{ID: Ready}, "")
+			select {
+			case <-c.Ready():
+			case <-c.Done():
+				t.Error("the line ended")
+			}
+		})
+	}
+}
+
 func TestWhatTheAgentCouldNotDoIsAnError(t *testing.T) {
 	c := agent(t, func(w io.Writer, r Request, _ []byte) {
 		reply(w, Reply{ID: r.ID, Error: "no such file"}, "")

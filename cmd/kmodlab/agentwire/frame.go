@@ -19,6 +19,10 @@
 // has sent and not yet seen answered below that: long inputs go in pieces, one
 // at a time.
 //
+// A driver that finds out what its port can do writes into it, and QEMU's mini
+// UART of a Raspberry Pi sends that. So a Client ignores what comes before the
+// first frame. Later on, bytes that are no frame are an error.
+//
 // # Requests and replies
 //
 // A request carries a number, and every reply to it carries that number: many
@@ -28,6 +32,7 @@
 package agentwire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -66,6 +71,17 @@ func WriteFrame(w io.Writer, header any, body []byte) error {
 	frame = append(append(frame, text...), body...)
 	_, err = w.Write(frame)
 	return err
+}
+
+// skipNoise reads up to the first frame and returns the line from there on.
+func skipNoise(line io.Reader) (io.Reader, error) {
+	start := make([]byte, len(magic))
+	_, err := io.ReadFull(line, start)
+	for err == nil && string(start) != magic {
+		copy(start, start[1:])
+		_, err = io.ReadFull(line, start[len(start)-1:])
+	}
+	return io.MultiReader(bytes.NewReader(start), line), err
 }
 
 // ReadFrame reads one frame. It returns io.EOF at a clean end, and an error

@@ -18,6 +18,10 @@ const (
 	Clock    Op = "clock"    // set the guest's wall clock to Time
 	Cancel   Op = "cancel"   // end the request number Target; never answered
 	PowerOff Op = "poweroff" // end the guest
+
+	// SwitchRoot makes what is mounted at /newroot the root of process 1 and of
+	// the agent.
+	SwitchRoot Op = "switch root"
 )
 
 // A Request is the header of a frame to the agent. Which fields mean something

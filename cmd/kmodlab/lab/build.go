@@ -29,9 +29,8 @@ type Program struct {
 	Test    bool   // its tests are the program
 }
 
-// AgentPath is the agent in the guest, the program that every guest begins
-// with.
-const AgentPath = "/init"
+// AgentPath is the agent in the guest.
+const AgentPath = "/usr/lib/kmodlab/agent"
 
 var agent = Program{Package: "github.com/kmodd/kmodd/cmd/kmodlab/agent", Path: AgentPath}
 
@@ -39,70 +38,108 @@ var agent = Program{Package: "github.com/kmodd/kmodd/cmd/kmodlab/agent", Path: A
 var Programs = []Program{
 	{Package: "github.com/kmodd/kmodd/cmd/kmodd", Path: "/usr/sbin/kmodd"},
 	{Package: "github.com/kmodd/kmodd/cmd/kmodctl", Path: "/usr/bin/kmodctl"},
+	{Package: "github.com/kmodd/kmodd/cmd/kmodd-exporter", Path: "/usr/bin/kmodd-exporter"},
 	{Package: "github.com/kmodd/kmodd/daemon/kernel", Path: "/usr/lib/kmodd/kernel.test", Test: true},
 }
 
-// A Build is everything that guests of one kind start from: a kernel and a root
-// file system, in a folder of the cache. Its methods may be called
+// A Build is everything that guests of one family start from: a kernel and a
+// root file system, in a folder of the cache. Its methods may be called
 // concurrently.
 type Build struct {
 	Kernel *debian.Kernel
 
-	dir      string
-	inUse    *os.File // keeps dir from being pruned
-	progress io.Writer
-	template template
+	family    family
+	dir       string
+	inUse     *os.File // keeps dir from being pruned
+	programs  []Program
+	progress  io.Writer
+	templates map[kind]*template
+	siblings  map[family]*sibling
 }
 
-// The files of a build.
+// The files of a build, beside those of its templates.
 const (
 	initramfsFile = "initramfs.cpio"
 	kernelFile    = "kernel"
-	memoryFile    = "template.memory"
-	stateFile     = "template.state"
 )
 
 // makingPrefix begins the names of folders that become a build.
 const makingPrefix = ".making-"
 
-// keepBuilds is the number of builds that stay in the cache: some 2 GB each.
-const keepBuilds = 3
+// keepBuilds is the number of builds of each family that stay in the cache:
+// some 2 GB each.
+const keepBuilds = 2
 
 // Prepare fetches what is missing, compiles the programs of the project that
 // the guest shall have and makes its root file system, unless the cache has one
 // of the same content. It must be called inside the project. progress says what
 // takes time.
+//
+// The build is for plain PCs. What other families need is prepared when the
+// first of their guests is started.
 func Prepare(ctx context.Context, progress io.Writer, programs ...Program) (*Build, error) {
-	if _, err := debian.Need(ctx, progress, qemu.Program, qemu.Package); err != nil {
-		return nil, err
+	b := newBuild(plainPC, progress, append(programs, agent))
+	b.siblings = siblings()
+	return b, b.prepare(ctx)
+}
+
+// newBuild returns the build of a family, which is there when it was prepared.
+func newBuild(f family, progress io.Writer, programs []Program) *Build {
+	b := &Build{family: f, progress: progress, programs: programs, templates: make(map[kind]*template)}
+	for _, k := range f.kinds() {
+		b.templates[k] = &template{kind: k}
 	}
-	kernel, err := debian.LoadKernel(ctx, progress)
+	return b
+}
+
+func (b *Build) prepare(ctx context.Context) (err error) {
+	for _, k := range b.family.kinds() {
+		if _, err := debian.Need(ctx, b.progress, k.board.Program, k.board.Package); err != nil {
+			return err
+		}
+	}
+	if b.Kernel, err = b.family.arch.LoadKernel(ctx, b.progress); err != nil {
+		return err
+	}
+	root, err := b.rootFileSystem(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	userland, err := debian.LoadUserland(ctx, progress)
-	if err != nil {
-		return nil, err
-	}
-	root, err := rootFileSystem(ctx, kernel, userland, append(programs, agent))
-	if err != nil {
-		return nil, err
-	}
-	b := &Build{Kernel: kernel, progress: progress}
-	return b, b.make(ctx, root)
+	return b.make(ctx, root)
 }
 
 // rootFileSystem collects the guest's files.
-func rootFileSystem(ctx context.Context, kernel *debian.Kernel, userland *debian.Userland, programs []Program) (*image.Image, error) {
+func (b *Build) rootFileSystem(ctx context.Context) (*image.Image, error) {
+	if b.family.systemd {
+		return b.withSystemd(ctx)
+	}
+	userland, err := b.family.arch.LoadUserland(ctx, b.progress)
+	if err != nil {
+		return nil, err
+	}
+	root, err := b.withPrograms(ctx, userland)
+	if err != nil {
+		return nil, err
+	}
+	root.Link("/init", AgentPath)
+	deploy, err := deployDir(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return root, root.Tree("/usr/share/kmodd", filepath.Join(deploy, "busybox"), nothing)
+}
+
+// withPrograms collects what the guests of all families have.
+func (b *Build) withPrograms(ctx context.Context, userland *debian.Userland) (*image.Image, error) {
 	root := image.New()
 	if err := root.Tree("/", userland.Root, notForGuests); err != nil {
 		return nil, err
 	}
-	modules := path.Join("lib/modules", kernel.Version)
-	if err := root.Tree("/"+modules, filepath.Join(kernel.Root, modules), nothing); err != nil {
+	modules := path.Join("lib/modules", b.Kernel.Version)
+	if err := root.Tree("/"+modules, filepath.Join(b.Kernel.Root, modules), nothing); err != nil {
 		return nil, err
 	}
-	if err := compile(ctx, root, programs); err != nil {
+	if err := b.compile(ctx, root); err != nil {
 		return nil, err
 	}
 	for name, content := range settings {
@@ -111,7 +148,7 @@ func rootFileSystem(ctx context.Context, kernel *debian.Kernel, userland *debian
 	root.Dir("/root")
 	root.Dir("/mnt")
 	root.Link("/bin/sh", "dash")
-	return root, busyboxLinks(ctx, root, userland)
+	return root, b.busyboxLinks(ctx, root)
 }
 
 // settings are the files that programs of the guest look for.
@@ -135,13 +172,13 @@ func nothing(string) bool { return false }
 
 // compile builds programs and puts them in place. They carry no mark of the
 // commit: a build is to be the same where they are.
-func compile(ctx context.Context, root *image.Image, programs []Program) error {
+func (b *Build) compile(ctx context.Context, root *image.Image) error {
 	dir, err := os.MkdirTemp("", "kmodlab-programs-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	for _, p := range programs {
+	for _, p := range b.programs {
 		file := filepath.Join(dir, path.Base(p.Package))
 		verb := []string{"build"}
 		if p.Test {
@@ -149,7 +186,7 @@ func compile(ctx context.Context, root *image.Image, programs []Program) error {
 		}
 		cmd := exec.CommandContext(ctx, "go", append(verb,
 			"-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version=lab", "-o", file, p.Package)...)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+		cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux"), b.family.arch.GoEnv()...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("compile %s: %w\n%s", p.Package, err, out)
 		}
@@ -163,8 +200,13 @@ func compile(ctx context.Context, root *image.Image, programs []Program) error {
 }
 
 // busyboxLinks gives the guest every command of busybox that it has no other
-// program for.
-func busyboxLinks(ctx context.Context, root *image.Image, userland *debian.Userland) error {
+// program for. The PC's busybox is asked for them: it runs here, and Debian's
+// busybox has the same on every architecture.
+func (b *Build) busyboxLinks(ctx context.Context, root *image.Image) error {
+	userland, err := debian.LoadUserland(ctx, b.progress)
+	if err != nil {
+		return err
+	}
 	busybox, err := userland.Busybox()
 	if err != nil {
 		return err
@@ -179,17 +221,17 @@ func busyboxLinks(ctx context.Context, root *image.Image, userland *debian.Userl
 	return nil
 }
 
-// make finds the build's folder, or fills it.
+// make finds the build's folder among those of its family, or fills it.
 func (b *Build) make(ctx context.Context, root *image.Image) error {
 	cache, err := debian.CacheDir()
 	if err != nil {
 		return err
 	}
-	id, err := buildID(ctx, root)
+	id, err := b.id(ctx, root)
 	if err != nil {
 		return err
 	}
-	builds := filepath.Join(cache, "builds")
+	builds := filepath.Join(cache, b.family.folder())
 	b.dir = filepath.Join(builds, id)
 	if err := os.MkdirAll(builds, 0o755); err != nil {
 		return err
@@ -225,14 +267,17 @@ func (b *Build) hold() error {
 	return unix.Flock(int(dir.Fd()), unix.LOCK_SH)
 }
 
-// buildID names everything that a template depends on.
-func buildID(ctx context.Context, root *image.Image) (string, error) {
-	version, err := exec.CommandContext(ctx, qemu.Program, "--version").Output()
-	if err != nil {
-		return "", fmt.Errorf("%s --version: %w", qemu.Program, err)
-	}
+// id names everything that the build's templates depend on.
+func (b *Build) id(ctx context.Context, root *image.Image) (string, error) {
 	h := sha256.New()
-	fmt.Fprintln(h, root.Digest(), string(version), qemu.Config{Append: commandLine}.Args())
+	fmt.Fprintln(h, root.Digest())
+	for _, k := range b.family.kinds() {
+		version, err := exec.CommandContext(ctx, k.board.Program, "--version").Output()
+		if err != nil {
+			return "", fmt.Errorf("%s --version: %w", k.board.Program, err)
+		}
+		fmt.Fprintln(h, string(version), qemu.Config{Board: k.board, Append: k.commandLine()}.Args(), k.board.ACPI)
+	}
 	return fmt.Sprintf("%x", h.Sum(nil)[:8]), nil
 }
 
@@ -262,19 +307,23 @@ func writeInitramfs(root *image.Image, name string) error {
 	return errors.Join(err, f.Close())
 }
 
-// writeKernel unpacks the kernel, or copies it where that can't be done: it
-// then boots a little slower.
+// writeKernel unpacks a PC's kernel, or copies it where that can't be done: it
+// then boots a little slower. Those of other architectures are as they have to
+// be.
 func (b *Build) writeKernel(name string) error {
-	bzImage, err := os.ReadFile(b.Kernel.Vmlinuz)
+	kernel, err := os.ReadFile(b.Kernel.Vmlinuz)
 	if err != nil {
 		return err
 	}
-	vmlinux, err := image.Vmlinux(bzImage)
-	if err != nil {
-		fmt.Fprintf(b.progress, "%v; booting %s as it is\n", err, b.Kernel.Vmlinuz)
-		vmlinux = bzImage
+	if b.family.arch == debian.AMD64 {
+		vmlinux, err := image.Vmlinux(kernel)
+		if err == nil {
+			kernel = vmlinux
+		} else {
+			fmt.Fprintf(b.progress, "%v; booting %s as it is\n", err, b.Kernel.Vmlinuz)
+		}
 	}
-	return os.WriteFile(name, vmlinux, 0o644)
+	return os.WriteFile(name, kernel, 0o644)
 }
 
 // prune removes the builds that were not used for longest, but for the last few

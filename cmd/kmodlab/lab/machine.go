@@ -15,10 +15,6 @@ import (
 	"github.com/kmodd/kmodd/cmd/kmodlab/qemu"
 )
 
-// commandLine is the kernel command line of every guest. Not clearing memory at
-// allocation saves a fifth of the boot.
-const commandLine = "console=ttyS0 panic=-1 quiet init_on_alloc=0"
-
 // bootTime is how long a guest may take until its agent answers. The slowest
 // kind takes some 15 s alone on an idle machine.
 const bootTime = 3 * time.Minute
@@ -31,9 +27,11 @@ type Machine struct {
 	dir string // its console and its disks; removed with it
 }
 
-// Options say how a guest differs from the usual one. Any of them needs a full
-// boot.
+// Options say how a guest differs from the usual one. Any of them but Board and
+// Root needs a full boot.
 type Options struct {
+	Board  string   // the name of a qemu.Board, "" for the PC
+	Root   string   // Plain, Debian or DebianKmodd
 	Full   bool     // no other difference
 	Busy   bool     // the device list of a busy PC
 	Append []string // added to the kernel command line
@@ -43,10 +41,18 @@ type Options struct {
 // build's template where nothing speaks against that, booted otherwise. The
 // guest ends with ctx, or by Close.
 func (b *Build) Start(ctx context.Context, o Options) (*Machine, error) {
-	if !o.plain() {
+	k, err := o.kind()
+	if err != nil {
+		return nil, err
+	}
+	if !o.plain() || !k.board.Restores {
 		return b.Boot(ctx, o)
 	}
-	m, err := b.restore(ctx)
+	with, err := b.of(ctx, k.family())
+	if err != nil {
+		return nil, err
+	}
+	m, err := with.restore(ctx, k)
 	if err == nil || ctx.Err() != nil {
 		return m, err
 	}
@@ -60,34 +66,95 @@ func (o Options) plain() bool { return !o.Busy && !o.Full && len(o.Append) == 0 
 // Boot starts a guest from its beginning and returns when its agent answers.
 // The guest ends with ctx, or by Close.
 func (b *Build) Boot(ctx context.Context, o Options) (*Machine, error) {
-	dir, err := os.MkdirTemp("", "kmodlab-")
+	k, err := o.kind()
 	if err != nil {
 		return nil, err
 	}
-	c := b.config(dir)
-	c.Append = strings.Join(append([]string{commandLine}, o.Append...), " ")
-	if o.Busy {
-		c.Devices = qemu.BusyPC()
-	}
-	m, err := start(ctx, dir, c)
+	b, err = b.of(ctx, k.family())
 	if err != nil {
 		return nil, err
 	}
-	return m.ready(ctx)
+	m, err := b.start(ctx, "", k, func(c *qemu.Config) {
+		c.Append = strings.Join(append([]string{c.Append}, o.Append...), " ")
+		if o.Busy {
+			c.Devices = qemu.BusyPC()
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if m, err = m.ready(ctx); err != nil {
+		return nil, err
+	}
+	if err := m.setClock(ctx); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
 }
 
-// config is what all guests of a build have in common.
-func (b *Build) config(dir string) qemu.Config {
-	return qemu.Config{
+// setClock tells the guest what time it is: some boards have no clock that goes
+// on while they are off, and a restored guest's stands where the template
+// stopped.
+func (m *Machine) setClock(ctx context.Context) error {
+	_, err := m.Ask(ctx, agentwire.Request{Op: agentwire.Clock, Time: time.Now()})
+	return err
+}
+
+// config is what all guests of that kind have in common; what they need files
+// for is in dir.
+func (b *Build) config(dir string, k kind) (c qemu.Config, err error) {
+	c = qemu.Config{
+		Board:   k.board,
 		Kernel:  filepath.Join(b.dir, kernelFile),
 		Initrd:  filepath.Join(b.dir, initramfsFile),
-		Append:  commandLine,
+		Append:  k.commandLine(),
 		Console: filepath.Join(dir, "console"),
 	}
+	if k.board.Tree != "" {
+		c.Tree, err = b.Kernel.DeviceTree(k.board.Tree)
+	}
+	if err == nil && k.board.HasCard {
+		c.Card = filepath.Join(dir, "card")
+		err = writeCard(c.Card)
+	}
+	if err == nil && k.board.ACPI != nil {
+		c.ACPI = filepath.Join(dir, "acpi")
+		err = os.WriteFile(c.ACPI, k.board.ACPI, 0o644)
+	}
+	return c, err
 }
 
-// start starts a guest, whose machine owns dir from then on.
-func start(ctx context.Context, dir string, c qemu.Config) (*Machine, error) {
+// writeCard writes the content of an SD card. The sizes of cards are powers of
+// two (QEMU's hw/sd/sd.c insists).
+func writeCard(name string) error {
+	if err := writeDisk(name, "card"); err != nil {
+		return err
+	}
+	return os.Truncate(name, 4<<20)
+}
+
+// writeDisk writes the content of the disk id: a file system with the file
+// HELLO.TXT.
+func writeDisk(name, id string) error {
+	content, err := disk.FAT("kmodlab", "hello.txt", fmt.Sprintf("This is the disk %s.\n", id))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, content, 0o644)
+}
+
+// start starts a guest of a kind, but for what vary changes. Its machine has a
+// folder of its own, below dir, and removes it.
+func (b *Build) start(ctx context.Context, dir string, k kind, vary func(*qemu.Config)) (*Machine, error) {
+	dir, err := os.MkdirTemp(dir, "kmodlab-")
+	if err != nil {
+		return nil, err
+	}
+	c, err := b.config(dir, k)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	vary(&c)
 	vm, err := qemu.Start(ctx, c)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -188,12 +255,8 @@ func (m *Machine) Until(ctx context.Context, timeout time.Duration, argv ...stri
 func (m *Machine) Plug(ctx context.Context, id, kind string, props map[string]any) error {
 	d := qemu.Device{ID: id, Driver: kind, Props: props}
 	if qemu.NeedsDisk(kind) {
-		content, err := disk.FAT("kmodlab", "hello.txt", fmt.Sprintf("This is the disk %s.\n", id))
-		if err != nil {
-			return err
-		}
 		d.Disk = filepath.Join(m.dir, "disk-"+id)
-		if err := os.WriteFile(d.Disk, content, 0o644); err != nil {
+		if err := writeDisk(d.Disk, id); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,8 @@ import (
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/cmd/kmodlab/qemu"
 )
 
 // holdVariable has this test program start a machine and hold it.
@@ -68,7 +70,7 @@ func TestMachinesOfOneTemplateShareNothing(t *testing.T) {
 	var started [2]*Machine
 	for i := range started {
 		both.Go(func() {
-			m, err := b.restore(t.Context())
+			m, err := b.restore(t.Context(), kind{qemu.PC, Plain})
 			if err != nil {
 				t.Error(err)
 				return
@@ -126,17 +128,19 @@ func TestAMachineEndsWithItsContext(t *testing.T) {
 
 func TestWithoutATemplateAMachineBootsAndSaysWhy(t *testing.T) {
 	whole := prepare(t)
-	if err := whole.findTemplate(t.Context()); err != nil {
+	plain := whole.templates[kind{qemu.PC, Plain}]
+	if err := whole.findTemplate(t.Context(), plain); err != nil {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
-	b := &Build{Kernel: whole.Kernel, dir: t.TempDir(), progress: &said}
-	for _, name := range []string{initramfsFile, kernelFile, memoryFile} {
+	b := newBuild(plainPC, &said, whole.programs)
+	b.Kernel, b.dir = whole.Kernel, t.TempDir()
+	for _, name := range []string{initramfsFile, kernelFile, plain.memory()} {
 		if err := os.Symlink(filepath.Join(whole.dir, name), filepath.Join(b.dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(b.dir, stateFile), []byte("no state of a machine"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(b.dir, plain.state()), []byte("no state of a machine"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	m, err := b.Start(t.Context(), Options{})

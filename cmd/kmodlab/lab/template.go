@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kmodd/kmodd/cmd/kmodlab/agentwire"
 	"github.com/kmodd/kmodd/cmd/kmodlab/debian"
+	"github.com/kmodd/kmodd/cmd/kmodlab/qemu"
 )
 
 // restoreTime is how long a restored guest may take until its agent answers. It
@@ -23,31 +23,32 @@ const beginning = "kmodlab: restored from the template"
 // A template is a guest that was stopped when it was ready, in two files of its
 // build.
 type template struct {
+	kind kind
 	// once looks for the files, and makes them, one time for each process:
 	// what failed would fail again.
 	once sync.Once
 	err  error
 }
 
-// restore starts a guest from the template.
-func (b *Build) restore(ctx context.Context) (*Machine, error) {
-	b.template.once.Do(func() { b.template.err = b.findTemplate(ctx) })
-	if b.template.err != nil {
-		return nil, b.template.err
+// The names of its files.
+func (t *template) memory() string { return t.kind.board.Name + t.kind.root + ".memory" }
+func (t *template) state() string  { return t.kind.board.Name + t.kind.root + ".state" }
+
+// restore starts a guest from the template of its kind.
+func (b *Build) restore(ctx context.Context, k kind) (*Machine, error) {
+	t := b.templates[k]
+	t.once.Do(func() { t.err = b.findTemplate(ctx, t) })
+	if t.err != nil {
+		return nil, t.err
 	}
-	state, err := os.Open(filepath.Join(b.dir, stateFile))
+	state, err := os.Open(filepath.Join(b.dir, t.state()))
 	if err != nil {
 		return nil, err
 	}
 	defer state.Close()
-	dir, err := os.MkdirTemp("", "kmodlab-")
-	if err != nil {
-		return nil, err
-	}
-	c := b.config(dir)
-	c.Memory = filepath.Join(b.dir, memoryFile)
-	c.Incoming = true
-	m, err := start(ctx, dir, c)
+	m, err := b.start(ctx, "", k, func(c *qemu.Config) {
+		c.Memory, c.Incoming = filepath.Join(b.dir, t.memory()), true
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -64,14 +65,14 @@ func (m *Machine) revive(ctx context.Context, state *os.File) error {
 	if err := m.vm.Restore(ctx, state); err != nil {
 		return err
 	}
-	if _, err := m.Ask(ctx, agentwire.Request{Op: agentwire.Clock, Time: time.Now()}); err != nil {
+	if err := m.setClock(ctx); err != nil {
 		return err
 	}
 	return m.WriteFile(ctx, "/dev/kmsg", []byte("<6>"+beginning+"\n"), 0)
 }
 
 // findTemplate makes the template unless another process has, or does so now.
-func (b *Build) findTemplate(ctx context.Context) error {
+func (b *Build) findTemplate(ctx context.Context, t *template) error {
 	unlock, err := debian.Lock(ctx, filepath.Join(b.dir, "lock"), func() {
 		fmt.Fprintln(b.progress, "waiting for another process that makes the template")
 	})
@@ -79,11 +80,11 @@ func (b *Build) findTemplate(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	if _, err := os.Stat(filepath.Join(b.dir, stateFile)); err == nil {
+	if _, err := os.Stat(filepath.Join(b.dir, t.state())); err == nil {
 		return nil
 	}
-	fmt.Fprintln(b.progress, "booting a guest for the template")
-	if err := b.makeTemplate(ctx); err != nil {
+	fmt.Fprintf(b.progress, "booting %s for the template\n", t.kind.board.About)
+	if err := b.makeTemplate(ctx, t); err != nil {
 		return fmt.Errorf("make the template: %w", err)
 	}
 	return nil
@@ -91,27 +92,22 @@ func (b *Build) findTemplate(ctx context.Context) error {
 
 // makeTemplate boots a guest and stops it when it is ready. The state is put in
 // place last: where it is, the memory is whole.
-func (b *Build) makeTemplate(ctx context.Context) (err error) {
-	dir, err := os.MkdirTemp(b.dir, "template-")
-	if err != nil {
+func (b *Build) makeTemplate(ctx context.Context, t *template) error {
+	memory := filepath.Join(b.dir, t.memory())
+	if err := os.RemoveAll(memory); err != nil {
 		return err
 	}
-	c := b.config(dir)
-	c.Memory, c.Keep = filepath.Join(b.dir, memoryFile), true
-	if err := os.RemoveAll(c.Memory); err != nil {
-		return err
-	}
-	m, err := start(ctx, dir, c)
+	m, err := b.start(ctx, b.dir, t.kind, func(c *qemu.Config) { c.Memory, c.Keep = memory, true })
 	if err != nil {
 		return err
 	}
 	if m, err = m.ready(ctx); err != nil {
 		return err
 	}
-	scratch := filepath.Join(dir, "state")
+	scratch := filepath.Join(m.dir, "state")
 	err = m.save(ctx, scratch)
 	if err == nil {
-		err = os.Rename(scratch, filepath.Join(b.dir, stateFile))
+		err = os.Rename(scratch, filepath.Join(b.dir, t.state()))
 	}
 	return errors.Join(err, m.Close())
 }

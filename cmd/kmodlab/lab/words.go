@@ -17,8 +17,8 @@ const lastWordsTime = 5 * time.Second
 const lastLines = 100
 
 // LastWords is what a person wants to read of a guest in which something went
-// wrong: the kernel's log, the logs of these background commands, and what the
-// witness had trouble with. A guest that does not answer any more has its
+// wrong: the kernel's log, the journal where there is one, the logs of these
+// background commands, and what the witness had trouble with. A guest that does not answer any more has its
 // console shown.
 func (m *Machine) LastWords(background []string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), lastWordsTime)
@@ -30,6 +30,9 @@ func (m *Machine) LastWords(background []string) string {
 		return words.String()
 	}
 	section(&words, "the guest's kernel", ownLife(kernel.Stdout))
+	if journal, err := m.Run(ctx, "journalctl", "--boot", "--output=short-monotonic", "_TRANSPORT=journal", "_TRANSPORT=stdout"); err == nil && journal.Exit == 0 {
+		section(&words, "the journal", journal.Stdout)
+	}
 	for _, name := range background {
 		text, err := m.ReadFile(ctx, agentwire.LogFile(name))
 		if err != nil {

@@ -73,7 +73,7 @@ func (d Device) properties(bus string) map[string]any {
 	return all
 }
 
-// Plug plugs a device in: a USB device into the next port of xhci, anything
+// Plug plugs a device in: a USB device into the next port, anything
 // else into the first free slot for cards. It returns when the device is there;
 // the guest hears of it a little later.
 func (vm *VM) Plug(ctx context.Context, d Device) error {
@@ -105,10 +105,10 @@ func (vm *VM) take(d Device) (bus string, err error) {
 	if old, ok := vm.plugged[d.ID]; ok {
 		return "", fmt.Errorf("plug %s: there is a %s of that name already", d.ID, old.device.Driver)
 	}
-	bus = "xhci.0"
+	bus = vm.board.usb
 	if !d.isUSB() {
 		if bus = vm.freePort(); bus == "" {
-			return "", fmt.Errorf("plug %s: all %d slots for cards are taken", d.ID, rootPorts)
+			return "", fmt.Errorf("plug %s: all %d slots for cards are taken", d.ID, vm.board.Slots)
 		}
 	}
 	vm.plugged[d.ID] = slot{d, bus}
@@ -122,7 +122,7 @@ func (vm *VM) freePort() string {
 	for _, s := range vm.plugged {
 		taken[s.bus] = true
 	}
-	for i := range rootPorts {
+	for i := range vm.board.Slots {
 		if bus := fmt.Sprintf("rp%d", i+1); !taken[bus] {
 			return bus
 		}

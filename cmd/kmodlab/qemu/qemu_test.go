@@ -147,14 +147,15 @@ func TestCommandLine(t *testing.T) {
 		{"a comma in a path is doubled", Config{Console: "/a,b"}, []string{"-chardev", "file,id=console,path=/a,,b"}},
 		{"memory of its own by default", Config{}, []string{"-M", "q35"}},
 		{"a restored machine's memory is private", Config{Memory: "/m", Incoming: true}, []string{
-			"-M", "q35,memory-backend=ram", "-object", "memory-backend-file,id=ram,size=2048M,mem-path=/m,share=off", "-incoming", "defer"}},
+			"-M", "q35,memory-backend=ram", "-m", "2048M", "-object", "memory-backend-file,id=ram,size=2048M,mem-path=/m,share=off", "-incoming", "defer"}},
 		{"a template's memory goes to its file", Config{Memory: "/m", Keep: true}, []string{
 			"-object", "memory-backend-file,id=ram,size=2048M,mem-path=/m,share=on"}},
-		{"software emulation is asked for", Config{}, []string{"-accel", "tcg", "-cpu", "max"}},
+		{"software emulation is asked for", Config{}, []string{"-accel", "tcg"}},
 		{"devices come after what they hang on", Config{Devices: []string{"usb-kbd"}}, []string{
 			"-device", "pcie-root-port,id=rp8,chassis=8,addr=0x1e.7,multifunction=on", "-device", "usb-kbd"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			tt.config.Board = PC
 			got := tt.config.Args()
 			for i := range got {
 				if len(got) >= i+len(tt.want) && slices.Equal(got[i:i+len(tt.want)], tt.want) {
@@ -192,7 +193,7 @@ func TestWhatADeviceIsPluggedInWith(t *testing.T) {
 }
 
 func TestSlotsAreGivenAndGivenBack(t *testing.T) {
-	vm := &VM{plugged: map[string]slot{}}
+	vm := &VM{board: PC, plugged: map[string]slot{}}
 	take := func(id, driver string) string {
 		bus, err := vm.take(Device{ID: id, Driver: driver})
 		if err != nil {

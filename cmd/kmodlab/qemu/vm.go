@@ -3,12 +3,10 @@
 //
 // # A machine
 //
-// [Start] starts a PC of the q35 kind whose kernel and root file system are
-// given directly: no disk, no boot loader, no network unless it is plugged in.
-// It has two serial ports: the first is the kernel's console and goes to a
-// file, the second is a line to the agent in the guest. It has a USB controller
-// with eight fast and eight slow ports, named xhci, and PCI Express slots that
-// cards can be plugged into, rp1 to rp8.
+// [Start] starts a machine of some [Board], usually a PC, whose kernel and root
+// file system are given directly: no disk, no boot loader, no network unless it
+// is plugged in. It has two serial ports: one is the kernel's console and goes
+// to a file, the other is a line to the agent in the guest.
 //
 // # The end of a machine
 //
@@ -16,6 +14,9 @@
 // does, and when the bench itself dies, however that happens, the kernel ends
 // its machines (PR_SET_PDEATHSIG, prctl(2)). The monitor and the agent's line
 // are socket pairs, so nothing is left in any file system either.
+//
+// A machine that ends unasked is an [Ended], in QEMU's own words: Close returns
+// it, and so does whatever waits for the agent's line.
 package qemu
 
 import (
@@ -27,7 +28,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,18 +36,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Program is QEMU's name, Package the Debian package that has it.
-const (
-	Program = "qemu-system-x86_64"
-	Package = "qemu-system-x86"
-)
-
 // A Config says what to run.
 type Config struct {
-	Kernel  string // a bzImage, or an ELF image for PVH
+	Board   *Board
+	Kernel  string // what the board's firmware would start; for a PC also an ELF image for PVH
 	Initrd  string
+	Tree    string // the device tree of a board that does not describe itself
 	Append  string // the kernel command line
-	Console string // the file that the first serial port's output goes to
+	Console string // the file that the console's output goes to
+	Card    string // the content of the SD card, "" for none
+	ACPI    string // the file of the board's ACPI table, "" for none
 	Devices []string
 
 	// Memory is a file that holds the guest's memory, "" for none. What the
@@ -59,20 +58,12 @@ type Config struct {
 	Incoming bool
 }
 
-// The machine's size. Two processors, since a loader that works in parallel
-// shall have the chance to go wrong; memory for the whole module tree twice.
-const (
-	processors = 2
-	memoryMiB  = 2048
-)
-
-// rootPorts is the number of slots for PCI Express cards.
-const rootPorts = 8
-
 // A VM is a running machine.
 type VM struct {
 	Monitor *Monitor
-	Agent   net.Conn // the second serial port; the caller closes it
+	Agent   net.Conn // the line to the agent; the caller closes it
+
+	board *Board
 
 	cancel context.CancelFunc
 	done   chan struct{} // closed when QEMU has ended, and end is set
@@ -86,27 +77,41 @@ type VM struct {
 // the agent's.
 func (c Config) Args() []string {
 	args := []string{
-		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-accel", "tcg", "-cpu", "max", "-smp", strconv.Itoa(processors), "-m", strconv.Itoa(memoryMiB),
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-accel", "tcg" + c.Board.accel,
 		"-chardev", "socket,id=monitor,fd=3", "-mon", "chardev=monitor,mode=control",
 		"-chardev", "file,id=console,path=" + escape(c.Console), "-serial", "chardev:console",
-		"-chardev", "socket,id=agent,fd=4", "-serial", "chardev:agent",
+		"-chardev", "socket,id=agent,fd=4",
 		"-audiodev", "none,id=silence",
 		"-kernel", c.Kernel, "-initrd", c.Initrd, "-append", c.Append,
 	}
-	if c.Memory == "" {
-		args = append(args, "-M", "q35")
-	} else {
-		args = append(args, "-M", "q35,memory-backend=ram", "-object",
-			fmt.Sprintf("memory-backend-file,id=ram,size=%dM,mem-path=%s,share=%s", memoryMiB, escape(c.Memory), onOff(c.Keep)))
+	args = append(args, c.Board.args...)
+	args = append(args, c.memory()...)
+	if c.Tree != "" {
+		args = append(args, "-dtb", c.Tree)
+	}
+	if c.Card != "" {
+		args = append(args, "-drive", "if=sd,format=raw,file="+escape(c.Card))
+	}
+	if c.ACPI != "" {
+		args = append(args, "-acpitable", "file="+escape(c.ACPI))
 	}
 	if c.Incoming {
 		args = append(args, "-incoming", "defer")
 	}
-	for _, device := range append(buses(), c.Devices...) {
+	for _, device := range slices.Concat(c.Board.buses(), c.Devices) {
 		args = append(args, "-device", device)
 	}
 	return args
+}
+
+// memory is the board and where its memory is.
+func (c Config) memory() []string {
+	size := fmt.Sprintf("%dM", c.Board.memoryMiB)
+	if c.Memory == "" {
+		return []string{"-M", c.Board.machine, "-m", size}
+	}
+	return []string{"-M", c.Board.machine + ",memory-backend=ram", "-m", size, "-object",
+		fmt.Sprintf("memory-backend-file,id=ram,size=%s,mem-path=%s,share=%s", size, escape(c.Memory), onOff(c.Keep))}
 }
 
 // escape doubles the commas of a value in a list of options.
@@ -117,16 +122,6 @@ func onOff(on bool) string {
 		return "on"
 	}
 	return "off"
-}
-
-// buses are what devices can be plugged into. All the slots for cards share one
-// place on the root bus, as its functions: a busy machine needs the others.
-func buses() []string {
-	all := []string{"qemu-xhci,id=xhci,p2=8,p3=8,addr=0x1d"}
-	for i := range rootPorts {
-		all = append(all, fmt.Sprintf("pcie-root-port,id=rp%d,chassis=%d,addr=0x1e.%d,multifunction=on", i+1, i+1, i))
-	}
-	return all
 }
 
 // Start starts a machine, which ends with ctx or by Close.
@@ -143,14 +138,15 @@ func Start(ctx context.Context, c Config) (*VM, error) {
 	defer agentEnd.Close()
 
 	live, cancel := context.WithCancel(ctx)
-	vm := &VM{Agent: agent, cancel: cancel, done: make(chan struct{}), plugged: map[string]slot{}}
-	cmd := exec.CommandContext(live, Program, c.Args()...)
+	vm := &VM{board: c.Board, cancel: cancel, done: make(chan struct{}), plugged: map[string]slot{}}
+	vm.Agent = line{agent, vm}
+	cmd := exec.CommandContext(live, c.Board.Program, c.Args()...)
 	cmd.ExtraFiles = []*os.File{monitorEnd, agentEnd}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	started := make(chan error)
 	go vm.hold(live, cmd, started, monitor)
 	if err := <-started; err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", Program, err), vm.Close(), agent.Close())
+		return nil, errors.Join(fmt.Errorf("start %s: %w", c.Board.Program, err), vm.Close(), agent.Close())
 	}
 	vm.Monitor, err = newMonitor(ctx, monitor)
 	if err != nil {
@@ -174,7 +170,7 @@ func (vm *VM) hold(live context.Context, cmd *exec.Cmd, started chan<- error, mo
 		return
 	}
 	if err := cmd.Wait(); err != nil && live.Err() == nil {
-		vm.end = fmt.Errorf("%s ended by itself: %w: %s", Program, err, strings.TrimSpace(words.String()))
+		vm.end = &Ended{vm.board.Program, cmd.ProcessState, strings.TrimSpace(words.String()), err}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -12,8 +13,9 @@ import (
 	"github.com/kmodd/kmodd/cmd/kmodlab/lab"
 )
 
-// MachineTime is how long the machine of one scenario may live. Most need some
-// seconds; a busy PC half a minute, on a machine that does nothing else.
+// MachineTime is how long the machine of one scenario may live once it answers.
+// Most need some seconds; a busy PC half a minute, on a machine that does
+// nothing else.
 const MachineTime = 4 * time.Minute
 
 // machines is how many machines run at a time: two of two processors each keep
@@ -24,23 +26,27 @@ const machines = 2
 type Runner struct {
 	ctx   context.Context // of all machines
 	build *lab.Build
+	verbs []Verb
 	slots chan struct{} // holds a token for each machine that runs
+	// alone is held by a script while it takes all slots one by one: two that
+	// did so at a time could wait for each other.
+	alone sync.Mutex
 }
 
 // NewRunner returns a runner of scenarios on guests of that build, which all
 // end with ctx.
 func NewRunner(ctx context.Context, build *lab.Build) *Runner {
-	return &Runner{ctx, build, make(chan struct{}, machines)}
+	return &Runner{ctx: ctx, build: build, verbs: Verbs, slots: make(chan struct{}, machines)}
 }
 
-// Params are testscript's settings for a run of these files.
-func (r *Runner) Params(files ...string) testscript.Params {
+// params are testscript's settings for a run of one file.
+func (r *Runner) params(file string) testscript.Params {
 	commands := map[string]func(*testscript.TestScript, bool, []string){}
-	for _, v := range Verbs {
+	for _, v := range r.verbs {
 		commands[v.Name] = v.command
 	}
 	return testscript.Params{
-		Files:              files,
+		Files:              []string{file},
 		Setup:              r.setup,
 		Cmds:               commands,
 		RequireUniqueNames: true,
@@ -63,8 +69,8 @@ type stageKey struct{}
 // do the verbs.
 type stage struct {
 	runner *Runner
-	failed func() bool
-	placed bool // it has one of the runner's places
+	try    *attempt
+	placed int // how many of the runner's places it has
 
 	machine *lab.Machine // nil while none runs
 	ctx     context.Context
@@ -74,11 +80,7 @@ type stage struct {
 
 // setup gives a script its stage.
 func (r *Runner) setup(env *testscript.Env) error {
-	t, ok := env.T().(interface{ Failed() bool })
-	if !ok {
-		return errors.New("this runner of tests can't say whether a test has failed")
-	}
-	env.Values[stageKey{}] = &stage{runner: r, failed: t.Failed}
+	env.Values[stageKey{}] = &stage{runner: r, try: env.T().(*attempt)}
 	return nil
 }
 
@@ -97,17 +99,19 @@ func (s *stage) start(ts *testscript.TestScript, o lab.Options) error {
 	if err := s.vacate(); err != nil {
 		return err
 	}
-	if !s.placed {
-		s.runner.slots <- struct{}{}
-		s.placed = true
+	if s.placed == 0 {
 		ts.Defer(func() { s.leave(ts) })
 	}
-	ctx, cancel := context.WithTimeout(s.runner.ctx, MachineTime)
-	m, err := s.runner.build.Start(ctx, o)
+	s.place(o)
+	life, end := context.WithCancel(s.runner.ctx)
+	m, err := s.runner.build.Start(life, o)
 	if err != nil {
-		cancel()
+		end()
 		return err
 	}
+	// What was made for the first machine of its kind is no part of its time.
+	ctx, cancel := context.WithTimeout(life, MachineTime)
+	context.AfterFunc(ctx, end)
 	s.machine, s.ctx, s.cancel, s.started = m, ctx, cancel, nil
 	return nil
 }
@@ -126,11 +130,37 @@ func (s *stage) vacate() error {
 // leave ends the machine, after its last words where the scenario failed, and
 // gives the place back.
 func (s *stage) leave(ts *testscript.TestScript) {
-	if s.failed() && s.machine != nil {
+	if s.try.Failed() && s.machine != nil {
 		ts.Logf("%s", s.machine.LastWords(s.started))
 	}
 	if err := s.vacate(); err != nil {
 		ts.Logf("end the machine: %v", err)
+		errors.As(err, &s.try.ended)
 	}
-	<-s.runner.slots
+	s.giveUp()
+}
+
+// place takes the places that a machine needs. The emulated USB host of a
+// Raspberry Pi forgets devices on a busy machine, so it runs alone.
+func (s *stage) place(o lab.Options) {
+	r := s.runner
+	switch {
+	case o.Board == "rpi3" && s.placed < cap(r.slots):
+		s.giveUp()
+		r.alone.Lock()
+		defer r.alone.Unlock()
+		for ; s.placed < cap(r.slots); s.placed++ {
+			r.slots <- struct{}{}
+		}
+	case s.placed == 0:
+		r.slots <- struct{}{}
+		s.placed = 1
+	}
+}
+
+// giveUp gives the places back.
+func (s *stage) giveUp() {
+	for ; s.placed > 0; s.placed-- {
+		<-s.runner.slots
+	}
 }

@@ -33,8 +33,17 @@ func TestScenarios(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testscript.Run(t, newRunner(t).Params(files...))
+	newRunner(t).Run(suite{t}, files...)
 }
+
+// A suite is a testing.T as testscript wants it.
+type suite struct{ *testing.T }
+
+func (s suite) Run(name string, script func(testscript.T)) {
+	s.T.Run(name, func(t *testing.T) { script(suite{t}) })
+}
+
+func (s suite) Verbose() bool { return testing.Verbose() }
 
 // A transcript is a testscript.T that keeps what a script says, whose failure
 // is none of the test's.
@@ -83,7 +92,7 @@ func TestWhatAFailingScenarioShows(t *testing.T) {
 				t.Fatal(err)
 			}
 			var said transcript
-			testscript.RunT(&said, r.Params(file))
+			r.Run(&said, file)
 			if !said.Failed() {
 				t.Error("it did not fail")
 			}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kmodd/kmodd/cmd/kmodlab/agentwire"
 	"github.com/kmodd/kmodd/cmd/kmodlab/lab"
+	"github.com/kmodd/kmodd/cmd/kmodlab/qemu"
 )
 
 // A Verb is a command of the bench for scenarios.
@@ -29,9 +30,10 @@ type Verb struct {
 // Verbs are all of them, in the order of their use.
 var Verbs = []Verb{
 	{
-		Name: "boot", Usage: "[full] [busy-pc] [append WORD...]", run: boot, alone: true,
+		Name: "boot", Usage: "[board=NAME] [debian|debian-kmodd] [full] [busy-pc] [append WORD...]", run: boot, alone: true,
 		Doc: "Starts the scenario's machine. It is restored from a template in a tenth of a second, unless a full boot is asked for: " +
-			"by that word, with the devices of a busy PC, or with more words for the kernel command line. A second boot ends the machine and starts another in its place.",
+			"by that word, with the devices of a busy PC, or with more words for the kernel command line. debian has systemd and systemd-udevd, and kmodd installed and not switched on; " +
+			"debian-kmodd is what a boot with kmodd switched on makes of it. The board is a PC unless another is named: virt, rpi3 or sabrelite, of which the last two are always booted. A second boot ends the machine and starts another in its place.",
 	},
 	{
 		Name: "plug", Usage: "NAME KIND [PROPERTY=VALUE...]", run: plug,
@@ -66,6 +68,21 @@ var Verbs = []Verb{
 	{
 		Name: "put", Usage: "FILE GUESTPATH", run: put,
 		Doc: "Writes a file of the scenario into the guest. Folders above it are made.",
+	},
+	{
+		Name: "sample", Usage: "NAME [AS]", run: putSample,
+		Doc: "Puts a sample module (testdata/modules, built for the guest's kernel) into the guest's module directory as extra/NAME.ko, or extra/AS.ko, " +
+			"and names it in modules.dep. Its aliases are not put into the tables: an alias line in /etc/modprobe.d leads a device to it.",
+	},
+	{
+		Name: "switch-root", run: switchRoot,
+		Doc: "Makes the file system that is mounted at /newroot the root, as switch_root(8) does at the end of an initramfs: /proc, /sys, /dev, /run and /tmp move there, " +
+			"then process 1 does, and the commands to come run there. Whatever runs already keeps the old root.",
+	},
+	{
+		Name: "send", Usage: "FILE", run: sendEvents,
+		Doc: "Has the guest's kernel broadcast the uevents that a file of the scenario tells of, as for devices that the guest has not: " +
+			"for each a line ACTION@DEVPATH, and lines KEY=VALUE below it.",
 	},
 	{
 		Name: "witness", Usage: "ACTION PATTERN", run: witness, negated: true,
@@ -116,7 +133,15 @@ func boot(s *stage, ts *testscript.TestScript, _ bool, args []string) error {
 // ParseBoot reads the arguments of boot.
 func ParseBoot(args []string) (o lab.Options, err error) {
 	for i, word := range args {
+		board, named := strings.CutPrefix(word, "board=")
 		switch {
+		case named:
+			if _, err := qemu.FindBoard(board); err != nil {
+				return o, &usage{"boot", err.Error()}
+			}
+			o.Board = board
+		case word == lab.Debian, word == lab.DebianKmodd:
+			o.Root = word
 		case word == "full":
 			o.Full = true
 		case word == "busy-pc":
@@ -303,6 +328,54 @@ func put(s *stage, ts *testscript.TestScript, _ bool, args []string) error {
 		return err
 	}
 	return s.machine.WriteFile(s.ctx, args[1], content, info.Mode())
+}
+
+func putSample(s *stage, ts *testscript.TestScript, _ bool, args []string) error {
+	if len(args) < 1 || len(args) > 2 {
+		return &usage{"sample", "one module at a time"}
+	}
+	content, err := s.runner.build.Sample(s.runner.ctx, args[0])
+	if err != nil {
+		return err
+	}
+	as := "extra/" + args[len(args)-1] + ".ko"
+	tables := "/lib/modules/" + s.runner.build.Kernel.Version
+	if err := s.machine.WriteFile(s.ctx, tables+"/"+as, content, 0o644); err != nil {
+		return err
+	}
+	// Renamed into place, and its index taken away: from the text alone kmodd
+	// reads the same.
+	const add = `cd $0 && { cat modules.dep; echo "$1:"; } > new && mv new modules.dep && rm -f modules.dep.bin`
+	result, err := s.ask(ts, agentwire.Request{Op: agentwire.Run, Argv: []string{"sh", "-c", add, tables, as}})
+	if err != nil {
+		return err
+	}
+	return judge(false, result.Exit, "to name it in modules.dep")
+}
+
+func switchRoot(s *stage, ts *testscript.TestScript, _ bool, args []string) error {
+	if len(args) != 0 {
+		return &usage{"switch-root", "there is one new root, /newroot"}
+	}
+	_, err := s.ask(ts, agentwire.Request{Op: agentwire.SwitchRoot})
+	return err
+}
+
+// recordedEvents is where the agent finds what send shall send.
+const recordedEvents = "/run/lab/recorded"
+
+func sendEvents(s *stage, ts *testscript.TestScript, _ bool, args []string) error {
+	if len(args) != 1 {
+		return &usage{"send", "one file at a time"}
+	}
+	if err := put(s, ts, false, []string{args[0], recordedEvents}); err != nil {
+		return err
+	}
+	result, err := s.ask(ts, agentwire.Request{Op: agentwire.Run, Argv: []string{lab.AgentPath, "send", recordedEvents}})
+	if err != nil {
+		return err
+	}
+	return judge(false, result.Exit, "sending")
 }
 
 func witness(s *stage, ts *testscript.TestScript, neg bool, args []string) error {

@@ -1,0 +1,108 @@
+package qemu
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/kmodd/kmodd/cmd/kmodlab/debian"
+)
+
+// A Board is a kind of machine that QEMU emulates.
+type Board struct {
+	Name     string // in scenarios
+	About    string // what a person calls it
+	Arch     debian.Architecture
+	Program  string // QEMU's
+	Package  string // Debian's name of the package that has it
+	Tree     string // its device tree in the kernel's package, "" if QEMU describes the board
+	Console  string // how the kernel names the serial port that goes to a file
+	Port     string // how it names the line to the agent
+	Words    string // for its kernel's command line
+	HasCard  bool   // it has a slot for an SD card
+	ACPI     []byte // a table beside QEMU's own, nil for none
+	Slots    int    // for PCI Express cards: rp1, rp2 and so on
+	Restores bool   // QEMU can save and restore it
+
+	machine   string // QEMU's name of the kind
+	accel     string // added to the emulation's name
+	memoryMiB int
+	args      []string
+	usb       string // the bus that USB devices are plugged into
+}
+
+// The boards. Most have two processors or more, since a loader that works in
+// parallel shall have the chance to go wrong. All have memory for the module
+// tree twice.
+var (
+	// PC is a PC of the q35 kind.
+	PC = &Board{
+		Name: "pc", About: "a PC", Arch: debian.AMD64, Program: "qemu-system-x86_64", Package: "qemu-system-x86",
+		Console: "ttyS0", Port: "ttyS1", Restores: true,
+		machine: "q35", memoryMiB: 2048, args: []string{"-cpu", "max", "-smp", "2", "-serial", "chardev:agent"},
+		usb: "xhci.0", Slots: 8,
+	}
+	// Virt is QEMU's own board for ARM, described by a device tree that it
+	// makes. The second serial port is a card, since the board has but one.
+	Virt = &Board{
+		Name: "virt", About: "QEMU's virt", Arch: debian.ARM64, Program: "qemu-system-aarch64", Package: "qemu-system-arm",
+		Console: "ttyAMA0", Port: "ttyS0", Restores: true,
+		machine: "virt", memoryMiB: 2048, args: []string{"-cpu", "cortex-a57", "-smp", "2", "-device", "pci-serial,chardev=agent,addr=0x1c"},
+		usb: "xhci.0", Slots: 8,
+	}
+	// RPi3 is a Raspberry Pi 3 B. Its network chip, which is a hub too, is not
+	// emulated, so it has one USB port, port=1 for what is plugged into it
+	// without a hub of QEMU's. What is plugged in before dwc2 has started is
+	// forgotten on a busy host, and a disk behind a hub was seen to hang.
+	RPi3 = &Board{
+		Name: "rpi3", About: "a Raspberry Pi 3", Arch: debian.ARM64, Program: "qemu-system-aarch64", Package: "qemu-system-arm",
+		Tree: "broadcom/bcm2837-rpi-3-b.dtb", Console: "ttyAMA0", Port: "ttyS1", HasCard: true,
+		// A tmpfs would take half of what the archive, which is still in
+		// memory, leaves of a gigabyte.
+		Words: "rootfstype=ramfs",
+		// With a thread for each processor they wait for each other most of
+		// the time, and QEMU 7.2 was seen to lose what one said to
+		// another. With one thread for all it is ten times as fast.
+		accel:   ",thread=single",
+		machine: "raspi3b", memoryMiB: 1024, args: []string{"-smp", "4", "-serial", "chardev:agent"},
+		usb: "usb-bus.0",
+	}
+	// SabreLite is a SABRE Lite with an i.MX6. Its network interface has a PHY
+	// of its own. One processor is emulated: with more, QEMU 7.2 was seen to
+	// have them wait for each other for ever. The engine for DMA is not
+	// emulated, and what asks for it would wait for ever, too.
+	SabreLite = &Board{
+		Name: "sabrelite", About: "a SABRE Lite", Arch: debian.ARMHF, Program: "qemu-system-arm", Package: "qemu-system-arm",
+		Tree: "imx6q-sabrelite.dtb", Console: "ttymxc0", Port: "ttymxc1", Words: "rootfstype=ramfs initcall_blacklist=sdma_driver_init",
+		machine: "sabrelite", memoryMiB: 1024,
+		args: []string{"-smp", "1", "-serial", "chardev:agent", "-nic", "user,restrict=on,model=imx.enet"},
+		usb:  "usb-bus.1",
+	}
+)
+
+// Boards are all of them.
+var Boards = []*Board{PC, Virt, RPi3, SabreLite, Buses}
+
+// FindBoard returns the board of that name; "" is the PC.
+func FindBoard(name string) (*Board, error) {
+	var names []string
+	for _, b := range Boards {
+		if b.Name == name || name == "" {
+			return b, nil
+		}
+		names = append(names, b.Name)
+	}
+	return nil, fmt.Errorf("no board is called %s; there are %s", name, strings.Join(names, ", "))
+}
+
+// buses are what devices can be plugged into. All the slots for cards share one
+// place on the root bus, as its functions: a busy machine needs the others.
+func (b *Board) buses() []string {
+	var all []string
+	if b.Slots > 0 {
+		all = append(all, "qemu-xhci,id=xhci,p2=8,p3=8,addr=0x1d")
+	}
+	for i := range b.Slots {
+		all = append(all, fmt.Sprintf("pcie-root-port,id=rp%d,chassis=%d,addr=0x1e.%d,multifunction=on", i+1, i+1, i))
+	}
+	return all
+}
