@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"path/filepath"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -14,6 +16,7 @@ import (
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/core"
 	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/daemon/kmsg"
 	"github.com/kmodd/kmodd/daemon/uevent"
 	"github.com/kmodd/kmodd/daemon/worker"
 )
@@ -28,34 +31,84 @@ type Config struct {
 	Reload <-chan struct{}
 }
 
-// Run is the daemon's life. It ends without an error when the context ends.
+// Run is the daemon's life. It ends without an error when the context ends, and
+// when the system moves to another root file system.
 // An error of [kernel.System.Check] comes back as it is: this kernel, or this
 // process, can't load modules.
 func Run(ctx context.Context, c Config) error {
-	if err := (kernel.System{}).Check(); err != nil {
+	if err := c.check(); err != nil {
 		return err
 	}
 	release, err := kernelRelease()
 	if err != nil {
 		return err
 	}
-	listener, err := control.Listen(c.Socket)
-	if err != nil {
-		return err
-	}
 	pool, err := worker.NewPool(worker.Config{})
 	if err != nil {
-		listener.Close()
 		return err
 	}
 	defer closePool(pool)
-
+	listener, err := listen(c.Socket)
+	switch {
+	case control.Later(err):
+		c.Log.Warn("nobody can ask yet: the socket comes when file systems are mounted", "error", err)
+	case err != nil:
+		return err
+	}
 	l := newLoop(c, release, pool)
+	if l.kmsg, err = kmsg.Open(kmsg.File); err != nil {
+		c.Log.Warn("the kernel's own words will be missing", "error", err)
+	}
+	defer l.kmsg.Close()
+	err = runTasks(ctx, c.Log, l.tasks(c, listener)...)
+	if errors.Is(err, errRootMoved) {
+		c.Log.Info("this daemon was left behind and ends; start kmodd from the new root", "reason", errRootMoved)
+		return nil
+	}
+	return err
+}
+
+// check tells whether this process can do the daemon's work.
+func (c Config) check() error {
+	system := kernel.System{}
+	if err := system.Check(); err != nil {
+		return err
+	}
+	if kind := system.Container(); kind != "" {
+		c.Log.Warn("in a container that may load modules: they go into the host's kernel", "container", kind)
+	}
+	return nil
+}
+
+// tasks makes everything that works beside the loop, and takes over from the
+// daemon before this one. listener may be nil, for now.
+func (l *loop) tasks(c Config, listener *net.UnixListener) []Task {
 	source := uevent.NewSource("/sys", sink{l}, c.Log)
 	l.source = source
-	l.book = newRulebook(release, l.rules, c.Reload, c.Log)
-	server := &control.Server{Listener: listener, Version: c.Version, Handler: l, Notes: &l.notes, Log: c.Log}
-	return runTasks(ctx, c.Log, source, l.book, l, server)
+	l.book = newRulebook(l.release, l.rules, c.Reload, c.Log)
+	l.book.duties = dutiesBelow("")
+	succession := newSuccession(filepath.Dir(c.Socket), c.Log)
+	l.step(core.Inherited{Modules: succession.take()}) // the loop does not run yet
+	mounted := make(chan struct{}, 1)
+	server := &control.Server{
+		Address: c.Socket, Listener: listener, Mounted: mounted,
+		Version: c.Version, Handler: l, Notes: &l.notes, Log: c.Log,
+		Farewell: func() {
+			<-l.done
+			succession.leave(l.ours())
+		},
+	}
+	mounts := newMountWatch("/proc/self/mountinfo", func() error {
+		if succession.moved() {
+			return errRootMoved
+		}
+		source.Retry()
+		nudge(l.book.mounted)
+		nudge(l.firmware.mounted)
+		nudge(mounted)
+		return nil
+	}, c.Log)
+	return []Task{source, l.book, l, server, mounts}
 }
 
 // closePool ends idle workers. One that is in the kernel can't be ended and is

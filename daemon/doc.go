@@ -20,6 +20,22 @@
 // The source binds its socket before anything else happens, and waits until
 // the first rules are read before it scans: so no device is missed, and each
 // is decided about once.
+//
+// # Signs of life
+//
+// Where the service manager asks for them (WatchdogSec=, systemd.service(5)),
+// each is a question that goes from the loop to the uevent source and back: a
+// daemon in which either of them hangs gives none, and is started again. Nothing
+// is lost by that, since all that counts is in the kernel.
+//
+// # Where there is no udevd
+//
+// Some jobs that systemd's services and udevd do elsewhere are the daemon's where
+// nobody else does them. It looks around once, at its start: what
+// modules-load.d names is loaded unless systemd is process 1
+// (/run/systemd/system); the device nodes of modules.devname are made unless
+// that is so or a udevd runs (/run/udev/control); and the kernel's requests for
+// firmware are answered unless that is so or the kernel starts mdev.
 package daemon
 
 import "context"

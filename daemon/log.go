@@ -11,15 +11,18 @@ import (
 // levels are those of the notes that are of interest without being asked for.
 // What a driver's arrival looks like device by device is for debugging.
 var levels = map[string]slog.Level{
-	"live":     slog.LevelInfo,
-	"declined": slog.LevelInfo,
-	"scanned":  slog.LevelInfo,
-	"rules":    slog.LevelInfo,
-	"refused":  slog.LevelInfo,
-	"put off":  slog.LevelWarn,
-	"failed":   slog.LevelWarn,
-	"slow":     slog.LevelWarn,
-	"lost":     slog.LevelWarn,
+	"live":      slog.LevelInfo,
+	"declined":  slog.LevelInfo,
+	"scanned":   slog.LevelInfo,
+	"rules":     slog.LevelInfo,
+	"refused":   slog.LevelInfo,
+	"put off":   slog.LevelWarn,
+	"failed":    slog.LevelWarn,
+	"slow":      slog.LevelWarn,
+	"not taken": slog.LevelInfo,
+	"firmware":  slog.LevelWarn,
+	"probe":     slog.LevelInfo,
+	"lost":      slog.LevelWarn,
 }
 
 // logNote writes a note to the log.
@@ -38,12 +41,25 @@ func logNote(log *slog.Logger, n control.Note) {
 	if n.Device != "" {
 		attrs = append(attrs, slog.String("device", n.Device))
 	}
-	if len(n.Reasons) > 0 {
-		says := make([]string, len(n.Reasons))
-		for i, r := range n.Reasons {
-			says[i] = r.Says
-		}
-		attrs = append(attrs, slog.String("because", strings.Join(says, "; ")))
+	because, kernel := words(n.Reasons)
+	if because != "" {
+		attrs = append(attrs, slog.String("because", because))
+	}
+	if kernel != "" {
+		attrs = append(attrs, slog.String("kernel", kernel))
 	}
 	log.LogAttrs(context.Background(), level, n.What, attrs...)
+}
+
+// words joins what reasons say, the lines of the kernel's log apart.
+func words(reasons []control.Reason) (because, kernel string) {
+	var says, lines []string
+	for _, r := range reasons {
+		if r.Source == control.KernelLog {
+			lines = append(lines, r.Says)
+		} else {
+			says = append(says, r.Says)
+		}
+	}
+	return strings.Join(says, "; "), strings.Join(lines, "; ")
 }

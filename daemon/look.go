@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kmodd/kmodd/daemon/core"
+	"github.com/kmodd/kmodd/daemon/kmsg"
 )
 
 // deferredList is where the kernel lists the devices whose probe waits for a
@@ -15,8 +16,8 @@ import (
 // if debugfs is mounted.
 const deferredList = "/sys/kernel/debug/devices_deferred"
 
-// look says what has become of a device: which driver has it, and whether one
-// wants it but waits. After a coldplug that is asked of a hundred devices, so
+// look says what has become of a device: which driver has it, or else whether
+// one wants it but waits, and what the kernel said of it. After a coldplug that is asked of a hundred devices, so
 // the usual answers leave no garbage.
 //
 // It must not read waiting_for_supplier, which would tell more: the kernel takes
@@ -25,13 +26,28 @@ const deferredList = "/sys/kernel/debug/devices_deferred"
 // waiting_for_supplier_show, device_links_driver_bound). Nothing else of a
 // device's that takes its lock may be read here either, since that would wait
 // for a probe's end.
-func look(path string) core.Looked {
-	dir := "/sys" + path
+func (l *loop) look(e core.Look) core.Looked {
+	dir := "/sys" + e.Path
 	var link [512]byte // a driver's is some hundred bytes
 	if n, err := unix.Readlink(dir+"/driver", link[:]); err == nil {
-		return core.Looked{Path: path, Driver: intern(link[bytes.LastIndexByte(link[:n], '/')+1 : n])}
+		driver := link[bytes.LastIndexByte(link[:n], '/')+1 : n]
+		return core.Looked{Path: e.Path, Driver: intern(driver), Probing: registering(dir)}
 	}
-	return core.Looked{Path: path, Deferred: isDeferred(filepath.Base(path))}
+	name := filepath.Base(e.Path)
+	return core.Looked{
+		Path:     e.Path,
+		Deferred: isDeferred(name),
+		Log:      l.kmsg.About(kmsg.Question{Bus: e.Subsystem, Device: name}),
+		Firmware: l.kmsg.Missing(e.Subsystem, name),
+	}
+}
+
+// registering tells whether the driver of a device is still being registered.
+// The kernel links it to its module when it has been offered all devices, and
+// their probes have ended (drivers/base/bus.c: bus_add_driver). A built-in
+// driver may never have that link.
+func registering(device string) bool {
+	return unix.Faccessat(unix.AT_FDCWD, device+"/driver/module", unix.F_OK, 0) == unix.ENOENT
 }
 
 func isDeferred(name string) bool {

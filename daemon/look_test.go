@@ -1,9 +1,13 @@
 package daemon
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/kmodd/kmodd/daemon/core"
+)
 
 func TestADeviceThatIsNotThereHasNoDriver(t *testing.T) {
-	if got := look("/devices/nowhere"); got.Driver != "" || got.Deferred || got.Path != "/devices/nowhere" {
+	if got := (&loop{}).look(core.Look{Path: "/devices/nowhere", Subsystem: "none"}); got.Driver != "" || got.Deferred || got.Path != "/devices/nowhere" {
 		t.Errorf("look: %+v", got)
 	}
 }

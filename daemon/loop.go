@@ -4,11 +4,16 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/core"
 	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/daemon/kmsg"
 	"github.com/kmodd/kmodd/daemon/uevent"
 	"github.com/kmodd/kmodd/daemon/worker"
 )
@@ -19,11 +24,13 @@ type loop struct {
 	started          time.Duration
 	log              *slog.Logger
 
-	pool   loader
-	source scanner
-	book   *rulebook
-	system kernel.System
-	notes  control.Notes
+	pool     loader
+	source   scanner
+	book     *rulebook
+	system   kernel.System
+	kmsg     *kmsg.Log // nil if it can't be read
+	firmware firmwareWatch
+	notes    control.Notes
 
 	events chan core.Event
 	rules  chan ruleChange
@@ -31,18 +38,22 @@ type loop struct {
 	ready  chan struct{}
 	done   chan struct{} // closed when nobody reads events any more
 
+	watchdog *watchdog
+	lastAsk  atomic.Uint64
+
 	// The rest belongs to Run.
 	machine *core.Machine
 	effects []core.Effect // the buffer that steps are answered in
 	inForce ruleChange    // the rules that the machine has
+	loads   map[core.OpID]underway
 	askers  map[uint64]ask
-	lastAsk uint64
 	quiet   quiet
 }
 
 // A loader puts modules in: a [worker.Pool].
 type loader interface {
 	Load(op uint64, m kernel.Module)
+	Probe(op uint64, bus, device string)
 	Abandon(op uint64)
 	Results() <-chan worker.Result
 }
@@ -50,17 +61,26 @@ type loader interface {
 // A scanner scans sysfs: a [uevent.Source].
 type scanner interface {
 	Rescan(scan uint32)
+	CatchUp(mark uint32)
 	Counts() uevent.Counts
+}
+
+// An underway load is one that the pool has: which module, and which record of
+// the kernel's log was the next one when it began.
+type underway struct {
+	module string
+	since  uint64
 }
 
 // An ask is a request on its way to the machine and back.
 type ask struct {
+	id      uint64
 	request control.Request
 	reply   chan core.Reply // has room for the one reply
 }
 
 func newLoop(c Config, release string, pool loader) *loop {
-	return &loop{
+	l := &loop{
 		version: c.Version,
 		release: release,
 		started: sinceBoot(),
@@ -73,7 +93,12 @@ func newLoop(c Config, release string, pool loader) *loop {
 		done:    make(chan struct{}),
 		machine: core.New(c.Limits),
 		askers:  make(map[uint64]ask),
+		loads:   make(map[core.OpID]underway),
+
+		watchdog: newWatchdog(c.Log),
 	}
+	l.firmware = firmwareWatch{post: l.post, log: c.Log, mounted: make(chan struct{}, 1)}
+	return l
 }
 
 // Ready is closed when the first rules are in force.
@@ -86,6 +111,8 @@ func (l *loop) String() string { return "event loop" }
 func (l *loop) Run(ctx context.Context) error {
 	defer close(l.done)
 	defer func() { l.inForce.close() }()
+	defer l.watchdog.close()
+	defer l.firmware.await(nil)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -98,23 +125,41 @@ func (l *loop) Run(ctx context.Context) error {
 		case e := <-l.events:
 			l.step(e)
 		case r := <-l.pool.Results():
-			l.step(finished(r))
+			l.step(l.finished(r))
 		case c := <-l.rules:
 			l.change(c)
 		case a := <-l.asks:
-			l.lastAsk++
-			l.askers[l.lastAsk] = a
-			l.step(core.Asked{ID: l.lastAsk, Request: a.request})
+			l.askers[a.id] = a
+			l.step(core.Asked{ID: a.id, Request: a.request})
 		case <-timer.C:
 			l.step(core.Tick{})
 		case <-l.quiet.fell():
+			l.kmsg.Release()
 			l.quiet.giveBack(l.inForce.tables)
+			continue
+		case <-l.watchdog.ticks():
+			l.watchdog.ask(l.source)
+			continue
+		case <-l.watchdog.answered:
+			l.watchdog.alive()
 			continue
 		case <-ctx.Done():
 			return nil
 		}
 		l.quiet.disturbed()
 	}
+}
+
+// ours lists the modules that this daemon has put in, or inherited. It is for
+// the time when Run has ended.
+func (l *loop) ours() []control.Module {
+	for _, e := range l.machine.Step(sinceBoot(), core.Asked{Request: control.ModulesRequest{}}, nil) {
+		if reply, ok := e.(core.Reply); ok {
+			modules, _ := reply.Value.([]control.Module)
+			return slices.DeleteFunc(modules, func(m control.Module) bool { return !m.Ours || m.State != control.Live })
+		}
+	}
+	return nil
 }
 
 // post hands an event to the machine. While the loop is behind it waits: the
@@ -129,7 +174,7 @@ func (l *loop) post(e core.Event) {
 // step tells the machine and does what it says. What the answers to its own
 // questions lead to is done as well.
 func (l *loop) step(e core.Event) {
-	l.machine.Details(l.notes.Heard() || l.log.Enabled(context.Background(), slog.LevelDebug))
+	l.machine.Details(l.heard())
 	l.effects = l.machine.Step(sinceBoot(), e, l.effects[:0])
 	for i := 0; i < len(l.effects); i++ {
 		if answer := l.carryOut(l.effects[i]); answer != nil {
@@ -144,15 +189,22 @@ func (l *loop) step(e core.Event) {
 func (l *loop) carryOut(e core.Effect) core.Event {
 	switch e := e.(type) {
 	case core.Load:
+		l.loads[e.Op] = underway{e.Step.Module, l.kmsg.Now()}
 		l.pool.Load(uint64(e.Op), kernel.Module{Name: e.Step.Module, File: e.Step.File, Options: e.Step.Options})
 	case core.Abandon:
 		l.pool.Abandon(uint64(e.Op))
 	case core.Rescan:
 		l.source.Rescan(e.Scan)
 	case core.Look:
-		return look(e.Path)
+		return l.look(e)
+	case core.AwaitFirmware:
+		l.firmware.await(e.Names)
+	case core.Probe:
+		l.pool.Probe(uint64(e.Op), e.Subsystem, filepath.Base(e.Path))
 	case core.LookModule:
 		return core.ModuleIs{Name: e.Name, State: control.State(l.system.State(e.Name))}
+	case core.CatchUp:
+		l.source.CatchUp(e.Mark)
 	case core.Reply:
 		l.answer(e)
 	case core.Note:
@@ -162,19 +214,48 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 	return nil
 }
 
-// finished turns a worker's result into what the machine is told.
-func finished(r worker.Result) core.Event {
+// finished turns a worker's result into what the machine is told. What the
+// kernel had to say of a load that went well is of interest only while somebody
+// listens.
+func (l *loop) finished(r worker.Result) core.Event {
+	if r.Probe {
+		return probed(r)
+	}
 	done := core.Done{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked()}
+	load := l.loads[done.Op]
+	delete(l.loads, done.Op)
+	done.Module = load.module
+	if r.Firmware != nil {
+		done.Firmware = r.Firmware.Missing
+	}
 	if r.Err != nil {
 		done.Says = r.Err.Error()
 	}
+	if r.Err != nil || l.heard() {
+		// That a driver has found no hardware is often not worth a word to it.
+		failed := r.Err != nil && done.Errno != syscall.ENODEV
+		done.Log = l.kmsg.About(kmsg.Question{Module: load.module, Since: load.since, Failed: failed})
+	}
 	return done
+}
+
+func probed(r worker.Result) core.Event {
+	e := core.Probed{Op: core.OpID(r.Op), Unasked: r.Unasked()}
+	if r.Err != nil {
+		e.Says = r.Err.Error()
+	}
+	return e
+}
+
+// heard tells whether anybody reads details: a subscriber, or the log.
+func (l *loop) heard() bool {
+	return l.notes.Heard() || l.log.Enabled(context.Background(), slog.LevelDebug)
 }
 
 // change puts new rules into force, and closes the tables of the old ones,
 // which nothing refers to any more.
 func (l *loop) change(c ruleChange) {
-	l.step(core.NewRules{Set: c.set})
+	l.step(core.NewRules{Set: c.set, Wanted: c.wanted})
 	l.inForce.close()
 	first := l.inForce.set == nil
 	l.inForce = c
@@ -190,7 +271,7 @@ func (l *loop) Ask(ctx context.Context, r control.Request) (any, error) {
 	if _, ok := r.(control.ReloadRequest); ok {
 		return nil, l.book.reload(ctx)
 	}
-	a := ask{request: r, reply: make(chan core.Reply, 1)}
+	a := ask{id: l.lastAsk.Add(1), request: r, reply: make(chan core.Reply, 1)}
 	select {
 	case l.asks <- a:
 	case <-ctx.Done():
@@ -202,6 +283,7 @@ func (l *loop) Ask(ctx context.Context, r control.Request) (any, error) {
 	case reply := <-a.reply:
 		return reply.Value, reply.Err
 	case <-ctx.Done():
+		l.post(core.Withdrawn{ID: a.id})
 		return nil, ctx.Err()
 	case <-l.done:
 		return nil, context.Canceled
@@ -210,11 +292,15 @@ func (l *loop) Ask(ctx context.Context, r control.Request) (any, error) {
 
 // answer passes the machine's reply on, with what only the daemon knows.
 func (l *loop) answer(r core.Reply) {
-	if s, ok := r.Value.(control.Status); ok {
-		s.Version, s.Kernel, s.PID, s.Started = l.version, l.release, os.Getpid(), l.started
-		s.Warnings = l.inForce.warnings()
-		s.Tables, s.Uevents = l.book.tables, control.Uevents(l.source.Counts())
-		r.Value = s
+	switch value := r.Value.(type) {
+	case control.Status:
+		value.Version, value.Kernel, value.PID, value.Started = l.version, l.release, os.Getpid(), l.started
+		value.Warnings = l.inForce.warnings()
+		value.Tables, value.Uevents = l.book.tables, control.Uevents(l.source.Counts())
+		r.Value = value
+	case control.Metrics:
+		value.NotesMissed = l.notes.Missed()
+		r.Value = value
 	}
 	l.askers[r.ID].reply <- r
 	delete(l.askers, r.ID)

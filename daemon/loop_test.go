@@ -5,7 +5,10 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,17 +35,27 @@ type desk struct {
 	loads   chan kernel.Module
 	results chan worker.Result
 	scans   chan uint32
+	marks   chan uint32
+	probes  chan string
 }
 
-func (d *desk) Load(op uint64, m kernel.Module) { d.loads <- m }
-func (d *desk) Abandon(uint64)                  {}
-func (d *desk) Results() <-chan worker.Result   { return d.results }
-func (d *desk) Rescan(scan uint32)              { d.scans <- scan }
-func (d *desk) Counts() uevent.Counts           { return uevent.Counts{Received: 42} }
+func (d *desk) Load(op uint64, m kernel.Module)     { d.loads <- m }
+func (d *desk) Probe(op uint64, bus, device string) { d.probes <- bus + "/" + device }
+func (d *desk) Abandon(uint64)                      {}
+func (d *desk) Results() <-chan worker.Result       { return d.results }
+func (d *desk) Rescan(scan uint32)                  { d.scans <- scan }
+func (d *desk) CatchUp(mark uint32)                 { d.marks <- mark }
+func (d *desk) Counts() uevent.Counts               { return uevent.Counts{Received: 42} }
 
 // startLoop runs a loop with a desk until the test ends.
 func startLoop(t *testing.T) (*loop, *desk) {
-	d := &desk{loads: make(chan kernel.Module, 8), results: make(chan worker.Result), scans: make(chan uint32, 8)}
+	d := &desk{
+		loads:   make(chan kernel.Module, 8),
+		results: make(chan worker.Result),
+		scans:   make(chan uint32, 8),
+		marks:   make(chan uint32, 8),
+		probes:  make(chan string, 8),
+	}
 	l := newLoop(Config{Version: "test", Limits: core.DefaultLimits, Log: silent}, "6.1-test", d)
 	l.source = d
 	l.book = newRulebook("6.1-test", l.rules, nil, silent)
@@ -97,6 +110,18 @@ func TestTheLoopScansLoadsAndAnswers(t *testing.T) {
 	if s.Version != "test" || s.Kernel != "6.1-test" || s.PID == 0 || s.Uevents.Received != 42 || s.Modules[control.Live] != 1 {
 		t.Errorf("status: %+v", s)
 	}
+	slow := l.notes.Subscribe()
+	defer slow.Close()
+	for l.notes.Missed() == 0 {
+		l.notes.Publish(control.Note{})
+	}
+	answer, err = l.Ask(t.Context(), control.MetricsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := answer.(control.Metrics); m.Loads[control.Loaded] != 1 || m.NotesMissed != 1 {
+		t.Errorf("metrics: %+v", m)
+	}
 	if _, err := l.Ask(t.Context(), control.WhyRequest{Subject: "nothing"}); !errors.As(err, new(*control.Error)) {
 		t.Errorf("why of nothing: %v", err)
 	}
@@ -142,6 +167,81 @@ func TestAQuestionEndsWithItsContextAndWithTheLoop(t *testing.T) {
 		t.Errorf("Ask of a loop that has ended: %v", err)
 	}
 	stopped.post(core.Tick{}) // must not block
+}
+
+func TestWhoWaitsUntilNothingIsPendingIsForgottenWhenItLeaves(t *testing.T) {
+	l, d := startLoop(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() {
+		_, err := l.Ask(ctx, control.SettleRequest{})
+		left <- err
+	}()
+	cancel()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("Ask: %v", err)
+	}
+	settled := make(chan error)
+	go func() {
+		_, err := l.Ask(t.Context(), control.SettleRequest{})
+		settled <- err
+	}()
+	read(t, l, "a.ko:\n", "")
+	l.post(core.Scanned{Scan: <-d.scans})
+	l.post(core.CaughtUp{Mark: <-d.marks})
+	if err := <-settled; err != nil {
+		t.Errorf("Ask: %v", err)
+	}
+}
+
+// startWatched runs a loop that a service manager watches, and returns what that
+// one hears.
+func startWatched(t *testing.T, patience time.Duration) (*loop, *desk, *net.UnixConn) {
+	address := filepath.Join(t.TempDir(), "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { manager.Close() })
+	t.Setenv("NOTIFY_SOCKET", address)
+	t.Setenv("WATCHDOG_USEC", strconv.FormatInt(patience.Microseconds(), 10))
+	l, d := startLoop(t)
+	return l, d, manager
+}
+
+// A daemon that hangs anywhere between the socket and the loop must not be taken
+// for one that lives.
+func TestASignOfLifeHasGoneRound(t *testing.T) {
+	l, d, manager := startWatched(t, 2*time.Millisecond)
+	if mark := <-d.marks; mark != lifeMark {
+		t.Errorf("mark %d", mark)
+	}
+	// The source does not answer, for longer than the next sign is due.
+	manager.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	var word [100]byte
+	if n, err := manager.Read(word[:]); err == nil {
+		t.Errorf("it says %q of a source that does not answer", word[:n])
+	}
+	select {
+	case <-d.marks:
+		t.Error("it asks again while nobody answers")
+	default:
+	}
+	sink{l}.CaughtUp(lifeMark)
+	manager.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if n, err := manager.Read(word[:]); err != nil || string(word[:n]) != "WATCHDOG=1" {
+		t.Errorf("it says %q, %v", word[:n], err)
+	}
+	<-d.marks // and it goes on
+}
+
+func TestWithoutAWatchdogThereAreNoTicks(t *testing.T) {
+	for _, usec := range []string{"", "soon", "0"} {
+		t.Setenv("WATCHDOG_USEC", usec)
+		if w := newWatchdog(silent); w.ticks() != nil {
+			t.Errorf("WATCHDOG_USEC=%s: it ticks", usec)
+		}
+	}
 }
 
 func TestTasksEndTogether(t *testing.T) {

@@ -16,15 +16,13 @@ type mapping struct{ from, to uintptr }
 // constants. It returns an empty list, not nil, if that can't be found out.
 func ownFile() []mapping {
 	parts := []mapping{}
-	maps, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		return parts
-	}
 	file, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return parts
 	}
-	for line := range strings.Lines(string(maps)) {
+	// Addresses go up, and a program that is not relocated is at the lowest.
+	var maps [1024]byte
+	for line := range strings.Lines(string(maps[:readStart("/proc/self/maps", maps[:])])) {
 		if m, ok := parseMapping(line, file); ok {
 			parts = append(parts, m)
 		}

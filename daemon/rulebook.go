@@ -8,9 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kmodd/kmodd/daemon/core"
 	"github.com/kmodd/kmodd/match"
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/modprobed"
+	"github.com/kmodd/kmodd/rules/modulesload"
 )
 
 // settleTime is how long tables and configuration must have been left alone
@@ -24,8 +26,10 @@ const impatience = 2 * time.Second
 // whenever they change or somebody says so, and passes them on to the loop.
 type rulebook struct {
 	tables  string // the module directory, /lib/modules/RELEASE
+	duties  duties
 	changes chan<- ruleChange
 	hangup  <-chan struct{}      // SIGHUP
+	mounted chan struct{}        // holds a token when mounts have changed
 	asked   chan chan<- struct{} // to be closed when what was read is in force
 	log     *slog.Logger
 	ready   chan struct{}
@@ -36,6 +40,8 @@ type ruleChange struct {
 	set     *rules.Set
 	tables  *match.Tables
 	missing error         // why there are no tables, nil if there are
+	wanted  []core.Want   // whatever devices there are
+	skipped []string      // what was wrong with the lists of what is wanted, and of nodes
 	inForce chan struct{} // closed by the loop when the machine has it
 }
 
@@ -45,7 +51,7 @@ func (c ruleChange) warnings() []string {
 	if c.set == nil {
 		return nil
 	}
-	warnings := c.set.Warnings()
+	warnings := append(c.set.Warnings(), c.skipped...)
 	if c.missing != nil {
 		warnings = append(warnings, c.missing.Error())
 	}
@@ -64,6 +70,7 @@ func newRulebook(release string, changes chan<- ruleChange, hangup <-chan struct
 		tables:  "/lib/modules/" + release,
 		changes: changes,
 		hangup:  hangup,
+		mounted: make(chan struct{}, 1),
 		asked:   make(chan chan<- struct{}),
 		log:     log,
 		ready:   make(chan struct{}),
@@ -78,7 +85,7 @@ func (b *rulebook) String() string { return "tables and configuration" }
 
 // Run reads, and reads again, until the context ends.
 func (b *rulebook) Run(ctx context.Context) error {
-	w := newWatch(append([]string{b.tables}, modprobed.Directories("")...), b.log)
+	w := newWatch(b.watched(), b.log)
 	defer w.close()
 	if err := b.renew(ctx, w); err != nil {
 		return err
@@ -99,6 +106,11 @@ func (b *rulebook) Run(ctx context.Context) error {
 				settled.Reset(settleTime)
 			}
 			continue
+		case <-b.mounted:
+			if !w.covered() {
+				continue
+			}
+			b.log.Info("another file system is where module tables or modprobe.d are: reading them again")
 		case <-settled.C:
 			first = time.Time{}
 			b.log.Info("module tables or modprobe.d changed: reading them again")
@@ -115,6 +127,15 @@ func (b *rulebook) Run(ctx context.Context) error {
 			close(done)
 		}
 	}
+}
+
+// watched are the directories that are read, the module directory first.
+func (b *rulebook) watched() []string {
+	dirs := append([]string{b.tables}, modprobed.Directories("")...)
+	if b.duties.modulesLoad {
+		dirs = append(dirs, modulesload.Directories("")...)
+	}
+	return dirs
 }
 
 // reload has everything read again and returns when it is in force.
@@ -163,8 +184,27 @@ func (b *rulebook) read() ruleChange {
 		c.missing = err
 		c.tables = noTables(b.tables)
 	}
-	c.set = rules.NewSet(c.tables, modprobed.Load("", b.tables, commandLine()))
+	cmdline := commandLine()
+	c.set = rules.NewSet(c.tables, modprobed.Load("", b.tables, cmdline))
+	if b.duties.modulesLoad {
+		c.want(modulesload.Load("", cmdline, inInitramfs()))
+	}
+	if b.duties.nodes {
+		nodes, faults := match.Nodes(b.tables)
+		c.skipped = append(c.skipped, faults...)
+		makeNodes("/dev", nodes, b.log)
+	}
 	return c
+}
+
+// want takes in what modules-load.d says.
+func (c *ruleChange) want(list modulesload.Config) {
+	for _, m := range list.Modules {
+		c.wanted = append(c.wanted, core.Want{Name: m.Name, By: rules.Reason{Source: m.File, Line: m.Line, Says: m.Text}})
+	}
+	for _, w := range list.Warnings {
+		c.skipped = append(c.skipped, w.String())
+	}
 }
 
 // noTables are those of a directory where no module is installed.

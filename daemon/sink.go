@@ -24,6 +24,9 @@ func (s sink) Event(e *uevent.Event) {
 	}
 	switch e.Action {
 	case uevent.Add:
+		if len(e.Firmware) > 0 {
+			s.loop.book.duties.answerFirmware("/sys", string(e.Path), string(e.Firmware), s.loop.log)
+		}
 		if len(e.Modalias) > 0 {
 			s.loop.post(core.Seen{Device: device(e)})
 		}
@@ -63,6 +66,15 @@ func (s sink) Module(scan uint32, name []byte, state string) {
 // Scanned ends a scan.
 func (s sink) Scanned(scan uint32, skipped int) {
 	s.loop.post(core.Scanned{Scan: scan, Skipped: skipped})
+}
+
+// CaughtUp passes on that the kernel's socket was read to its end.
+func (s sink) CaughtUp(mark uint32) {
+	if mark == lifeMark {
+		s.loop.watchdog.answered <- struct{}{}
+		return
+	}
+	s.loop.post(core.CaughtUp{Mark: mark})
 }
 
 // Lost passes on that events were lost.

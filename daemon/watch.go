@@ -4,12 +4,12 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
 )
 
 // A watch notices changes below directories that may not exist yet. Where one
@@ -19,7 +19,30 @@ type watch struct {
 	watcher *fsnotify.Watcher // nil where the kernel has no inotify, or none to give
 	changes chan struct{}     // holds one token while a change was not taken
 	log     *slog.Logger
+	known   []place // the directories that were watched last
 }
+
+// A place is a directory that is somewhere: with a file system mounted over it,
+// its path leads to another one.
+type place struct {
+	path     string
+	dev, ino uint64
+}
+
+// placesOf says where paths lead.
+func placesOf(paths []string) []place {
+	places := make([]place, len(paths))
+	for i, path := range paths {
+		var stat unix.Stat_t
+		_ = unix.Stat(path, &stat) // what is not there has no number
+		places[i] = place{path, uint64(stat.Dev), stat.Ino}
+	}
+	return places
+}
+
+// covered tells whether anything was mounted over a directory that is watched,
+// or taken away from it, since renew: inotify(7) does not tell.
+func (w *watch) covered() bool { return !slices.Equal(placesOf(w.wanted()), w.known) }
 
 // newWatch watches nothing yet: call renew.
 func newWatch(dirs []string, log *slog.Logger) *watch {
@@ -48,10 +71,9 @@ func (w *watch) close() {
 // directory: /lib/modules may be moved away and back. A directory that was
 // removed and made again is another one to inotify(7).
 func (w *watch) renew() {
-	if w.watcher == nil {
-		return
-	}
-	for want := w.wanted(); ; {
+	want := w.wanted()
+	w.known = placesOf(want)
+	for w.watcher != nil {
 		w.only(want)
 		// What appeared before its parent was watched went unnoticed.
 		now := w.wanted()
@@ -65,7 +87,7 @@ func (w *watch) renew() {
 // wanted lists the directories to watch: of those that are missing the nearest
 // parent that exists.
 func (w *watch) wanted() []string {
-	var want []string
+	want := make([]string, 0, len(w.dirs)+2)
 	for _, dir := range w.dirs {
 		want = append(want, existing(dir))
 	}
@@ -88,9 +110,11 @@ func (w *watch) only(want []string) {
 }
 
 // existing returns the nearest directory that is there: dir or a parent of it.
+// It is asked often, so unlike os.Stat it leaves no garbage.
 func existing(dir string) string {
 	for {
-		if info, err := os.Stat(dir); err == nil && info.IsDir() || dir == "/" || dir == "." {
+		var stat unix.Stat_t
+		if unix.Stat(dir, &stat) == nil && stat.Mode&unix.S_IFMT == unix.S_IFDIR || dir == "/" || dir == "." {
 			return dir
 		}
 		dir = filepath.Dir(dir)
@@ -115,10 +139,7 @@ func (w *watch) listen() {
 			// An overflow of inotify's queue: something has changed.
 			w.log.Warn("watching tables and configuration", "error", err)
 		}
-		select {
-		case w.changes <- struct{}{}:
-		default:
-		}
+		nudge(w.changes)
 	}
 }
 
@@ -129,11 +150,32 @@ func (w *watch) matters(e fsnotify.Event) bool {
 	if e.Op == fsnotify.Chmod {
 		return false
 	}
-	if slices.Contains(w.dirs, filepath.Dir(e.Name)) {
-		base := filepath.Base(e.Name)
-		return strings.HasPrefix(base, "modules.") || strings.HasSuffix(base, ".conf")
-	}
+	base := filepath.Base(e.Name)
+	isRead := strings.HasPrefix(base, "modules.") || strings.HasSuffix(base, ".conf")
 	return slices.ContainsFunc(w.dirs, func(dir string) bool {
-		return dir == e.Name || strings.HasPrefix(dir, e.Name+"/")
+		return isRead && same(dir, filepath.Dir(e.Name)) || leads(e.Name, dir)
 	})
+}
+
+// leads tells whether a path is a directory or leads to it, under whatever
+// name: of a directory of two names (/lib is usr/lib) events come with the one
+// that was watched first.
+func leads(path, dir string) bool {
+	for ; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
+		if filepath.Base(dir) == filepath.Base(path) && same(filepath.Dir(dir), filepath.Dir(path)) {
+			return true
+		}
+	}
+	return false
+}
+
+// same tells whether two paths lead to one directory.
+func same(a, b string) bool { return a == b || resolved(a) == resolved(b) }
+
+// resolved is a path without links, or the path itself where nothing is.
+func resolved(path string) string {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
+	}
+	return path
 }

@@ -1,10 +1,16 @@
 package daemon
 
 import (
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 )
 
 // noticed waits for the next token of a watch.
@@ -106,11 +112,15 @@ func TestADirectoryOfTwoNamesIsNoticedByBoth(t *testing.T) {
 	}
 }
 
+// The folder has two names, as on Debian, and what is missing is looked for by both.
 func TestAFolderAboveThatIsMovedAwayAndBackIsNoticed(t *testing.T) {
 	root := t.TempDir()
+	write(t, filepath.Join(root, "usr/lib/modules/6.1/modules.dep"))
+	if err := os.Symlink("usr/lib", filepath.Join(root, "lib")); err != nil {
+		t.Fatal(err)
+	}
 	modules := filepath.Join(root, "lib/modules")
-	write(t, filepath.Join(modules, "6.1/modules.dep"))
-	w := newTestWatch(t, filepath.Join(modules, "6.1"))
+	w := newTestWatch(t, filepath.Join(modules, "6.1"), filepath.Join(root, "usr/lib/modprobe.d"), filepath.Join(root, "lib/modprobe.d"))
 	for _, to := range []string{"gone", "lib/modules"} {
 		from := modules
 		if to == "lib/modules" {
@@ -121,5 +131,81 @@ func TestAFolderAboveThatIsMovedAwayAndBackIsNoticed(t *testing.T) {
 		}
 		noticed(t, w, from)
 		w.renew()
+	}
+}
+
+// As when a file system is mounted over it: the directory is another one, and
+// nothing in it has changed.
+func TestADirectoryThatIsAnotherOneIsNoticedWhenAsked(t *testing.T) {
+	root := t.TempDir()
+	for _, dir := range []string{"a", "b"} {
+		write(t, filepath.Join(root, dir, "6.1/modules.dep"))
+	}
+	link := filepath.Join(root, "modules")
+	if err := os.Symlink("a", link); err != nil {
+		t.Fatal(err)
+	}
+	w := newTestWatch(t, filepath.Join(link, "6.1"))
+	if w.covered() {
+		t.Error("covered by nothing")
+	}
+	if err := errors.Join(os.Symlink("b", link+"-new"), os.Rename(link+"-new", link)); err != nil {
+		t.Fatal(err)
+	}
+	if !w.covered() {
+		t.Error("another directory goes unnoticed")
+	}
+	w.renew()
+	if w.covered() {
+		t.Error("it is known now")
+	}
+}
+
+// The kernel drops what does not fit its queue, and says so (inotify(7),
+// IN_Q_OVERFLOW). A directory may have been made again unseen.
+func TestAnOverflowIsAChangeAfterWhichNothingGoesUnnoticed(t *testing.T) {
+	limit, err := os.ReadFile("/proc/sys/fs/inotify/max_queued_events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	most, err := strconv.Atoi(strings.TrimSpace(string(limit)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	dir := filepath.Join(root, "modprobe.d")
+	write(t, filepath.Join(dir, "a.conf"))
+	var log strings.Builder
+	w := &watch{dirs: []string{dir}, changes: make(chan struct{}, 1), log: slog.New(slog.NewTextHandler(&log, nil))}
+	if w.watcher, err = fsnotify.NewBufferedWatcher(1); err != nil {
+		t.Fatal(err)
+	}
+	w.renew()
+	// Nobody reads. Two files in turn, for the kernel joins events that are
+	// alike. The reader within fsnotify takes some.
+	for i := range most + 5000 {
+		if err := os.Chmod(filepath.Join(dir, "a.conf"), os.FileMode(0o600+i%2)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(dir, os.FileMode(0o700+i%2)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	listening := make(chan struct{})
+	go func() {
+		defer close(listening)
+		w.listen()
+	}()
+	noticed(t, w, "the overflow")
+	w.renew()
+	write(t, filepath.Join(dir, "b.conf"))
+	noticed(t, w, "a file in the new directory")
+	w.close()
+	<-listening
+	if !strings.Contains(log.String(), fsnotify.ErrEventOverflow.Error()) {
+		t.Errorf("there was no overflow; the log: %s", &log)
 	}
 }

@@ -20,8 +20,14 @@ const patience = 30 * time.Second
 // ask calls a method and prints its answer: as the daemon sent it with --json,
 // so that what a newer one adds is there too, and as text otherwise.
 func ask[T any](cmd *cobra.Command, o *options, method string, in any, text func(io.Writer, T) error) error {
-	ctx, cancel := context.WithTimeoutCause(cmd.Context(), patience,
-		fmt.Errorf("no answer within %v; look at kmodd's log", patience))
+	late := fmt.Errorf("no answer within %v; look at kmodd's log", patience)
+	return askWithin(cmd, o, method, in, patience, late, text)
+}
+
+// askWithin is ask with a time limit of its own, and with the error that says
+// that it is over.
+func askWithin[T any](cmd *cobra.Command, o *options, method string, in any, limit time.Duration, late error, text func(io.Writer, T) error) error {
+	ctx, cancel := context.WithTimeoutCause(cmd.Context(), limit, late)
 	defer cancel()
 	c, err := control.Dial(ctx, o.socket)
 	if err != nil {

@@ -20,6 +20,7 @@ const (
 
 // run is main with what a test can hand in. It returns the exit status.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	stdout, stderr = &screen{to: stdout}, &screen{to: stderr}
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -88,7 +89,7 @@ daemon: it says what a device would need on this or another system.`,
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
 	root.AddCommand(
 		newStatus(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
-		newRescan(o), newReload(o), newResolve(o),
+		newRescan(o), newReload(o), newSettle(o), newResolve(o),
 	)
 	return root
 }

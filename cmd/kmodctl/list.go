@@ -22,7 +22,9 @@ func newDevices(o *options) *cobra.Command {
   loading    a module that it needs is on its way in
   failed     a module that it needs could not be loaded
   refused    the configuration forbids its modules
-  no driver  no module matches, or none of those that match took it
+  no module  no installed module matches; most of these need none
+  unbound    modules match, none failed, and no driver has it: input devices,
+             for example, never have one
 
 Of many modules only the first are named; --json and kmodctl why name them all.`,
 		Args: noArguments,
@@ -57,7 +59,8 @@ func newModules(o *options) *cobra.Command {
 		Long: `Lists the modules that are in the kernel, that are on their way, and that
 failed. LIVE is when a module was ready, in seconds since the kernel's start;
 TOOK is how long its load took. FOR is the device, or the module, that it was
-first wanted for, and a dash if somebody else loaded it.`,
+first wanted for, and a dash if somebody else loaded it. "pinned" is what was
+loaded in the initramfs and stays.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return ask(cmd, o, control.MethodModules, nil, printModules)
@@ -84,8 +87,11 @@ func took(m control.Module) string {
 // firstFor is what a module was wanted for, and its error: the last column is
 // the one that may be long.
 func firstFor(m control.Module) string {
-	if m.Error == "" {
-		return m.For
+	switch {
+	case m.Error != "":
+		return m.For + ": " + m.Error
+	case m.Pinned:
+		return strings.TrimPrefix(m.For+", pinned", ", ")
 	}
-	return m.For + ": " + m.Error
+	return m.For
 }

@@ -19,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"kmodctl": main, unpack.Name: main})
+	testscript.Main(m, map[string]func(){"kmodctl": func() { kernelLog = os.Getenv("KERNEL_LOG"); main() }, unpack.Name: main})
 }
 
 // The scripts in testdata say what each command prints. Besides kmodctl itself
@@ -42,6 +42,7 @@ func scripts(t *testing.T) {
 			if err := copyFile("testdata/pc.json", filepath.Join(env.WorkDir, "pc.json")); err != nil {
 				return err
 			}
+			env.Setenv("KERNEL_LOG", os.DevNull)
 			env.Setenv("KMODD_SOCKET", filepath.Join(env.WorkDir, "io.kmodd"))
 			env.Values[machineKey{}] = new(machine)
 			return nil
@@ -82,7 +83,7 @@ type machine struct {
 	stop      func() // the daemon
 }
 
-func (m *machine) Ask(_ context.Context, r control.Request) (any, error) {
+func (m *machine) Ask(ctx context.Context, r control.Request) (any, error) {
 	switch r := r.(type) {
 	case control.StatusRequest:
 		return m.Status, nil
@@ -95,6 +96,11 @@ func (m *machine) Ask(_ context.Context, r control.Request) (any, error) {
 			return s, nil
 		}
 		return nil, control.NotFound(r.Subject)
+	case control.SettleRequest:
+		if !m.Status.Settled {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
 	}
 	if m.Refuses != "" {
 		return nil, &control.Error{Name: m.Refuses}

@@ -36,8 +36,13 @@ func printStatus(w io.Writer, s control.Status) error {
 	f.say("state", "%s", state)
 	f.say("started", "%s s after the kernel, %s ago", moment(s.Started), span(s.Now-s.Started))
 	f.say("tables", "%s", s.Tables)
-	f.say("devices", "%s", tally(s.Devices))
-	f.say("modules", "%s", tally(s.Modules))
+	f.say("devices", "%s", tally(s.Devices, map[control.Result]string{
+		control.NoModule: "most need none",
+		control.Unbound:  "some never have a driver",
+	}))
+	f.say("modules", "%s", tally(s.Modules, map[control.State]string{
+		control.Declined: "no fault",
+	}))
 	u := s.Uevents
 	f.say("uevents", "%d received, %d malformed, %d not from the kernel; %s, %s",
 		u.Received, u.Malformed, u.Foreign, plural(u.Overflows, "overflow"), plural(u.Scans, "scan"))
@@ -50,8 +55,9 @@ func printStatus(w io.Writer, s control.Status) error {
 	return err
 }
 
-// tally prints a sum and what it is made of, the most first.
-func tally[K ~string](counts map[K]int) string {
+// tally prints a sum and what it is made of, the most first, with remarks about
+// what a person may take for a fault.
+func tally[K ~string](counts map[K]int, remarks map[K]string) string {
 	kinds := make([]K, 0, len(counts))
 	sum := 0
 	for kind, n := range counts {
@@ -66,6 +72,9 @@ func tally[K ~string](counts map[K]int) string {
 	parts := make([]string, len(kinds))
 	for i, kind := range kinds {
 		parts[i] = fmt.Sprintf("%d %s", counts[kind], kind)
+		if remark, ok := remarks[kind]; ok {
+			parts[i] += " (" + remark + ")"
+		}
 	}
 	if sum == 0 {
 		return "none"

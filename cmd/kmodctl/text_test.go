@@ -2,6 +2,8 @@ package main
 
 import (
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,5 +72,44 @@ func TestCommandLineIsTheRunningSystemsOnly(t *testing.T) {
 		if got, err := (system{root: root}).commandLine(); got != want || err != nil {
 			t.Errorf("command line of %s: %q, %v; want %q", root, got, err, want)
 		}
+	}
+}
+
+func TestAStoryGetsTheKernelLogOfWhatHasNone(t *testing.T) {
+	saved := kernelLog
+	defer func() { kernelLog = saved }()
+	kernelLog = filepath.Join(t.TempDir(), "kmsg")
+	story := func() control.Story {
+		return control.Story{
+			Devices: []control.DeviceWhy{
+				{Device: control.Device{Path: "/devices/pci/0000:01:00.0", Subsystem: "pci"}},
+				{Device: control.Device{Path: "/devices/pci/0000:01:00.0", Subsystem: "pci"}, Log: []string{"kept"}},
+				{Device: control.Device{Modalias: "pci:nobody"}},
+			},
+			Modules: []control.ModuleWhy{
+				{Module: control.Module{Name: "ptp", State: control.Live}},
+				{Module: control.Module{Name: "ptp", State: control.Broken}, Log: []string{"kept"}},
+			},
+		}
+	}
+	for _, test := range []struct{ name, record, device, module string }{
+		{"no log", "", "", ""},
+		{"of a device", "6,1,2,-;ptp 0000:01:00.0: mine\n DEVICE=+pci:0000:01:00.0\n", "ptp 0000:01:00.0: mine", ""},
+		{"of a module", "6,1,2,-;ptp: registered\n", "", "ptp: registered"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.record != "" {
+				if err := os.WriteFile(kernelLog, []byte(test.record), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := story()
+			addKernelLog(&s)
+			got := []string{strings.Join(s.Devices[0].Log, "; "), strings.Join(s.Devices[1].Log, "; "), strings.Join(s.Devices[2].Log, "; "),
+				strings.Join(s.Modules[0].Log, "; "), strings.Join(s.Modules[1].Log, "; ")}
+			if want := []string{test.device, "kept", "", test.module, "kept"}; !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
 	}
 }

@@ -37,7 +37,10 @@ A modalias that no device has is answered with what would be done about it.`,
 			return nil
 		}),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return ask(cmd, o, control.MethodWhy, control.WhyRequest{Subject: args[0]}, printStory)
+			return ask(cmd, o, control.MethodWhy, control.WhyRequest{Subject: args[0]}, func(w io.Writer, s control.Story) error {
+				addKernelLog(&s)
+				return printStory(w, s)
+			})
 		},
 	}
 }
@@ -95,6 +98,11 @@ func (t *story) device(d control.DeviceWhy) {
 		t.line("  %s device %s", d.Subsystem, d.Modalias)
 		t.line("  %s", t.outcome(d))
 	}
+	t.section("What the kernel said of it", d.Log)
+	t.section("Firmware that is not installed", d.Firmware)
+	if len(d.Firmware) > 0 {
+		t.advise("install the firmware: kmodd notices, and has the driver try again")
+	}
 	t.section("What matched", places(d.Reasons))
 	t.section("What matched and was refused", places(d.Refused))
 	if len(d.Refused) > 0 {
@@ -114,26 +122,39 @@ func (t *story) outcome(d control.DeviceWhy) string {
 		t.advise("/sys/kernel/debug/devices_deferred says which supplier is missing (as root)")
 		return "Its driver is in, and waits for another device that this one needs."
 	case control.Failed:
-		t.advise("dmesg has the kernel's own words; when the cause has gone, kmodctl reload tries again (as root)")
+		t.advise("when the cause has gone, kmodctl reload tries again (as root)")
 		return "It has no driver, for a module that it needs could not be loaded."
 	case control.Refused:
 		return "It has no driver, for what matches was refused."
 	}
-	return t.noDriver(d)
+	if len(d.Modules) > 0 {
+		return t.unbound(d)
+	}
+	t.advise("many devices need no driver; if this one does, its module is not installed, or depmod has not run since")
+	return "It has no driver, for no installed module matches it."
 }
 
-func (t *story) noDriver(d control.DeviceWhy) string {
-	if len(d.Modules) == 0 {
-		t.advise("many devices need no driver; if this one does, its module is not installed, or depmod has not run since")
-		return "It has no driver, for no installed module matches it."
-	}
-	if !slices.ContainsFunc(t.known, func(m control.ModuleWhy) bool {
-		return m.State == control.Live && slices.Contains(d.Modules, m.Name)
-	}) {
+// unbound says what became of the modules that match a device which no driver
+// has.
+func (t *story) unbound(d control.DeviceWhy) string {
+	switch {
+	case t.anyIs(control.Live, d.Modules):
+		if len(d.Log) == 0 {
+			t.advise("dmesg | grep %s may say why the driver did not take the device (as root)", path.Base(d.Path))
+		}
+		return "It has no driver: what matches is in, and did not take it."
+	case t.anyIs(control.Declined, d.Modules):
 		return "It has no driver: what matches found no hardware of its kind."
 	}
-	t.advise("dmesg | grep %s says why the driver did not take the device: missing firmware, often", path.Base(d.Path))
-	return "It has no driver: what matches is in, and did not take it."
+	t.advise("modprobe %s brings it back (as root)", d.Modules[0])
+	return "It has no driver, for what matches is not in the kernel any more: somebody took it out."
+}
+
+// anyIs tells whether any module of these names is in a state.
+func (t *story) anyIs(state control.State, names []string) bool {
+	return slices.ContainsFunc(t.known, func(m control.ModuleWhy) bool {
+		return m.State == state && slices.Contains(names, m.Name)
+	})
 }
 
 // places lists reasons as FILE:LINE: WORDS.
@@ -163,8 +184,17 @@ func (t *story) modules(modules []control.ModuleWhy) {
 		if m.Error != "" {
 			below = append(below, m.Error)
 		}
+		if len(m.Firmware) > 0 {
+			below = append(below, "names firmware that is not installed: "+strings.Join(m.Firmware, ", "))
+		}
+		for _, line := range m.Log {
+			below = append(below, control.KernelLog+": "+line)
+		}
 		for _, b := range below {
 			lines = append(lines, fmt.Sprintf("%14s %*s  %s", "", width, "", b))
+		}
+		if m.State == control.InLoad {
+			t.advise("nothing can end a load; where one sleeps is in /proc/PID/task/*/stack of its kmodd-worker (as root)")
 		}
 	}
 	t.section("Modules, in the order of their loads", lines)
@@ -188,6 +218,9 @@ func fate(m control.ModuleWhy) string {
 	parts := []string{became(m.Module)}
 	if m.For != "" {
 		parts = append(parts, "for "+m.For)
+	}
+	if m.Pinned {
+		parts = append(parts, "pinned, for it was loaded in the initramfs")
 	}
 	if len(m.Needs) > 0 {
 		parts = append(parts, "needs "+strings.Join(m.Needs, ", "))

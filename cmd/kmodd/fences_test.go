@@ -46,7 +46,7 @@ func TestWhatShipsLinksNothingOfTheBench(t *testing.T) {
 		"github.com/cavaliergopher/cpio", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp",
 		module + "cmd/kmodlab",
 	}
-	for _, program := range []string{"cmd/kmodd", "cmd/kmodctl"} {
+	for _, program := range []string{"cmd/kmodd", "cmd/kmodctl", "cmd/kmodd-exporter"} {
 		for _, pkg := range deps(t, module+program) {
 			if under(pkg, bench) {
 				t.Errorf("%s links %s", program, pkg)
@@ -66,10 +66,13 @@ func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
 		{"rules", []string{"modalias", "match", "rules"}},
 		{"daemon/control", nil},
 		{"daemon/uevent", []string{"daemon/uevent"}},
-		{"daemon/kernel", []string{"daemon/kernel"}},
-		{"daemon/worker", []string{"daemon/worker", "daemon/kernel"}},
+		{"daemon/kmsg", nil},
+		{"daemon/kernel", []string{"daemon/kernel", "daemon/kmsg", "match/kofile"}},
+		{"daemon/worker", []string{"daemon/worker", "daemon/kernel", "daemon/kmsg", "match/kofile"}},
+		{"daemon/handover", []string{"daemon/control"}},
 		{"daemon/core", []string{"modalias", "match", "rules", "daemon/control"}},
 		{"daemon", []string{"modalias", "match", "rules", "daemon"}},
+		{"cmd/kmodd-exporter", []string{"daemon/control"}},
 	}
 	for _, r := range rooms {
 		t.Run(r.room, func(t *testing.T) {

@@ -94,7 +94,7 @@ func parse(args []string, stdout, stderr io.Writer) (daemon.Config, error) {
 	case min.UnmarshalText([]byte(*level)) != nil:
 		return config, usage(stderr, "-log %s: unknown level; one of debug, info, warn, error", *level)
 	}
-	config.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: min}))
+	config.Log = newLog(stderr, min)
 	return config, nil
 }
 

@@ -14,7 +14,7 @@ import (
 // Listen takes the address, a path, for this daemon: every local user may
 // connect to it. It makes the directory if there is none, and removes a socket
 // on which nobody answers. If a daemon does, the error is
-// [unix.EADDRINUSE] and says which process that is.
+// an [*InUseError].
 //
 // [Server.Run] removes the socket when it ends.
 func Listen(address string) (*net.UnixListener, error) {
@@ -38,19 +38,51 @@ func listen(address string) (*net.UnixListener, error) {
 	if err := removeStale(address); err != nil {
 		return nil, err
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: address})
-	if err != nil {
+	l, err := bind(address)
+	switch {
+	case errors.Is(err, unix.EADDRINUSE): // though nothing was there a moment ago
+		return nil, errChanged
+	case err != nil:
 		return nil, err
 	}
-	// Another daemon may own the path by the time that this one ends: see
-	// Server.Run.
-	l.SetUnlinkOnClose(false)
 	// bind(2) makes the socket with the umask taken off: say what is meant.
 	if err := os.Chmod(address, 0o666); err != nil {
 		l.Close()
 		return nil, err
 	}
 	return l, nil
+}
+
+// errChanged may go away: what has changed the address wakes up who waits for
+// mounts.
+var errChanged = errors.New("a file system was mounted there or taken away just now, or it is a link to nowhere")
+
+// backlog is how many clients may wait to be let in. More get EAGAIN.
+const backlog = 128
+
+// bind makes the socket. What it returns does not remove the socket when it is
+// closed: another daemon may own the path by then.
+//
+// net.ListenUnix would do as well, but reads the system's limit for the backlog
+// into a buffer of 64 kB, which is a daemon's memory for good.
+func bind(address string) (*net.UnixListener, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("make a socket: %w", err)
+	}
+	socket := os.NewFile(uintptr(fd), address)
+	defer socket.Close() // the listener has a descriptor of its own
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: address}); err != nil {
+		return nil, fmt.Errorf("bind: %w", err)
+	}
+	if err := unix.Listen(fd, backlog); err != nil {
+		return nil, err
+	}
+	l, err := net.FileListener(socket)
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.UnixListener), nil
 }
 
 // removeOwn removes a socket, if it is still the one that own describes.
@@ -122,14 +154,26 @@ func removeStale(address string) error {
 	return os.Remove(address)
 }
 
+// An InUseError says that another daemon answers at an address.
+type InUseError struct{ PID int }
+
+var _ error = (*InUseError)(nil)
+
+// Error ends with the cure.
+func (e *InUseError) Error() string {
+	return fmt.Sprintf("%v by kmodd, process %d; stop it with systemctl stop kmodd or kill %[2]d", unix.EADDRINUSE, e.PID)
+}
+
+// Unwrap gives [unix.EADDRINUSE].
+func (e *InUseError) Unwrap() error { return unix.EADDRINUSE }
+
 // inUse says who listens at the other end.
 func inUse(conn *net.UnixConn) error {
 	peer, err := peerOf(conn)
 	if err != nil {
 		return fmt.Errorf("%w: %w", unix.EADDRINUSE, err)
 	}
-	return fmt.Errorf("%w by kmodd, process %d; stop it with systemctl stop kmodd or kill %d",
-		unix.EADDRINUSE, peer.Pid, peer.Pid)
+	return &InUseError{int(peer.Pid)}
 }
 
 // peerOf says who is at the other end: of a connection that was accepted, who

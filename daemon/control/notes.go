@@ -12,12 +12,13 @@ const queueLength = 256
 // Notes hands what happens to everybody who listens. The zero value is ready,
 // and all of its methods may be called from any goroutine.
 type Notes struct {
-	// mu protects subscribers and everything in them. It is held for a copy
+	// mu protects what follows, and everything in subscribers. It is held for a copy
 	// of one note each; a channel per subscriber could drop the newest note
 	// only, and the reader would learn of it from the next one, which may
 	// never come.
 	mu          sync.Mutex
 	subscribers map[*Subscription]struct{}
+	missed      uint64 // by all of them
 }
 
 // Publish hands a note to every subscriber and never waits for one. The
@@ -35,6 +36,14 @@ func (n *Notes) Heard() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return len(n.subscribers) > 0
+}
+
+// Missed counts the notes that subscribers have lost, those who have left
+// included.
+func (n *Notes) Missed() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.missed
 }
 
 // Subscribe begins to collect notes, until the subscription is closed.
@@ -67,6 +76,7 @@ func (s *Subscription) push(note Note) {
 		s.queue[s.first] = note
 		s.first = (s.first + 1) % queueLength
 		s.missed++
+		s.notes.missed++
 	}
 	select {
 	case s.wake <- struct{}{}:

@@ -61,7 +61,7 @@ func TestNotesAddUp(t *testing.T) {
 		var notes Notes
 		s := notes.Subscribe()
 		defer s.Close()
-		published, seen := 0, 0
+		published, seen, read := 0, 0, 0
 		for _, burst := range rapid.SliceOfN(rapid.IntRange(1, 3*queueLength), 1, 5).Draw(t, "bursts") {
 			for range burst {
 				notes.Publish(Note{At: time.Duration(published)})
@@ -71,6 +71,7 @@ func TestNotesAddUp(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			read += len(got)
 			for _, n := range got {
 				seen += int(n.Missed)
 				if int(n.At) != seen {
@@ -78,6 +79,10 @@ func TestNotesAddUp(t *testing.T) {
 				}
 				seen++
 			}
+		}
+		s.Close() // what it missed stays counted
+		if missed := int(notes.Missed()); read+missed != published {
+			t.Errorf("%d notes were read and %d are said to be missed, of %d", read, missed, published)
 		}
 		if seen != published {
 			t.Errorf("%d notes accounted for, %d published", seen, published)

@@ -9,12 +9,14 @@ import (
 // The methods of the interface, as a call names them.
 const (
 	MethodStatus  = Interface + ".Status"
+	MethodMetrics = Interface + ".Metrics"
 	MethodDevices = Interface + ".Devices"
 	MethodModules = Interface + ".Modules"
 	MethodWhy     = Interface + ".Why"
 	MethodMonitor = Interface + ".Monitor"
 	MethodRescan  = Interface + ".Rescan"
 	MethodReload  = Interface + ".Reload"
+	MethodSettle  = Interface + ".Settle"
 )
 
 // A Handler answers requests: it is the daemon, as this package sees it.
@@ -37,6 +39,7 @@ type Request interface {
 // What the daemon is asked.
 type (
 	StatusRequest  struct{} // answered with Status
+	MetricsRequest struct{} // answered with Metrics
 	DevicesRequest struct{} // answered with []Device
 	ModulesRequest struct{} // answered with []Module
 
@@ -53,20 +56,30 @@ type (
 	// ReloadRequest makes the daemon read tables and configuration once more.
 	// It is answered, with nil, when they are in force.
 	ReloadRequest struct{}
+
+	// SettleRequest is answered, with nil, when nothing is pending: what the
+	// kernel had when it was asked has been dealt with, but for loads that take
+	// longer than the daemon has patience, and for what needs these. It may take
+	// any time.
+	SettleRequest struct{}
 )
 
 func (StatusRequest) changes() bool  { return false }
+func (MetricsRequest) changes() bool { return false }
 func (DevicesRequest) changes() bool { return false }
 func (ModulesRequest) changes() bool { return false }
 func (WhyRequest) changes() bool     { return false }
 func (RescanRequest) changes() bool  { return true }
 func (ReloadRequest) changes() bool  { return true }
+func (SettleRequest) changes() bool  { return false }
 
 // request turns a call of io.kmodd into what the handler is asked.
 func request(c call) (Request, error) {
 	switch c.Method {
 	case MethodStatus:
 		return StatusRequest{}, c.takes()
+	case MethodMetrics:
+		return MetricsRequest{}, c.takes()
 	case MethodDevices:
 		return DevicesRequest{}, c.takes()
 	case MethodModules:

@@ -6,21 +6,22 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// acceptPause is how long the server waits after accept(2) has failed, as it
-// does while the process is out of descriptors.
-const acceptPause = time.Second
-
 // A Server answers clients. All of its fields have to be set before Run.
 type Server struct {
-	Listener *net.UnixListener // from [Listen]
-	Version  string            // of the daemon
+	Address  string
+	Listener *net.UnixListener // from [Listen]; nil if the address can't be taken yet, see [Later]
+	// Mounted delivers when file systems were mounted or unmounted, so that the
+	// address may lead elsewhere, or may be taken at last. It may be nil.
+	Mounted <-chan struct{}
+	// Farewell is called when the context has ended, while the address is still
+	// taken: whoever takes it next finds done what Farewell does. It may be nil.
+	Farewell func()
+	Version  string // of the daemon
 	Handler  Handler
 	Notes    *Notes // what Monitor streams
 	Log      *slog.Logger
@@ -30,7 +31,8 @@ type Server struct {
 	seats seats
 }
 
-// Ready is closed once clients are answered.
+// Ready is closed once clients are answered, or will be as soon as the address
+// can be taken.
 func (s *Server) Ready() <-chan struct{} {
 	s.once.Do(func() { s.ready = make(chan struct{}) })
 	return s.ready
@@ -38,49 +40,47 @@ func (s *Server) Ready() <-chan struct{} {
 
 // String names the server as a task.
 func (s *Server) String() string {
-	return "control socket " + s.Listener.Addr().String()
+	return "control socket " + s.Address
 }
 
-// Run answers clients until the context ends, then closes the listener and
-// every connection, and returns nil when all of them are gone.
+// Run answers clients until the context ends, then closes the socket and every
+// connection, and returns nil when all of them are gone. When the address leads
+// elsewhere it moves there; those who are connected already stay so.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	var connections sync.WaitGroup
-	defer connections.Wait()
+	var clients sync.WaitGroup
+	defer clients.Wait()
 	defer cancel()
 
-	address := s.Listener.Addr().String()
-	own, _ := os.Stat(address) // nil if somebody has removed it already
-	defer removeOwn(address, own)
-	stop := context.AfterFunc(ctx, func() { s.Listener.Close() })
-	defer stop()
+	var d *door
+	defer func() { d.close() }()
+	if s.Listener != nil {
+		d = s.open(ctx, s.Listener, &clients)
+	}
 	s.Ready()
 	close(s.ready)
 	for {
-		conn, err := s.Listener.AcceptUnix()
-		switch {
-		case ctx.Err() != nil:
-			if err == nil {
-				conn.Close()
+		select {
+		case <-ctx.Done():
+			if s.Farewell != nil {
+				s.Farewell()
 			}
 			return nil
-		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("%v: %w", s, err)
-		case err != nil:
-			s.Log.Warn("can't accept a client", "socket", s.Listener.Addr(), "error", err)
-			pause(ctx, acceptPause)
-		default:
-			connections.Go(func() { s.serve(ctx, conn) })
+		case err := <-d.failure():
+			return err
+		case <-s.Mounted:
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
+		if d.leads() {
+			continue
+		}
+		d.close()
+		l, err := s.listenAgain()
+		if err != nil {
+			return fmt.Errorf("%v: %w", s, err)
+		}
+		if d = nil; l != nil {
+			d = s.open(ctx, l, &clients)
+		}
 	}
 }
 

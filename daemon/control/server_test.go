@@ -74,8 +74,10 @@ func (a answers) Ask(ctx context.Context, r Request) (any, error) {
 
 func newServer(t *testing.T, h Handler) *Server {
 	t.Helper()
+	address := filepath.Join(shortDir(t), "io.kmodd")
 	return &Server{
-		Listener: mustListen(t, filepath.Join(shortDir(t), "io.kmodd")),
+		Address:  address,
+		Listener: mustListen(t, address),
 		Version:  "1.2.3",
 		Handler:  h,
 		Notes:    new(Notes),
@@ -87,6 +89,13 @@ func newServer(t *testing.T, h Handler) *Server {
 func serve(t *testing.T, h Handler) (*Server, string) {
 	t.Helper()
 	s := newServer(t, h)
+	run(t, s)
+	return s, s.Address
+}
+
+// run runs a server for as long as the test.
+func run(t *testing.T, s *Server) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -97,7 +106,6 @@ func serve(t *testing.T, h Handler) (*Server, string) {
 		}
 	})
 	<-s.Ready()
-	return s, s.Listener.Addr().String()
 }
 
 func dial(t *testing.T, address string) *Client {
@@ -281,7 +289,7 @@ func TestServerGivesUpOnADaemonThatDoesNotAnswer(t *testing.T) {
 }
 
 func TestServerAnswersAnIndependentClient(t *testing.T) {
-	want := Status{Version: "1.2.3", PID: 7, Devices: map[Result]int{NoDriver: 3}, Modules: map[State]int{}}
+	want := Status{Version: "1.2.3", PID: 7, Devices: map[Result]int{NoModule: 3}, Modules: map[State]int{}}
 	story := Story{Subject: "e1000e", Modules: []ModuleWhy{{Module: Module{Name: "e1000e", State: Live}}}}
 	_, address := serve(t, answers{
 		StatusRequest{}:      want,
@@ -496,10 +504,55 @@ func TestMonitorEndsWhenItsClientLeaves(t *testing.T) {
 	}
 }
 
+func TestSettleEndsWithItsClient(t *testing.T) {
+	asked, gone := make(chan struct{}), make(chan struct{})
+	_, address := serve(t, answers{SettleRequest{}: func(ctx context.Context) error {
+		close(asked)
+		<-ctx.Done()
+		close(gone)
+		return ctx.Err()
+	}})
+	c := dial(t, address)
+	if err := c.send(MethodSettle, nil, false); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	c.Close()
+	<-gone
+}
+
+func TestSettleIsAnsweredOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer any
+		in     any
+		want   string // of the error, "" for none
+	}{
+		{"with a parameter", nil, map[string]int{"timeout": 1}, NameInvalidParameter},
+		{"by a daemon that can't", errors.New("no"), nil, NameFailed},
+		{"settled", nil, nil, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, address := serve(t, answers{SettleRequest{}: tt.answer})
+			c := dial(t, address)
+			err := c.Call(t.Context(), MethodSettle, tt.in, nil)
+			var e *Error
+			if errors.As(err, &e) != (tt.want != "") || e != nil && e.Name != tt.want {
+				t.Errorf("error %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
 func TestServerEndsWithItsContext(t *testing.T) {
 	s := newServer(t, answers{})
 	address := s.Listener.Addr().String()
 	ctx, cancel := context.WithCancel(t.Context())
+	s.Farewell = func() {
+		if _, err := Listen(address); !errors.Is(err, unix.EADDRINUSE) {
+			t.Errorf("the address is free before the farewell: %v", err)
+		}
+	}
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	<-s.Ready()
@@ -532,4 +585,89 @@ func TestServerSaysWhenItsListenerIsLost(t *testing.T) {
 	if err := s.Run(t.Context()); !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "control socket /") {
 		t.Errorf("Run gave %v", err)
 	}
+}
+
+// moved tells a server that file systems were mounted, and waits until it answers
+// at its address.
+func moved(t *testing.T, s *Server, mounted chan<- struct{}) {
+	t.Helper()
+	mounted <- struct{}{}
+	mounted <- struct{}{} // taken when the first one has been seen to
+	if err := callOnce(s.Address, MethodStatus); err != nil {
+		t.Errorf("nobody answers at the address: %v", err)
+	}
+}
+
+// As when a tmpfs is mounted over /run.
+func TestServerMovesWithItsAddress(t *testing.T) {
+	s := newServer(t, answers{StatusRequest{}: Status{}})
+	mounted := make(chan struct{})
+	s.Mounted = mounted
+	run(t, s)
+	before := dial(t, s.Address)
+	moved(t, s, mounted) // something else was mounted: nothing changes
+	dir := filepath.Dir(s.Address)
+	if err := os.Rename(dir, dir+"-hidden"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir + "-hidden") })
+	moved(t, s, mounted)
+	if err := before.Call(t.Context(), MethodStatus, nil, nil); err != nil {
+		t.Errorf("who was connected has lost the connection: %v", err)
+	}
+}
+
+func TestServerTakesItsAddressWhenItCan(t *testing.T) {
+	s := newServer(t, answers{StatusRequest{}: Status{}})
+	s.Listener.Close()
+	dir := filepath.Dir(s.Address)
+	if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Listen(s.Address)
+	if !Later(err) {
+		t.Fatalf("Listen below a file: %v", err)
+	}
+	mounted := make(chan struct{})
+	s.Listener, s.Mounted = nil, mounted
+	run(t, s)
+	mounted <- struct{}{} // there is still no directory
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	moved(t, s, mounted)
+}
+
+// While it takes its address a file system is mounted there or taken away: where
+// nothing was to be seen, something stands in the way then. A link to nowhere
+// looks the same.
+func TestServerOutlivesAnAddressThatChangesUnderItsHands(t *testing.T) {
+	s := newServer(t, answers{StatusRequest{}: Status{}})
+	s.Listener.Close()
+	if err := errors.Join(os.Remove(s.Address), os.Symlink("/nowhere/at/all", s.Address)); err != nil {
+		t.Fatal(err)
+	}
+	mounted := make(chan struct{})
+	s.Listener, s.Mounted = nil, mounted
+	run(t, s)
+	mounted <- struct{}{}
+	mounted <- struct{}{} // it is still there
+	if err := os.Remove(s.Address); err != nil {
+		t.Fatal(err)
+	}
+	moved(t, s, mounted)
+}
+
+func TestServerEndsWhereAnotherOneAnswers(t *testing.T) {
+	s := newServer(t, answers{})
+	first := s.Listener
+	mounted := make(chan struct{})
+	s.Listener, s.Mounted = nil, mounted
+	done := make(chan error, 1)
+	go func() { done <- s.Run(t.Context()) }()
+	mounted <- struct{}{}
+	if err := <-done; !errors.Is(err, unix.EADDRINUSE) || Later(err) {
+		t.Errorf("beside another one Run gave %v", err)
+	}
+	first.Close()
 }

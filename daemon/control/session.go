@@ -87,8 +87,11 @@ func (s *session) refuse(reason string) {
 
 // answer serves one call. Its error ends the connection.
 func (s *session) answer(ctx context.Context, c call) error {
-	if c.Method == MethodMonitor && c.More {
+	switch {
+	case c.Method == MethodMonitor && c.More:
 		return s.monitor(ctx, c)
+	case c.Method == MethodSettle:
+		return s.settle(ctx, c)
 	}
 	value, err := s.value(ctx, c)
 	switch {
@@ -124,22 +127,45 @@ func (s *session) monitor(ctx context.Context, c call) error {
 	}
 	notes := s.server.Notes.Subscribe()
 	defer notes.Close()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-
-	// A client that leaves is noticed here even when there is nothing to
-	// write.
-	var watch sync.WaitGroup
-	watch.Go(func() {
-		_, _ = s.frames.next() // whatever it is, the stream ends
-		cancel()
-	})
-	defer watch.Wait()
-	defer s.conn.Close()
+	ctx, done := s.whileThere(ctx)
+	defer done()
 	if err := s.note(Note{At: sinceStart(), What: Listening}); err != nil {
 		return err
 	}
 	return s.stream(ctx, notes)
+}
+
+// settle answers when nothing is pending, however long that takes. It is the
+// last call of its connection.
+func (s *session) settle(ctx context.Context, c call) error {
+	if err := c.takes(); err != nil {
+		return s.fail(replyError(c.Method, err))
+	}
+	ctx, done := s.whileThere(ctx)
+	defer done()
+	answer, err := s.server.Handler.Ask(ctx, SettleRequest{})
+	if err != nil {
+		err = s.fail(replyError(c.Method, err))
+	} else {
+		err = s.send(reply{Parameters: named(answer)}, takeTime)
+	}
+	return errors.Join(errEnded, err)
+}
+
+// whileThere returns a context that ends when the client leaves, which nothing
+// else would notice as long as there is nothing to write, or when it asks for
+// anything more. done ends the connection.
+func (s *session) whileThere(ctx context.Context) (there context.Context, done func()) {
+	there, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		_, _ = s.frames.next()
+		cancel()
+	})
+	return there, func() {
+		s.conn.Close()
+		watch.Wait()
+	}
 }
 
 // sinceStart reads the clock of notes, CLOCK_MONOTONIC, as clock_gettime(2)

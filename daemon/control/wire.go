@@ -13,18 +13,30 @@ type Reason struct {
 	Says   string `json:"says"`
 }
 
+// KernelLog is the source of a reason that is a line of the kernel's log.
+const KernelLog = "kernel log"
+
 // A Result says how far the daemon has come with one device.
 type Result string
 
 // The results of a device.
 const (
-	Loading  Result = "loading"   // a module that it needs is on its way in
-	Bound    Result = "bound"     // a driver has it
-	Deferred Result = "deferred"  // its driver waits for a supplier
-	Failed   Result = "failed"    // a module that it needs could not be loaded
-	Refused  Result = "refused"   // the configuration forbids its modules
-	NoDriver Result = "no driver" // no module matches, or none of those that match took it
+	Loading  Result = "loading"  // a module that it needs is on its way in
+	Bound    Result = "bound"    // a driver has it
+	Deferred Result = "deferred" // its driver waits for a supplier
+	Failed   Result = "failed"   // a module that it needs could not be loaded
+	Refused  Result = "refused"  // the configuration forbids its modules
+	// NoModule is no fault in most cases: bridges, processors, tables of the
+	// firmware and the like need no driver, or one that is part of the kernel
+	// looks after them without binding to them.
+	NoModule Result = "no module" // no installed module matches
+	// Unbound is what input devices always are, which handlers serve and not
+	// drivers, and what firmware lists beside the device that is bound.
+	Unbound Result = "unbound" // modules match, none failed, and no driver has it
 )
+
+// Results are all of them.
+var Results = []Result{Loading, Bound, Deferred, Failed, Refused, NoModule, Unbound}
 
 // A State is what is known of a module.
 type State string
@@ -46,6 +58,9 @@ const (
 	Builtin  State = "built in"
 )
 
+// States are those that modules are counted by: all but Absent and Builtin.
+var States = []State{Waiting, InLoad, Coming, Live, Going, Broken, Declined}
+
 // Status is the daemon in one page. Times are since the kernel's start, on
 // CLOCK_MONOTONIC, so that they stand beside dmesg's.
 type Status struct {
@@ -62,6 +77,48 @@ type Status struct {
 	// Warnings are what was wrong with tables and configuration when they
 	// were last read, one line each.
 	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Metrics counts what the daemon has done since its start. What [Status] tells
+// is not in it: whoever wants all numbers asks for both.
+type Metrics struct {
+	// Loads counts the loads that have ended, by how. A module that was never
+	// handed to the kernel, because something that it needs failed, had none.
+	Loads map[Outcome]uint64 `json:"loads"`
+	// LoadTimes are those of the loads that the kernel was asked for: from
+	// being handed to a worker until the module was live, or refused.
+	LoadTimes LoadTimes `json:"load_times"`
+	// SlowLoads counts those that gave their slot to others, having taken
+	// longer than the daemon's patience. They may not have ended.
+	SlowLoads uint64 `json:"slow_loads"`
+	// NotesMissed counts what subscribers of Monitor lost, all together.
+	NotesMissed uint64 `json:"notes_missed"`
+}
+
+// An Outcome is how a load ended.
+type Outcome string
+
+// The outcomes of loads. After Busy and PutOff it is tried again, and after
+// NotLoaded if what it needs was taken out meanwhile, which is another load.
+const (
+	Loaded     Outcome = "live"         // it is live by our doing
+	LiveBefore Outcome = "live already" // EEXIST: somebody else was faster
+	NotLoaded  Outcome = "failed"
+	NoHardware Outcome = "no hardware" // ENODEV: its init found no hardware of its kind
+	Busy       Outcome = "busy"        // EBUSY: another load of it was under way
+	PutOff     Outcome = "put off"     // no memory, descriptor or process to ask the kernel with
+)
+
+// Outcomes are all of them.
+var Outcomes = []Outcome{Loaded, LiveBefore, NotLoaded, NoHardware, Busy, PutOff}
+
+// LoadTimes is a histogram. Counts[i] is the number of loads that took up to
+// Bounds[i], and longer than the bound before; the last one, which has no
+// bound, of those that took longer than all of them.
+type LoadTimes struct {
+	Bounds []time.Duration `json:"bounds_ns"`
+	Counts []uint64        `json:"counts"`
+	Sum    time.Duration   `json:"sum_ns"` // of all loads
 }
 
 // Uevents counts what came over the kernel's uevent socket.
@@ -89,7 +146,8 @@ type Module struct {
 	Name    string        `json:"name"`
 	State   State         `json:"state"`
 	Ours    bool          `json:"ours"`              // the daemon put it in
-	For     string        `json:"for,omitempty"`     // the device path, or the module, that it was first wanted for
+	Pinned  bool          `json:"pinned,omitempty"`  // it was put in from another root file system, and stays
+	For     string        `json:"for,omitempty"`     // the device path, the module, or the file and line, that it was first wanted for
 	Options string        `json:"options,omitempty"` // those it was loaded with
 	Wanted  time.Duration `json:"wanted_ns,omitempty"`
 	Began   time.Duration `json:"began_ns,omitempty"` // handed to a worker
@@ -110,6 +168,10 @@ type DeviceWhy struct {
 	Device
 	Reasons []Reason `json:"reasons,omitempty"`
 	Refused []Reason `json:"refused,omitempty"`
+	Log     []string `json:"log,omitempty"` // what the kernel wrote to its log about it, if no driver took it
+	// Firmware is what a driver asked for, or may have asked for, and is not
+	// installed.
+	Firmware []string `json:"firmware,omitempty"`
 }
 
 // ModuleWhy is a module with its reasons.
@@ -118,6 +180,10 @@ type ModuleWhy struct {
 	Needs   []string `json:"needs,omitempty"`
 	Devices []string `json:"devices,omitempty"` // that lead to it
 	Reasons []Reason `json:"reasons,omitempty"`
+	Log     []string `json:"log,omitempty"` // what the kernel wrote to its log about it, if its load failed
+	// Firmware is what its file names and was not installed when it was
+	// loaded, or a part of it.
+	Firmware []string `json:"firmware,omitempty"`
 }
 
 // Listening is the word of the first note that a Monitor gets: whatever happens

@@ -1,7 +1,13 @@
 package control
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"iter"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,18 +34,71 @@ func TestDescriptionIsTrue(t *testing.T) {
 		"Device":    goFields[Device](),
 		"Module":    goFields[Module](),
 		"DeviceWhy": goFields[DeviceWhy](),
+		"LoadTimes": goFields[LoadTimes](),
 		"ModuleWhy": goFields[ModuleWhy](),
 		"Status()":  goFields[Status](),
+		"Metrics()": goFields[Metrics](),
 		"Devices()": goFields[DeviceList](),
 		"Modules()": goFields[ModuleList](),
 		"Why()":     goFields[Story](),
 		"Monitor()": goFields[Note](),
 		"Rescan()":  {},
 		"Reload()":  {},
+		"Settle()":  {},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("io.kmodd.varlink (-the types' fields +described):\n%s", diff)
 	}
+}
+
+// Whoever counts by a word counts by all of them.
+func TestTheListsOfWordsAreWhole(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "wire.go", nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := make(map[string][]string) // by type
+	for spec := range constants(file) {
+		word, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind := spec.Type.(*ast.Ident).Name
+		declared[kind] = append(declared[kind], word)
+	}
+	listed := map[string][]string{
+		"Result":  texts(Results),
+		"State":   append(texts(States), string(Absent), string(Builtin)),
+		"Outcome": texts(Outcomes),
+	}
+	for kind, words := range listed {
+		slices.Sort(words)
+		slices.Sort(declared[kind])
+		if diff := cmp.Diff(declared[kind], words); diff != "" {
+			t.Errorf("%s (-declared +listed):\n%s", kind, diff)
+		}
+	}
+}
+
+// constants yields the constants of a file that have a type.
+func constants(file *ast.File) iter.Seq[*ast.ValueSpec] {
+	return func(yield func(*ast.ValueSpec) bool) {
+		for n := range ast.Preorder(file) {
+			if spec, ok := n.(*ast.ValueSpec); ok && spec.Type != nil && len(spec.Values) == 1 {
+				if _, ok := spec.Values[0].(*ast.BasicLit); ok && !yield(spec) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func texts[K ~string](words []K) []string {
+	var out []string
+	for _, w := range words {
+		out = append(out, string(w))
+	}
+	return out
 }
 
 func TestServiceDescriptionParses(t *testing.T) {

@@ -4,12 +4,17 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/core"
 	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/daemon/kernel/fake"
 )
 
 // planActions plans what people do to the board.
 func (w *world) planActions() {
+	for range 1 + w.rng.IntN(3) {
+		w.after(time.Duration(w.rng.IntN(5_000))*time.Millisecond, w.waitForSettled)
+	}
 	for range 2 + w.rng.IntN(12) {
 		at := time.Duration(w.rng.IntN(20_000)) * time.Millisecond
 		if w.rng.IntN(3) == 0 {
@@ -23,7 +28,7 @@ func (w *world) planActions() {
 func (w *world) randomAction() func() {
 	d := w.board.devices[w.rng.IntN(len(w.board.devices))]
 	m := w.board.modules[w.rng.IntN(len(w.board.modules))].Name
-	switch w.rng.IntN(14) {
+	switch w.rng.IntN(17) {
 	case 0, 1, 2:
 		return func() { w.plug(d) }
 	case 3, 4:
@@ -35,7 +40,7 @@ func (w *world) randomAction() func() {
 	case 7:
 		return func() { w.kernel.Insert(w.now, m+".ko", "") }
 	case 11, 12:
-		return func() { w.kernel.Insert(w.now, "bad/"+m+".ko", "") }
+		return func() { w.insertBadBuild(m) }
 	case 8:
 		// Refused late: after its dependencies are there.
 		return func() { w.kernel.Insert(w.now, m+".ko", "debug=nonsense") }
@@ -43,8 +48,21 @@ func (w *world) randomAction() func() {
 		return func() { w.toggleBlacklist(m) }
 	case 10:
 		return func() { w.kill() }
+	case 14, 15:
+		return w.installFirmware
+	case 13:
+		return func() { w.handOver() }
 	}
 	return func() { w.surprise(m) }
+}
+
+// insertBadBuild loads another build of a module by hand, once in a world: an
+// EBUSY that comes twice is taken for the driver's own, and rightly so.
+func (w *world) insertBadBuild(name string) {
+	if !w.badly[name] {
+		w.badly[name] = true
+		w.kernel.Insert(w.now, "bad/"+name+".ko", "")
+	}
 }
 
 // replugAll makes more uevents than the socket holds.
@@ -62,6 +80,20 @@ func (w *world) replugAll() {
 func (w *world) plug(d fake.Device) {
 	if _, there := w.present[d.Path]; !there {
 		w.kernel.Plug(w.now, d)
+	}
+}
+
+// installFirmware installs what drivers need. Whoever looks out for a file
+// notices.
+func (w *world) installFirmware() {
+	for _, m := range w.board.modules {
+		if m.Firmware == "" {
+			continue
+		}
+		w.kernel.Install(m.Firmware)
+		if slices.Contains(w.awaited, m.Firmware) {
+			w.foundFirmware(m.Firmware, true)
+		}
 	}
 }
 
@@ -90,4 +122,28 @@ func (w *world) toggleBlacklist(name string) {
 }
 
 // kill ends the daemon as kill -9 does and starts its successor.
-func (w *world) kill() { w.start() }
+func (w *world) kill() { w.start(nil) }
+
+// handOver ends the daemon as SIGTERM does: its successor is told what was ours.
+func (w *world) handOver() {
+	modules, _ := w.ask(control.ModulesRequest{}).([]control.Module)
+	w.start(slices.DeleteFunc(modules, func(m control.Module) bool {
+		return !m.Ours || m.State != control.Live || w.kernel.State(m.Name) != kernel.Live
+	}))
+}
+
+// waitForSettled waits until nothing is pending, now and then not for long.
+func (w *world) waitForSettled() {
+	w.lastAsker++
+	id := w.lastAsker
+	w.settlers[id] = w.now
+	w.tell(core.Asked{ID: id, Request: control.SettleRequest{}})
+	if w.rng.IntN(4) == 0 {
+		w.afterInLife(w.soon(), func() {
+			w.tell(core.Withdrawn{ID: id})
+			if _, waits := w.settlers[id]; waits {
+				w.violate("%d has left and is kept", id)
+			}
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -17,6 +18,8 @@ func (m *Machine) answer(e Asked) {
 	switch r := e.Request.(type) {
 	case control.StatusRequest:
 		reply.Value = m.status()
+	case control.MetricsRequest:
+		reply.Value = m.counts.wire()
 	case control.DevicesRequest:
 		reply.Value = m.wireDevices()
 	case control.ModulesRequest:
@@ -31,11 +34,17 @@ func (m *Machine) answer(e Asked) {
 		m.rescan()
 		m.scanAskers = append(m.scanAskers, scanAsker{m.scan, e.ID})
 		return
+	case control.SettleRequest:
+		m.settlers = append(m.settlers, settler{id: e.ID})
+		return
 	default:
 		panic(fmt.Sprintf("core: unknown request %T", e.Request))
 	}
 	m.emit(reply)
 }
+
+// errWithdrawn is an answer that nobody reads.
+var errWithdrawn = errors.New("nobody waits for it any more")
 
 // A scanAsker is told when a scan has ended.
 type scanAsker struct {
@@ -60,7 +69,7 @@ func (m *Machine) answerScanAskers() {
 func (m *Machine) status() control.Status {
 	s := control.Status{
 		Now:     m.now,
-		Settled: m.scan > 0 && m.scanned == m.scan && len(m.waiting) == 0 && len(m.loading) == 0 && !m.awaiting(),
+		Settled: m.atRest(),
 		Devices: make(map[control.Result]int),
 		Modules: make(map[control.State]int),
 	}
@@ -73,12 +82,6 @@ func (m *Machine) status() control.Status {
 		}
 	}
 	return s
-}
-
-// awaiting tells whether a module that is wanted is on its way by somebody
-// else's doing, and not for long yet.
-func (m *Machine) awaiting() bool {
-	return slices.ContainsFunc(m.unsure, func(mod *module) bool { return mod.awaited && !mod.overdue })
 }
 
 func (m *Machine) wireDevices() []control.Device {
@@ -115,11 +118,12 @@ func (mod *module) wire() control.Module {
 		Name:   mod.name,
 		State:  mod.state,
 		Ours:   mod.ours,
+		Pinned: mod.pinned,
 		For:    mod.wantedBy,
 		Wanted: mod.wanted,
 		Began:  mod.began,
 		Live:   mod.live,
-		Error:  mod.err,
+		Error:  mod.said().err,
 	}
 	if mod.ours || mod.state == control.InLoad {
 		w.Options = mod.step.Options
@@ -144,6 +148,9 @@ func (m *Machine) why(subject string) (control.Story, bool) {
 				story.Devices = append(story.Devices, m.deviceWhy(dev))
 			}
 		}
+	}
+	if w := m.refusedWant(moduleName(subject)); w != nil {
+		story.Modules = append(story.Modules, w.why())
 	}
 	m.addModulesOf(&story)
 	if len(story.Devices)+len(story.Modules) > 0 {
@@ -181,24 +188,34 @@ func (dev *device) is(subject string) bool {
 func moduleName(s string) string { return strings.ReplaceAll(s, "-", "_") }
 
 func (m *Machine) deviceWhy(dev *device) control.DeviceWhy {
-	return control.DeviceWhy{
+	w := control.DeviceWhy{
 		Device:  m.wireDevice(dev),
 		Reasons: reasons(dev.verdict.Reasons),
 		Refused: reasons(dev.verdict.Refused),
 	}
+	if dev.trouble != nil {
+		w.Log, w.Firmware = slices.Clone(dev.trouble.log), slices.Clone(dev.trouble.lacks)
+	}
+	return w
 }
 
 func (m *Machine) hypothetical(modalias string) control.DeviceWhy {
 	d := m.set.Decide(rules.Device{Modalias: modalias})
 	return control.DeviceWhy{
-		Device:  control.Device{Modalias: modalias, Result: control.NoDriver, Modules: d.Modules},
+		Device:  control.Device{Modalias: modalias, Result: undriven(d.Modules), Modules: d.Modules},
 		Reasons: reasons(d.Reasons),
 		Refused: reasons(d.Refused),
 	}
 }
 
 func (m *Machine) moduleWhy(mod *module) control.ModuleWhy {
-	w := control.ModuleWhy{Module: mod.wire(), Needs: slices.Clone(mod.step.Needs)}
+	w := control.ModuleWhy{
+		Module:   mod.wire(),
+		Needs:    slices.Clone(mod.step.Needs),
+		Reasons:  reasons(m.wantedIn(mod.name)),
+		Log:      slices.Clone(mod.said().log),
+		Firmware: slices.Clone(mod.said().firmware),
+	}
 	for _, dev := range m.leadingTo(mod) {
 		w.Devices = append(w.Devices, dev.Path)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kmodd/kmodd/daemon/core"
 	"github.com/kmodd/kmodd/daemon/kernel/fake"
 	"github.com/kmodd/kmodd/match"
 	"github.com/kmodd/kmodd/rules"
@@ -20,6 +21,7 @@ type board struct {
 	modules  []fake.Module
 	devices  []fake.Device
 	softdeps []string // lines of modprobe.d
+	wanted   []string // modules that modules-load.d names
 	slots    int
 }
 
@@ -45,7 +47,19 @@ func newBoard(rng *rand.Rand) *board {
 			b.softdeps = append(b.softdeps, fmt.Sprintf("softdep %s %s: %s", m.Name, kind, other))
 		}
 	}
+	for range max(0, rng.IntN(5)-2) {
+		b.wanted = append(b.wanted, b.modules[rng.IntN(len(b.modules))].Name)
+	}
 	return b
+}
+
+// wants are the lines of modules-load.d, and one that leads to nothing.
+func (b *board) wants() []core.Want {
+	wants := []core.Want{{Name: "nothing", By: rules.Reason{Source: "/etc/modules-load.d/test.conf", Line: 1}}}
+	for i, name := range b.wanted {
+		wants = append(wants, core.Want{Name: name, By: rules.Reason{Source: "/etc/modules-load.d/test.conf", Line: i + 2}})
+	}
+	return wants
 }
 
 func (b *board) newModule(rng *rand.Rand, i int) fake.Module {
@@ -76,6 +90,8 @@ func (b *board) newModule(rng *rand.Rand, i int) fake.Module {
 		m.ProbeErr = syscall.EIO
 	case 6:
 		m.Init = time.Duration(5+rng.IntN(20)) * time.Second
+	case 7, 8:
+		m.Firmware = m.Name + ".bin"
 	}
 	return m
 }

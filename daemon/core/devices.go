@@ -15,6 +15,13 @@ type device struct {
 	scan     uint32 // the last scan that it is known to be present in
 	deferred bool   // it waits for a supplier, as of the last look
 	fresh    bool   // a scan that has not ended has met it: nothing is loaded for it yet
+	// told says that a uevent told of its driver, and no link in sysfs alone:
+	// the link is there from the beginning of a probe on, which may fail.
+	told bool
+	// probed says that its driver was in its probe at the last look.
+	probed bool
+
+	trouble *trouble // nil for none
 }
 
 // A verdict is the decision about all devices of one MODALIAS.
@@ -30,7 +37,11 @@ func (m *Machine) seen(e Seen) {
 	dev := m.device(e.Device.Path)
 	if dev != nil && e.Scan != 0 && dev.Modalias == e.Device.Modalias {
 		dev.scan = max(dev.scan, e.Scan)
-		m.bound(dev.Path, e.Device.Driver)
+		had := dev.Driver
+		m.bound(dev.Path, e.Device.Driver, false)
+		if had != "" && dev.Driver == "" {
+			m.lookIfSettled(dev) // a probe has failed since, of which no uevent told
+		}
 		return
 	}
 	if dev != nil {
@@ -43,6 +54,9 @@ func (m *Machine) seen(e Seen) {
 	}
 	m.decide(dev)
 	m.noteRefused(dev)
+	if dev.Driver != "" {
+		m.doubt()
+	}
 	if !dev.fresh {
 		dev.scan = m.scan
 		m.wantAll(dev, m.step)
@@ -106,6 +120,10 @@ func (m *Machine) remember(dev *device) {
 func (m *Machine) forget(dev *device) {
 	i, _ := m.find(dev.Path)
 	m.devices = slices.Delete(m.devices, i, i+1)
+	if t := dev.trouble; t != nil && t.holdsSlot() {
+		m.emit(Abandon{Op: t.probe})
+	}
+	m.calm(dev)
 	m.unref(dev)
 }
 
@@ -139,14 +157,26 @@ func (m *Machine) moved(from, to string) {
 	}
 }
 
-// bound takes in which driver has a device, "" for none.
-func (m *Machine) bound(path, driver string) {
+// bound takes in which driver has a device, "" for none, and whether a uevent
+// told so.
+func (m *Machine) bound(path, driver string, told bool) {
 	dev := m.device(path)
-	if dev == nil || dev.Driver == driver {
+	if dev == nil {
+		return
+	}
+	if told {
+		dev.probed = false
+	}
+	if dev.Driver == driver {
+		dev.told = dev.told || told
 		return
 	}
 	before := dev.Driver
-	dev.Driver, dev.deferred = driver, false
+	dev.Driver, dev.told, dev.deferred = driver, told, false
+	m.calm(dev)
+	if driver != "" && !told {
+		m.doubt()
+	}
 	switch {
 	case m.terse:
 	case driver == "":
@@ -157,12 +187,21 @@ func (m *Machine) bound(path, driver string) {
 }
 
 // lookIfSettled asks what has become of a device that nothing is loaded for
-// any more and that no uevent said a driver had taken.
+// any more and that no uevent said a driver had taken. While more is on its way
+// in, which may be for ever, one that has a module already is looked at later.
 func (m *Machine) lookIfSettled(dev *device) {
-	if dev.Driver != "" || len(dev.verdict.Modules) == 0 || m.pending(dev.verdict.Modules) {
-		return
+	switch {
+	case dev.Driver != "" && !dev.probed || len(dev.verdict.Modules) == 0:
+	case !m.pending(dev.verdict.Modules):
+		m.emit(Look{Path: dev.Path, Subsystem: dev.Subsystem})
+	case m.hasModule(dev):
+		m.lookLater(dev)
 	}
-	m.emit(Look{Path: dev.Path})
+}
+
+// hasModule tells whether a module that matches a device is in.
+func (m *Machine) hasModule(dev *device) bool {
+	return m.anyModule(dev.verdict.Modules, func(mod *module) bool { return mod.state == control.Live })
 }
 
 // looked takes in the answer to a Look.
@@ -171,18 +210,21 @@ func (m *Machine) looked(e Looked) {
 	if dev == nil {
 		return
 	}
-	m.bound(e.Path, e.Driver)
+	m.bound(e.Path, e.Driver, false)
+	dev.probed = e.Probing && !dev.told
 	dev.deferred = e.Deferred && e.Driver == ""
 	if dev.deferred {
 		m.note("waiting", e.Path, "", reason("kernel", "the probe was deferred: a supplier is missing"))
 	}
+	if dev.Driver == "" && m.hasModule(dev) {
+		m.untaken(dev, e)
+	}
 }
 
 // result says how far a device has come. It is worked out from what is known,
-// so it can't go stale.
 func (m *Machine) result(dev *device) control.Result {
 	switch {
-	case dev.Driver != "":
+	case dev.Driver != "" && !m.inProbe(dev):
 		return control.Bound
 	case len(dev.verdict.Modules) == 0 && len(dev.verdict.Refused) > 0:
 		return control.Refused
@@ -193,13 +235,33 @@ func (m *Machine) result(dev *device) control.Result {
 	case dev.deferred:
 		return control.Deferred
 	}
-	return control.NoDriver
+	return undriven(dev.verdict.Modules)
+}
+
+// inProbe tells whether the driver that a device is linked to was still trying
+// it when it was looked at, within the init of a module that has not ended since.
+func (m *Machine) inProbe(dev *device) bool {
+	return dev.probed && m.pending(dev.verdict.Modules)
+}
+
+// undriven is the result of a device that no driver has, without anything that
+// stands in the way.
+func undriven(matching []string) control.Result {
+	if len(matching) == 0 {
+		return control.NoModule
+	}
+	return control.Unbound
 }
 
 // unfinished tells whether anything that was decided for a device is still on
 // its way or has failed.
 func (m *Machine) unfinished(dev *device) bool {
-	return dev.fresh || slices.ContainsFunc(dev.verdict.Steps, func(s rules.Step) bool {
+	return dev.fresh || m.open(dev.verdict.Decision)
+}
+
+// open tells whether any step of a decision is still on its way or has failed.
+func (m *Machine) open(d rules.Decision) bool {
+	return slices.ContainsFunc(d.Steps, func(s rules.Step) bool {
 		mod := m.modules[s.Module]
 		return mod != nil && (mod.pending() || mod.missed())
 	})

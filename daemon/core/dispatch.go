@@ -38,7 +38,7 @@ func (m *Machine) startReady() (again bool) {
 		ready, doom := m.ready(mod)
 		switch {
 		case doom != nil:
-			m.fail(mod, doom.state, "dependency", doom.says)
+			m.fail(mod, doom.state, nil, "dependency", doom.says)
 		case ready && len(m.loading) < m.limits.Slots:
 			m.load(mod)
 		}
@@ -61,7 +61,7 @@ func (m *Machine) ready(mod *module) (ok bool, never *doom) {
 		case control.Live:
 			continue
 		case control.Broken, control.Declined:
-			return false, &doom{need.state, fmt.Sprintf("needs %s: %s", name, need.err)}
+			return false, &doom{need.state, fmt.Sprintf("needs %s: %s", name, need.said().err)}
 		case control.Absent:
 			if need.step.Module == "" {
 				return false, &doom{control.Broken, fmt.Sprintf("needs %s, which the module tables do not have: run depmod", name)}
@@ -107,10 +107,10 @@ func (m *Machine) load(mod *module) {
 
 // deviceOrNone returns what wanted a module if that is a device.
 func (m *Machine) deviceOrNone(wantedBy string) string {
-	if len(wantedBy) > 0 && wantedBy[0] == '/' {
-		return wantedBy
+	if m.device(wantedBy) == nil {
+		return ""
 	}
-	return ""
+	return wantedBy
 }
 
 // abandon gives the slot of a load that takes long to others. The load goes
@@ -118,6 +118,7 @@ func (m *Machine) deviceOrNone(wantedBy string) string {
 func (m *Machine) abandon(mod *module) {
 	m.loading = slices.DeleteFunc(m.loading, func(x *module) bool { return x == mod })
 	mod.abandoned = true
+	m.counts.slow++
 	m.dirty = true
 	m.note("slow", "", mod.name, reason("kernel",
 		fmt.Sprintf("its init or probe has not returned after %v; nothing else waits for it but what needs it", m.limits.Patience)))
@@ -127,10 +128,13 @@ func (m *Machine) abandon(mod *module) {
 // unknot gives up the order of modules that merely come after one another. A
 // decision has no circles, but several may form one, or one of the modules may
 // need a load that hangs. (What a decision says a module needs comes from one
-// line of modules.dep, and never from a later step.)
+// line of modules.dep, and never from a later step.) Those that could not go in
+// anyway keep their order.
 func (m *Machine) unknot() {
 	for _, mod := range m.waiting {
-		mod.step.After = nil
+		if !m.pending(mod.step.Needs) {
+			mod.step.After = nil
+		}
 	}
 	for m.startReady() {
 		// As in dispatch.

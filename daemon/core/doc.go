@@ -29,10 +29,25 @@
 // Modules are loaded when a device appears and not when it changes: loading on
 // every change would bring back what an administrator has just removed.
 //
+// # When it is settled
+//
+// Nothing is pending when a scan has ended since the last one was asked for,
+// and no module waits or is on its way in but those that have taken longer than
+// the machine has patience, and those that need one of these. Whoever waits for
+// that is not answered on this knowledge alone, for a load may have brought
+// devices whose uevents were not read yet: first the kernel's socket is read to
+// its end ([CatchUp]), and if that leads to anything, it begins anew.
+//
+// # What it counts
+//
+// Every load has one end, for which it is counted (control.Outcome), or is
+// under way: the machine forgets a load in one place, and counts it there.
+// Loads whose module waited in vain for what it needs were never begun.
+//
 // # What it says
 //
 // Every event that changed something and every decision leaves as a [Note],
 // with the reasons that were recorded where it was taken. The words of
 // Note.What are: seen, gone, bound, unbound, refused, load, live, failed,
-// declined, put off, slow, waiting, appeared, removed, lost, scanned, rules.
+// declined, put off, slow, said, not taken, firmware, probe, waiting, appeared, removed, lost, scanned, rules.
 package core

@@ -50,25 +50,60 @@ type (
 
 	// Done is the end of a load. It may never come. Errno is 0 for success;
 	// Says is the outcome in words. With Unasked the kernel was not asked at
-	// all, for want of memory, descriptors or processes.
+	// all, for want of memory, descriptors or processes. The Log was looked
+	// for if the load failed, or if somebody reads details. Firmware is what
+	// the module's file names and is not installed, a part of it if it is
+	// much.
 	Done struct {
+		Op            OpID
+		Module        string
+		Errno         syscall.Errno
+		Says          string
+		Unasked       bool
+		Log, Firmware []string
+	}
+
+	// Looked answers a [Look]: the driver that has the device, or with Probing
+	// the one that is trying it within its module's init; and if there is
+	// none, whether it waits for a supplier, what the kernel wrote to its log
+	// about it, and which firmware it could not find for it.
+	Looked struct {
+		Path     string
+		Driver   string
+		Probing  bool
+		Deferred bool
+		Log      []string
+		Firmware []string
+	}
+
+	// FirmwareFound tells that a firmware file is there that was awaited:
+	// Changed says that it came or changed just now. One that was there when
+	// it began to be awaited may be one that the kernel can't read.
+	FirmwareFound struct {
+		Name    string
+		Changed bool
+	}
+
+	// Probed is the end of a [Probe]. It may never come. Says is why it was
+	// not done, "" if it was, which does not mean that a driver took the
+	// device. Unasked is as in [Done].
+	Probed struct {
 		Op      OpID
-		Errno   syscall.Errno
 		Says    string
 		Unasked bool
 	}
 
-	// Looked answers a [Look]: the driver that has the device, and whether the
-	// device waits for a supplier.
-	Looked struct {
-		Path     string
-		Driver   string
-		Deferred bool
+	// NewRules brings tables and configuration, the first ones or changed
+	// ones. Everything is decided again. Wanted are the modules that are to be
+	// put in whatever devices there are, one after the other in this order.
+	NewRules struct {
+		Set    *rules.Set
+		Wanted []Want
 	}
 
-	// NewRules brings tables and configuration, the first ones or changed
-	// ones. Everything is decided again.
-	NewRules struct{ Set *rules.Set }
+	// Inherited tells, before the first NewRules, which modules the daemon
+	// before this one had put in. Those that the first scan meets are ours.
+	Inherited struct{ Modules []control.Module }
 
 	// Asked is a request over the control socket, any but a
 	// control.ReloadRequest. It is answered by one [Reply].
@@ -77,27 +112,47 @@ type (
 		Request control.Request
 	}
 
+	// Withdrawn tells that nobody waits for the answer of a request any more.
+	Withdrawn struct{ ID uint64 }
+
+	// CaughtUp answers a [CatchUp].
+	CaughtUp struct{ Mark uint32 }
+
 	// Tick is the passing of time alone. Any other event does as well.
 	Tick struct{}
 )
 
-func (Seen) event()     {}
-func (Gone) event()     {}
-func (Moved) event()    {}
-func (Bound) event()    {}
-func (ModuleIs) event() {}
-func (Scanned) event()  {}
-func (Lost) event()     {}
-func (Done) event()     {}
-func (Looked) event()   {}
-func (NewRules) event() {}
-func (Asked) event()    {}
-func (Tick) event()     {}
+// A Want is a name of a module, or an alias of one, and the line that it stands
+// in.
+type Want struct {
+	Name string
+	By   rules.Reason
+}
 
-// An Effect is something that the machine wants done.
+func (Seen) event()          {}
+func (Gone) event()          {}
+func (Moved) event()         {}
+func (Bound) event()         {}
+func (ModuleIs) event()      {}
+func (Scanned) event()       {}
+func (Lost) event()          {}
+func (Done) event()          {}
+func (Looked) event()        {}
+func (NewRules) event()      {}
+func (Asked) event()         {}
+func (Withdrawn) event()     {}
+func (CaughtUp) event()      {}
+func (Tick) event()          {}
+func (FirmwareFound) event() {}
+func (Probed) event()        {}
+func (Inherited) event()     {}
+
+// An Effect is something that the machine wants done, in the order given. What
+// the answer to a [Look] or a [LookModule] leads to comes after the rest, for the
+// last [AwaitFirmware] counts.
 type Effect interface{ effect() }
 
-// An OpID names one load, from its Load to its Done. It is never 0.
+// An OpID names one load, from its Load to its Done, or one probe. It is never 0.
 type OpID uint64
 
 type (
@@ -107,8 +162,9 @@ type (
 		Step rules.Step
 	}
 
-	// Abandon says that a load is not waited for any more: its worker must
-	// not hold up another load. Its Done is welcome all the same.
+	// Abandon says that a load, or a probe, is not waited for any more: its
+	// worker must not hold up another one. Its Done, or Probed, is welcome all
+	// the same.
 	Abandon struct{ Op OpID }
 
 	// Rescan asks for a scan of sysfs, which ends with a [Scanned] of that
@@ -118,11 +174,26 @@ type (
 	// Look asks what has become of a device. The answer, a [Looked], is the
 	// next thing that the machine is told: what is still on its way then may
 	// be older, and ends with what the answer says or with something newer.
-	Look struct{ Path string }
+	Look struct{ Path, Subsystem string }
 
 	// LookModule asks for the state of a module, in the same way: the answer
 	// is a [ModuleIs].
 	LookModule struct{ Name string }
+
+	// CatchUp asks for a [CaughtUp] of that mark when every uevent that the
+	// kernel has sent until now has been passed on. There is never more than
+	// one that is not answered.
+	CatchUp struct{ Mark uint32 }
+	// AwaitFirmware asks for a [FirmwareFound] for each of these files that is
+	// there or comes, instead of those that were awaited before.
+	AwaitFirmware struct{ Names []string }
+
+	// Probe asks for the drivers of a device to try it once more, now that
+	// their firmware is there.
+	Probe struct {
+		Op              OpID
+		Path, Subsystem string
+	}
 
 	// Reply answers an [Asked]. Value is of the type that the request is
 	// documented to be answered with and shares nothing with the machine; Err
@@ -137,10 +208,13 @@ type (
 	Note struct{ control.Note }
 )
 
-func (Load) effect()       {}
-func (Abandon) effect()    {}
-func (Rescan) effect()     {}
-func (Look) effect()       {}
-func (LookModule) effect() {}
-func (Reply) effect()      {}
-func (Note) effect()       {}
+func (Load) effect()          {}
+func (Abandon) effect()       {}
+func (Rescan) effect()        {}
+func (Look) effect()          {}
+func (LookModule) effect()    {}
+func (CatchUp) effect()       {}
+func (Reply) effect()         {}
+func (Note) effect()          {}
+func (AwaitFirmware) effect() {}
+func (Probe) effect()         {}

@@ -28,10 +28,20 @@ type Machine struct {
 	limits Limits
 	set    *rules.Set // nil until the first NewRules
 
+	wants    []*want             // in the order of loading
 	devices  []*device           // by path, ascending
 	verdicts map[string]*verdict // by MODALIAS
 	modules  map[string]*module  // by name
 	ops      map[OpID]*module    // loads whose Done has not come
+
+	doubtAt  time.Duration    // when devices are looked at whose driver no uevent told of, 0 for never
+	doubts   int              // how often they were since there was a new one
+	troubled []*device        // those that have trouble, in the order of its beginning
+	probes   map[OpID]*device // those of them that are being tried again
+	anew     bool             // they are to be looked for anew
+	awaited  []string         // firmware
+
+	inherited map[string]control.Module // by name, until the first scan has ended
 
 	waiting []*module // for what they need or for a slot, in the order wanted
 	loading []*module // in a slot
@@ -42,7 +52,12 @@ type Machine struct {
 	scanBegan  uint64 // the step in which scan was asked for
 	lossy      uint32 // the scan that makes good for lost uevents, 0 for none
 	scanAskers []scanAsker
+	settlers   []settler
+	mark       uint32 // of the last CatchUp
+	catchingUp bool   // it was not answered yet
+	markedOp   OpID   // the last load that had begun when it was asked for
 	lastOp     OpID
+	counts     counts
 
 	terse bool // nobody reads details
 
@@ -61,6 +76,8 @@ func New(limits Limits) *Machine {
 		verdicts: make(map[string]*verdict),
 		modules:  make(map[string]*module),
 		ops:      make(map[OpID]*module),
+		probes:   make(map[OpID]*device),
+		counts:   counts{ends: make(map[control.Outcome]uint64)},
 	}
 }
 
@@ -76,6 +93,8 @@ func (m *Machine) Step(now time.Duration, e Event, out []Effect) []Effect {
 		m.dirty = false
 		m.dispatch()
 	}
+	m.askToCatchUp()
+	m.awaitFirmware()
 	out, m.out = m.out, nil
 	return out
 }
@@ -89,7 +108,7 @@ func (m *Machine) handle(e Event) {
 	case Moved:
 		m.moved(e.From, e.To)
 	case Bound:
-		m.bound(e.Path, e.Driver)
+		m.bound(e.Path, e.Driver, true)
 	case ModuleIs:
 		m.moduleIs(e)
 	case Scanned:
@@ -102,10 +121,23 @@ func (m *Machine) handle(e Event) {
 		m.done(e)
 	case Looked:
 		m.looked(e)
+	case FirmwareFound:
+		m.firmwareFound(e)
+	case Probed:
+		m.probed(e)
 	case NewRules:
 		m.newRules(e)
+	case Inherited:
+		m.inherited = make(map[string]control.Module, len(e.Modules))
+		for _, mod := range e.Modules {
+			m.inherited[mod.Name] = mod
+		}
 	case Asked:
 		m.answer(e)
+	case Withdrawn:
+		m.withdraw(e.ID)
+	case CaughtUp:
+		m.caughtUp(e)
 	case Tick:
 	default:
 		panic(fmt.Sprintf("core: unknown event %T", e))
@@ -122,6 +154,14 @@ func (m *Machine) Deadline() (at time.Duration, ok bool) {
 	}
 	for _, mod := range m.loading {
 		earlier(mod.began + m.limits.Patience)
+	}
+	for _, dev := range m.troubled {
+		if at := dev.trouble.nextTime(m.limits.Patience); at != 0 {
+			earlier(at)
+		}
+	}
+	if m.doubtAt != 0 {
+		earlier(m.doubtAt)
 	}
 	for _, mod := range m.waiting {
 		if mod.notBefore > m.now {
@@ -161,6 +201,8 @@ func (m *Machine) passTime() {
 			m.dirty = true
 		}
 	}
+	m.lookAgain()
+	m.resolveDoubts()
 }
 
 // rescan asks for a scan of sysfs.
@@ -168,6 +210,7 @@ func (m *Machine) rescan() {
 	m.scan++
 	m.scanBegan = m.step
 	m.emit(Rescan{Scan: m.scan})
+	m.anew = true // a file system may have been mounted
 }
 
 // endScan takes in that a scan has met all there is.
@@ -176,6 +219,7 @@ func (m *Machine) endScan(e Scanned) {
 	if e.Skipped == 0 {
 		m.sweep(e.Scan)
 	}
+	m.inherited = nil // who has not been met yet has gone
 	m.wantFresh()
 	if m.lossy != 0 && e.Scan >= m.lossy {
 		m.lossy = 0
@@ -185,10 +229,12 @@ func (m *Machine) endScan(e Scanned) {
 	m.note("scanned", "", "", reason("sysfs", fmt.Sprintf("%d devices with a MODALIAS", len(m.devices))))
 }
 
-// wantFresh begins to serve the devices that a scan has met, in the order of
-// their paths: sysfs lists them in none, and the order of loads decides about
-// names, and about which of several drivers takes a device.
+// wantFresh begins to serve what is wanted without a device, and the devices
+// that a scan has met, in the order of their paths: sysfs lists them in none,
+// and the order of loads decides about names, and about which of several drivers
+// takes a device.
 func (m *Machine) wantFresh() {
+	m.serveFresh()
 	for _, dev := range m.devices {
 		if dev.fresh {
 			dev.fresh = false
@@ -204,8 +250,11 @@ func (m *Machine) wantFresh() {
 // hand may come back by that, which is the smaller evil.
 func (m *Machine) makeGood() {
 	for _, dev := range m.devices {
+		dev.told = false
 		m.wantAll(dev, m.step)
+		m.lookIfSettled(dev)
 	}
+	m.doubt()
 }
 
 // sweep forgets what a scan did not meet. What a uevent told of since the scan
@@ -233,6 +282,7 @@ func (m *Machine) newRules(e NewRules) {
 	for i, dev := range m.devices {
 		again[i] = m.unfinished(dev)
 	}
+	unfinished := m.unfinishedWants()
 	for _, mod := range m.waiting {
 		mod.state = control.Absent
 	}
@@ -240,11 +290,13 @@ func (m *Machine) newRules(e NewRules) {
 	for _, mod := range m.unsure {
 		mod.awaited = false
 	}
+	m.newWants(e.Wanted, unfinished)
 	for i, dev := range m.devices {
 		before := dev.verdict
 		m.decide(dev)
 		if again[i] || !slices.Equal(before.Modules, dev.verdict.Modules) {
 			m.wantAll(dev, m.step)
+			m.lookIfSettled(dev)
 		}
 	}
 	m.note("rules", "", "", reason("configuration", "module tables and modprobe.d were read; everything is decided again"))

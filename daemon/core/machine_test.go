@@ -83,6 +83,18 @@ func TestDriversThatCompeteForADeviceAreLoadedInTurn(t *testing.T) {
 	b.loading("b")
 }
 
+// They need a module whose load is slow: they wait for it either way, so there
+// is no reason to give up their order.
+func TestTheOrderOfDriversOutlastsASlowLoadThatTheyNeed(t *testing.T) {
+	b := newBench(t, "a.ko:\nb.ko: a.ko\nc.ko: a.ko\n", "alias t:1 b\nalias t:1 c\n", "", rules.Device{Path: "/d", Modalias: "t:1"})
+	b.loading("a")
+	b.after(time.Second)
+	b.live("a")
+	b.loading("b")
+	b.live("b")
+	b.loading("c")
+}
+
 func TestInterfacesOfOneUSBDeviceAreServedInTheirOrder(t *testing.T) {
 	alias := "alias t:first c\nalias t:second b\n"
 	first := rules.Device{Path: "/usb1/1-1/1-1:1.0", Subsystem: "usb", Modalias: "t:first"}
@@ -219,10 +231,23 @@ func TestAFailureIsPassedOnWithItsReason(t *testing.T) {
 	}
 }
 
+func TestADriverHasItsDeviceWhenItsProbeHasEnded(t *testing.T) {
+	b := newBench(t, plainDep, plainAlias, "", rules.Device{Path: "/d", Modalias: "t:a"})
+	b.step(core.Looked{Path: "/d", Driver: "a", Probing: true})
+	b.result("/d", control.Loading)
+	b.after(time.Hour)
+	b.result("/d", control.Loading)
+	if !looksAt(b.step(core.ModuleIs{Name: "a", State: control.Live}), "/d") {
+		t.Error("a is live, and nobody looks whether it has kept the device")
+	}
+	b.step(core.Looked{Path: "/d", Driver: "a"})
+	b.result("/d", control.Bound)
+}
+
 func TestADriverWithoutHardwareHasNotFailed(t *testing.T) {
 	b := newBench(t, plainDep, plainAlias, "", rules.Device{Path: "/d", Modalias: "t:a"})
 	b.fails("a", syscall.ENODEV)
-	b.result("/d", control.NoDriver)
+	b.result("/d", control.Unbound)
 	if m := b.module("a"); m.State != control.Declined {
 		t.Errorf("a is %s", m.State)
 	}
@@ -259,6 +284,28 @@ func TestBusyIsTriedOnceMore(t *testing.T) {
 	b.fails("a", syscall.EBUSY)
 	b.loading()
 	b.result("/d", control.Failed)
+}
+
+// The kernel refuses it then, for its symbols are not there (ENOENT).
+func TestALoadThatLostWhatItNeedsOnTheWayIsTriedAgain(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		b := newBench(t, plainDep, "alias t:1 c\n", "", rules.Device{Path: "/d", Modalias: "t:1"})
+		b.live("a")
+		b.now += time.Millisecond
+		b.loading("c")
+		b.step(core.ModuleIs{Name: "a", State: control.Absent})
+		if b.now += time.Millisecond; back {
+			b.step(core.ModuleIs{Name: "a", State: control.Live}) // by somebody else
+		}
+		b.fails("c", syscall.ENOENT)
+		if !back {
+			b.loading("a")
+			b.live("a")
+		}
+		b.loading("c")
+		b.fails("c", syscall.ENOENT)
+		b.loading()
+	}
 }
 
 func TestWhatSomebodyTakesOutStaysOutUntilADeviceComes(t *testing.T) {
@@ -397,7 +444,7 @@ func TestALoadThatCouldNotBeginIsTriedAgain(t *testing.T) {
 		b.loading("a")
 	}
 	b.live("a")
-	b.result("/d", control.NoDriver)
+	b.result("/d", control.Unbound)
 }
 
 func TestWhyTellsOfAModuleThatIsOutWhyItIs(t *testing.T) {
@@ -409,5 +456,200 @@ func TestWhyTellsOfAModuleThatIsOutWhyItIs(t *testing.T) {
 	story = b.ask(control.WhyRequest{Subject: "b"}).(control.Story)
 	if len(story.Modules) != 1 || story.Modules[0].State != control.Absent {
 		t.Errorf("of a module that nothing asked for it tells %+v", story)
+	}
+}
+
+// looksAt tells whether the effects ask what has become of a device.
+func looksAt(effects []core.Effect, path string) bool {
+	return slices.ContainsFunc(effects, func(e core.Effect) bool {
+		look, ok := e.(core.Look)
+		return ok && look.Path == path
+	})
+}
+
+func TestADeviceThatNoDriverTookIsLookedAtAgainAFewTimesAndThenNoMore(t *testing.T) {
+	b := newBench(t, plainDep, "alias t:1 a\n", "", rules.Device{Path: "/d", Modalias: "t:1"})
+	b.live("a")
+	b.step(core.Looked{Path: "/d"})
+	looks := 0
+	for {
+		at, ok := b.m.Deadline()
+		if !ok {
+			break
+		}
+		if looks++; looks > 10 {
+			t.Fatal("it is looked at for ever")
+		}
+		if !looksAt(b.after(at-b.now), "/d") {
+			t.Fatalf("it is not looked at after %v", at)
+		}
+		b.step(core.Looked{Path: "/d"})
+	}
+	if looks < 2 || b.now < 10*time.Second {
+		t.Errorf("%d more looks, the last one after %v", looks, b.now)
+	}
+}
+
+func TestADeviceThatADriverTookIsNotLookedAtAgain(t *testing.T) {
+	b := newBench(t, plainDep, "alias t:1 a\n", "", rules.Device{Path: "/d", Modalias: "t:1"})
+	b.live("a")
+	b.step(core.Looked{Path: "/d"})
+	b.step(core.Bound{Path: "/d", Driver: "a"})
+	if at, ok := b.m.Deadline(); ok {
+		t.Errorf("something is to happen after %v", at)
+	}
+}
+
+// noted returns what the last note of a word says.
+func noted(effects []core.Effect, what string) (reasons []control.Reason) {
+	for _, e := range effects {
+		if n, ok := e.(core.Note); ok && n.What == what {
+			reasons = n.Reasons
+		}
+	}
+	return reasons
+}
+
+func TestWhatTheKernelSaidOfAFailedLoadIsKeptUntilTheNextOne(t *testing.T) {
+	b := newBench(t, plainDep, "alias t:1 a\n", "", rules.Device{Path: "/d", Modalias: "t:1"})
+	said := []string{"a: it burns", "a: it still burns"}
+	effects := b.step(core.Done{Op: b.ops["a"], Errno: syscall.EIO, Says: "load a: EIO", Log: said})
+	want := []control.Reason{{Source: "kernel", Says: "load a: EIO"}, {Source: control.KernelLog, Says: said[0]}, {Source: control.KernelLog, Says: said[1]}}
+	if got := noted(effects, "failed"); !slices.Equal(got, want) {
+		t.Errorf("noted: %v", got)
+	}
+	if got := b.ask(control.WhyRequest{Subject: "a"}).(control.Story).Modules[0].Log; !slices.Equal(got, said) {
+		t.Errorf("why: %q", got)
+	}
+	b.plug("/e", "t:1")
+	b.live("a")
+	if got := b.ask(control.WhyRequest{Subject: "a"}).(control.Story).Modules[0].Log; got != nil {
+		t.Errorf("why, after a load that went well: %q", got)
+	}
+}
+
+func TestWhatTheKernelSaidOfADeviceIsToldOnceAndKeptUntilADriverHasIt(t *testing.T) {
+	b := newBench(t, plainDep, "alias t:1 a\n", "", rules.Device{Path: "/d", Modalias: "t:1"})
+	b.live("a")
+	said := []string{"a d: no answer"}
+	if got := noted(b.step(core.Looked{Path: "/d", Log: said}), "not taken"); len(got) != 1 || got[0].Says != said[0] {
+		t.Errorf("noted: %v", got)
+	}
+	if got := noted(b.step(core.Looked{Path: "/d", Log: said}), "not taken"); got != nil {
+		t.Errorf("noted again: %v", got)
+	}
+	if got := b.ask(control.WhyRequest{Subject: "/d"}).(control.Story).Devices[0].Log; !slices.Equal(got, said) {
+		t.Errorf("why: %q", got)
+	}
+	b.step(core.Bound{Path: "/d", Driver: "a"})
+	if got := b.ask(control.WhyRequest{Subject: "/d"}).(control.Story).Devices[0].Log; got != nil {
+		t.Errorf("why, of a device with a driver: %q", got)
+	}
+}
+
+func TestWhatTheKernelSaidOfALoadThatWentWellIsANote(t *testing.T) {
+	b := newBench(t, plainDep, "alias t:1 a\n", "", rules.Device{Path: "/d", Modalias: "t:1"})
+	if got := noted(b.step(core.Done{Op: b.ops["a"], Module: "a", Log: []string{"a: hello"}}), "said"); len(got) != 1 || got[0].Says != "a: hello" {
+		t.Errorf("noted: %v", got)
+	}
+}
+
+// probes returns the probes among effects.
+func probes(effects []core.Effect) (found []core.Probe) {
+	for _, e := range effects {
+		if p, ok := e.(core.Probe); ok {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+func TestFirmwareThatWasThereInVainCountsWhenItChanges(t *testing.T) {
+	b := newBench(t, plainDep, "alias t:1 a\n", "", rules.Device{Path: "/d", Subsystem: "t", Modalias: "t:1"})
+	b.live("a")
+	lacks := core.Looked{Path: "/d", Firmware: []string{"a.bin"}}
+	b.step(lacks)
+	first := probes(b.step(core.FirmwareFound{Name: "a.bin"}))
+	if len(first) != 1 || first[0].Path != "/d" || first[0].Subsystem != "t" {
+		t.Fatalf("probes: %v", first)
+	}
+	if !looksAt(b.step(core.Probed{Op: first[0].Op}), "/d") {
+		t.Error("after the probe nobody looks")
+	}
+	b.step(lacks) // the kernel can't read it
+	if got := probes(b.step(core.FirmwareFound{Name: "a.bin"})); got != nil {
+		t.Errorf("the same file again: %v", got)
+	}
+	if got := probes(b.step(core.FirmwareFound{Name: "a.bin", Changed: true})); len(got) != 1 {
+		t.Errorf("another file: %v", got)
+	}
+}
+
+func TestProbesThatHangHoldUpOthersForAsLongAsLoadsDo(t *testing.T) {
+	var devices []rules.Device
+	for _, path := range []string{"/d1", "/d2", "/d3", "/d4", "/d5", "/d6"} {
+		devices = append(devices, rules.Device{Path: path, Modalias: "t:1"})
+	}
+	b := newBench(t, plainDep, "alias t:1 a\n", "", devices...)
+	b.live("a")
+	for _, d := range devices {
+		b.step(core.Looked{Path: d.Path, Firmware: []string{"a.bin"}})
+	}
+	first := probes(b.step(core.FirmwareFound{Name: "a.bin", Changed: true}))
+	if len(first) != 4 {
+		t.Fatalf("%d probes at once, want one for each slot", len(first))
+	}
+	if next := probes(b.step(core.Probed{Op: first[0].Op})); len(next) != 1 || next[0].Path != "/d5" {
+		t.Errorf("after the first: %v", next)
+	}
+	gone := b.step(core.Gone{Path: "/d5"})
+	if next := probes(gone); len(next) != 1 || next[0].Path != "/d6" || !slices.Contains(gone, core.Effect(core.Abandon{Op: first[0].Op + 4})) {
+		t.Errorf("when one is unplugged: %v", gone)
+	}
+	effects := b.after(time.Second)
+	abandoned := 0
+	for _, e := range effects {
+		if _, ok := e.(core.Abandon); ok {
+			abandoned++
+		}
+	}
+	if slow := noted(effects, "slow"); abandoned != 4 || len(slow) == 0 {
+		t.Errorf("abandoned %d probes that hang, saying %v", abandoned, slow)
+	}
+	if next := probes(b.step(core.FirmwareFound{Name: "b.bin"})); next != nil {
+		t.Errorf("and then: %v", next)
+	}
+}
+
+func TestFirmwareIsAwaitedForAsLongAsADeviceLacksIt(t *testing.T) {
+	b := newBench(t, plainDep, "alias t:1 a\n", "", rules.Device{Path: "/d", Modalias: "t:1"})
+	b.live("a")
+	awaits := func(effects []core.Effect) (names []string, asked bool) {
+		for _, e := range effects {
+			if await, ok := e.(core.AwaitFirmware); ok {
+				return await.Names, true
+			}
+		}
+		return nil, false
+	}
+	if names, asked := awaits(b.step(core.Looked{Path: "/d", Firmware: []string{"b.bin", "a.bin", "b.bin"}})); !asked || !slices.Equal(names, []string{"a.bin", "b.bin"}) {
+		t.Errorf("awaited: %q, %v", names, asked)
+	}
+	if names, asked := awaits(b.step(core.Bound{Path: "/d", Driver: "a"})); !asked || len(names) > 0 {
+		t.Errorf("awaited, when a driver has the device: %q, %v", names, asked)
+	}
+}
+
+func TestFirmwareThatModulesNameCountsWhereTheKernelIsSilent(t *testing.T) {
+	b := newBench(t, plainDep, "alias t:1 a\n", "", rules.Device{Path: "/d", Modalias: "t:1"})
+	b.step(core.Done{Op: b.ops["a"], Module: "a", Firmware: []string{"a.bin"}})
+	b.step(core.Looked{Path: "/d", Log: []string{"a d: burnt"}})
+	lacks := func() []string { return b.ask(control.WhyRequest{Subject: "/d"}).(control.Story).Devices[0].Firmware }
+	if got := lacks(); got != nil {
+		t.Errorf("the kernel has said something else: %q", got)
+	}
+	b.step(core.Looked{Path: "/d"})
+	if got := lacks(); !slices.Equal(got, []string{"a.bin"}) {
+		t.Errorf("the kernel is silent: %q", got)
 	}
 }

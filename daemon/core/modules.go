@@ -18,29 +18,47 @@ type module struct {
 	name  string
 	state control.State
 	step  rules.Step // how to put it in, as last decided
-	scan  uint32     // the last scan that it is known to be in the kernel in
-	ours  bool       // we put it in
 
-	wantedBy string // the device or the module that it was first wanted for
-	err      string // why it can't be had
-	broke    uint64 // the step in which that turned out
-	busy     int    // how often the kernel said EBUSY since it was wanted
-
-	op        OpID   // the load whose Done has not come, 0 for none
-	abandoned bool   // that load has lost its slot
-	begunIn   uint32 // the last scan that had ended when it began
-
+	wantedBy            string // the device, the module or the line that it was first wanted for
 	wanted, began, live time.Duration
+	remarks             *remarks // nil for none
+	broke               uint64   // the step in which it turned out that it can't be had
 
-	// Of a load that was put off: when it may begin, and how long that was.
-	notBefore, putOffFor time.Duration
+	op      OpID   // the load whose Done has not come, 0 for none
+	begunIn uint32 // the last scan that had ended when that began
+	scan    uint32 // the last scan that it is known to be in the kernel in
+
+	abandoned bool // the load has lost its slot
+	busy      bool // the kernel has said EBUSY since it was wanted
+	ours      bool // we put it in
+	// pinned says that it must stay: what put it in had files that may be gone,
+	// so it could not come back.
+	pinned bool
 
 	// While Coming or Going.
 	awaited  bool // it is to be loaded if it turns out to be absent
-	since    time.Duration
 	overdue  bool // it has taken longer than our patience: those that merely come after it go on
+	since    time.Duration
 	nextLook time.Duration
 	pause    time.Duration // until the look after that
+
+	// Of a load that was put off: when it may begin, and how long that was.
+	notBefore, putOffFor time.Duration
+}
+
+// Remarks are what there is to say of a few modules only.
+type remarks struct {
+	err      string   // why it can't be had
+	log      []string // what the kernel wrote to its log about that
+	firmware []string // what its file names and was not installed when we put it in
+}
+
+// said returns the remarks about a module, empty ones if there are none.
+func (mod *module) said() remarks {
+	if mod.remarks == nil {
+		return remarks{}
+	}
+	return *mod.remarks
 }
 
 // The first and the longest pause between two looks at a module that somebody
@@ -93,13 +111,26 @@ func (m *Machine) wantAll(dev *device, since uint64) {
 	if sibling := m.sibling(dev); sibling != nil {
 		ahead = slices.Clone(sibling.verdict.Modules)
 	}
+	if dev.Driver == "" {
+		m.wantInTurn(dev.verdict.Decision, dev.Path, ahead, since)
+		return
+	}
 	for _, s := range dev.verdict.Steps {
-		if dev.Driver == "" && slices.Contains(dev.verdict.Modules, s.Module) {
+		m.want(s, dev.Path, since)
+	}
+}
+
+// wantInTurn wants all that was decided, the modules themselves one after the
+// other and after those ahead of them. It returns what is ahead of the next.
+func (m *Machine) wantInTurn(d rules.Decision, by string, ahead []string, since uint64) []string {
+	for _, s := range d.Steps {
+		if slices.Contains(d.Modules, s.Module) {
 			s.After = slices.DeleteFunc(slices.Concat(s.After, ahead), func(name string) bool { return name == s.Module })
 			ahead = append(ahead, s.Module)
 		}
-		m.want(s, dev.Path, since)
+		m.want(s, by, since)
 	}
+	return ahead
 }
 
 // sibling returns the interface before this one of the same USB device, if
@@ -134,7 +165,7 @@ func (m *Machine) want(s rules.Step, by string, since uint64) {
 		}
 	}
 	mod.step, mod.wantedBy, mod.wanted = s, by, m.now
-	mod.busy, mod.putOffFor, mod.notBefore = 0, 0, 0
+	mod.busy, mod.putOffFor, mod.notBefore = false, 0, 0
 	if mod.inKernel() {
 		mod.awaited = true
 		return
@@ -145,10 +176,10 @@ func (m *Machine) want(s rules.Step, by string, since uint64) {
 // queue lets a module wait for what it needs and for a slot.
 func (m *Machine) queue(mod *module) {
 	if mod.step.Install != "" {
-		m.fail(mod, control.Broken, "modprobe.d", fmt.Sprintf("modprobe.d has an install command for it (%s), which kmodd does not run: load it with modprobe", mod.step.Install))
+		m.fail(mod, control.Broken, nil, "modprobe.d", fmt.Sprintf("modprobe.d has an install command for it (%s), which kmodd does not run: load it with modprobe", mod.step.Install))
 		return
 	}
-	mod.state, mod.err = control.Waiting, ""
+	mod.state, mod.remarks = control.Waiting, nil
 	m.waiting = append(m.waiting, mod)
 	m.dirty = true
 }
@@ -167,6 +198,9 @@ func (m *Machine) moduleIs(e ModuleIs) {
 	switch e.State {
 	case control.Live:
 		m.nowLive(mod)
+		if e.Scan != 0 {
+			m.inherit(mod)
+		}
 	case control.Coming, control.Going:
 		m.inTransit(mod, e.State)
 	case control.Absent:
@@ -184,8 +218,8 @@ func (m *Machine) nowLive(mod *module) {
 		what, mod.ours = "live", true
 	}
 	m.leave(mod)
-	m.endOp(mod)
-	mod.state, mod.err, mod.live = control.Live, "", m.now
+	m.endOp(mod, control.Loaded)
+	mod.state, mod.remarks, mod.live = control.Live, nil, m.now
 	if !mod.ours {
 		mod.wantedBy, mod.wanted, mod.began = "", 0, 0 // of an earlier load
 	}
@@ -193,15 +227,29 @@ func (m *Machine) nowLive(mod *module) {
 	m.settled(mod)
 }
 
+// inherit makes a module ours that the daemon before this one had put in. One
+// that is not live at the first scan, or goes before it, was somebody else's doing
+// since.
+func (m *Machine) inherit(mod *module) {
+	old, ok := m.inherited[mod.name]
+	if !ok || mod.ours {
+		return
+	}
+	mod.ours, mod.pinned = true, old.Pinned
+	mod.wantedBy, mod.step.Options = old.For, old.Options
+	mod.wanted, mod.began, mod.live = old.Wanted, old.Began, min(old.Live, m.now)
+}
+
 // nowAbsent takes in that a module is not in the kernel. A load of ours that
 // is under way may not have come that far, or have failed: its Done tells.
 func (m *Machine) nowAbsent(mod *module) {
+	delete(m.inherited, mod.name)
 	if !mod.inKernel() {
 		return
 	}
 	was, awaited := mod.state, mod.awaited
 	m.leave(mod)
-	mod.state, mod.ours = control.Absent, false
+	mod.state, mod.ours, mod.pinned = control.Absent, false, false
 	if awaited {
 		m.queue(mod)
 		return
@@ -259,6 +307,9 @@ func (m *Machine) leave(mod *module) {
 
 // done takes in how a load ended.
 func (m *Machine) done(e Done) {
+	if e.Errno == 0 {
+		defer m.learn(e)
+	}
 	mod := m.ops[e.Op]
 	if mod == nil {
 		return
@@ -266,32 +317,50 @@ func (m *Machine) done(e Done) {
 	mod.scan = m.scan
 	switch {
 	case e.Errno == 0, e.Errno == syscall.EEXIST:
+		if e.Errno != 0 {
+			m.endOp(mod, control.LiveBefore)
+		}
 		m.nowLive(mod)
 		if m.scanned != mod.begunIn {
 			// Its uevents may be among those that were lost, and it may have
 			// been taken out since.
 			m.emit(LookModule{Name: mod.name})
 		}
-	case e.Errno == syscall.EBUSY && mod.busy == 0:
+	case e.Errno == syscall.EBUSY && !mod.busy:
 		// Another load of it is under way or failing: wait, look, and try
 		// once more, unless the rules have changed their mind.
-		mod.busy++
-		m.endOp(mod)
+		mod.busy = true
+		m.endOp(mod, control.Busy)
 		m.leave(mod)
 		m.watch(mod, control.Coming, m.stillWanted(mod))
 	case e.Unasked:
 		m.putOff(mod, e.Says)
 	case e.Errno == syscall.ENODEV:
-		m.fail(mod, control.Declined, "kernel", e.Says)
+		m.fail(mod, control.Declined, e.Log, "kernel", e.Says)
+	case m.lostANeed(mod) && m.stillWanted(mod):
+		m.endOp(mod, control.NotLoaded)
+		m.leave(mod)
+		m.queue(mod)
 	default:
-		m.fail(mod, control.Broken, "kernel", e.Says)
+		m.fail(mod, control.Broken, e.Log, "kernel", e.Says)
+	}
+}
+
+// learn takes in what came with the end of a load that went well. The module may
+// have been live for long, or be gone already.
+func (m *Machine) learn(e Done) {
+	if len(e.Log) > 0 {
+		m.note("said", "", e.Module, logged(e.Log)...)
+	}
+	if mod := m.modules[e.Module]; mod != nil && mod.state == control.Live && len(e.Firmware) > 0 {
+		mod.remarks = &remarks{firmware: e.Firmware}
 	}
 }
 
 // putOff has a load wait that could not even begin: what was short may not be
 // for long. Each time the pause is twice as long.
 func (m *Machine) putOff(mod *module, why string) {
-	m.endOp(mod)
+	m.endOp(mod, control.PutOff)
 	m.leave(mod)
 	if !m.stillWanted(mod) {
 		mod.state = control.Absent
@@ -304,29 +373,45 @@ func (m *Machine) putOff(mod *module, why string) {
 	m.queue(mod)
 }
 
-// stillWanted tells whether a device that is present leads to a module by the
-// rules of now: while its load was under way both may have changed.
-func (m *Machine) stillWanted(mod *module) bool { return len(m.leadingTo(mod)) > 0 }
+// stillWanted tells whether a device that is present, or a line, leads to a
+// module by the rules of now: while its load was under way both may have changed.
+func (m *Machine) stillWanted(mod *module) bool {
+	return len(m.leadingTo(mod)) > 0 || len(m.wantedIn(mod.name)) > 0
+}
+
+// lostANeed tells whether something that a module needs was taken out while its
+// load was under way: that was live when the load began.
+func (m *Machine) lostANeed(mod *module) bool {
+	return m.anyModule(mod.step.Needs, func(need *module) bool {
+		return need.state != control.Live || need.live > mod.began
+	})
+}
 
 // endOp forgets the load of a module: it has ended, or the module is live. What
 // is left of the call then waits for other drivers' probes, and the module may
-// be taken out and wanted again before that ends.
-func (m *Machine) endOp(mod *module) {
+// be taken out and wanted again before that ends. Of a module that has no load
+// under way there is nothing to forget.
+func (m *Machine) endOp(mod *module, how control.Outcome) {
+	if mod.op == 0 {
+		return
+	}
+	m.counts.end(how, m.now-mod.began)
 	delete(m.ops, mod.op)
 	mod.op = 0
 }
 
 // fail takes in that a module can't be had: as is to be expected of some
-// (control.Declined), or not (control.Broken).
-func (m *Machine) fail(mod *module, as control.State, source, why string) {
-	m.endOp(mod)
-	m.leave(mod)
-	mod.state, mod.err, mod.broke = as, why, m.step
-	what := "failed"
+// (control.Declined), or not (control.Broken). log is what the kernel wrote to
+// its log about it.
+func (m *Machine) fail(mod *module, as control.State, log []string, source, why string) {
+	what, outcome := "failed", control.NotLoaded
 	if as == control.Declined {
-		what = "declined"
+		what, outcome = "declined", control.NoHardware
 	}
-	m.note(what, "", mod.name, reason(source, why))
+	m.endOp(mod, outcome)
+	m.leave(mod)
+	mod.state, mod.remarks, mod.broke = as, &remarks{err: why, log: log}, m.step
+	m.note(what, "", mod.name, append([]control.Reason{reason(source, why)}, logged(log)...)...)
 	m.settled(mod)
 }
 

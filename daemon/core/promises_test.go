@@ -3,6 +3,7 @@ package core_test
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/core"
@@ -48,26 +49,32 @@ func (w *world) wantedByAnother(name string) bool {
 func (w *world) checkAtRest() {
 	for _, d := range w.sortedPresent() {
 		for _, name := range w.board.matching(d.Modalias) {
-			w.checkServed(d.Path, name)
+			w.checkServed(d.Path, w.appears[d.Path], name)
 		}
 	}
+	for _, name := range w.board.wanted {
+		w.checkServed("modules-load.d", w.began, name)
+	}
 	w.checkDevices()
+	w.checkFirmware()
 	w.checkModules()
 	w.checkStatus()
-	if most := 40 * (len(w.board.modules) + 4); w.loads > most {
-		w.violate("%d loads: it goes round in circles", w.loads)
+	w.checkMetrics()
+	if most := 40 * (len(w.board.modules) + 4); w.loads > most || w.probes > most {
+		w.violate("%d loads, %d probes: it goes round in circles", w.loads, w.probes)
 	}
 }
 
 // checkServed: every matching, allowed module of every present device was
-// asked for, and is live if it can be.
-func (w *world) checkServed(path, name string) {
+// asked for, and every wanted one, and is live if it can be. What somebody took
+// out since then is nobody's fault.
+func (w *world) checkServed(by string, since time.Duration, name string) {
 	removed, taken := w.removed[name]
-	if slices.Contains(w.blacklist, name) || taken && removed >= w.appears[path] {
+	if slices.Contains(w.blacklist, name) || taken && removed >= since || w.isGoing(name) {
 		return
 	}
 	for _, need := range w.board.closure(*w.board.module(name)) {
-		if at, taken := w.removed[need]; taken && at >= w.appears[path] {
+		if at, taken := w.removed[need]; taken && at >= since || w.isGoing(need) {
 			return
 		}
 		if !w.board.sound(need) {
@@ -77,9 +84,9 @@ func (w *world) checkServed(path, name string) {
 	_, asked := w.asked[name]
 	switch state := w.kernel.State(name); {
 	case w.board.sound(name) && state != kernel.Live:
-		w.violate("%s is %s at the end, and %s is present", name, state, path)
+		w.violate("%s is %s at the end, and %s calls for it", name, state, by)
 	case !asked && state == kernel.Absent:
-		w.violate("%s was never asked for, and %s is present", name, path)
+		w.violate("%s was never asked for, and %s calls for it", name, by)
 	}
 }
 
@@ -104,6 +111,9 @@ func (w *world) checkDevices() {
 		if _, ok := w.present[d.Path]; !ok {
 			w.violate("%s is known and not there", d.Path)
 		}
+		if w.kernel.Probing(d.Path) { // for ever: its link tells of a driver that may never have it
+			continue
+		}
 		driver := w.kernel.Driver(d.Path)
 		if d.Driver != driver || (driver != "") != (d.Result == control.Bound) {
 			w.violate("%s is %s with driver %q, in truth its driver is %q", d.Path, d.Result, d.Driver, driver)
@@ -116,16 +126,41 @@ func (w *world) checkDevices() {
 	}
 }
 
+// checkFirmware: no driver stands without its device because it was not told
+// that its firmware is there by now. While another driver's probe hangs nobody
+// can tell it, and where somebody has taken a driver out nobody shall.
+func (w *world) checkFirmware() {
+	for _, d := range w.sortedPresent() {
+		file := w.kernel.Lacked(d.Path)
+		if w.kernel.Installed(file) && w.kernel.Driver(d.Path) == "" && !w.kernel.Probing(d.Path) && !w.letGo[d.Path] && w.driverIsIn(file) {
+			w.violate("%s has no driver, and its firmware %s is there", d.Path, file)
+		}
+	}
+}
+
+// driverIsIn tells whether the module that needs a firmware file can take a
+// device, and may.
+func (w *world) driverIsIn(file string) bool {
+	name := strings.TrimSuffix(file, ".bin")
+	return w.kernel.State(name) == kernel.Live && !slices.Contains(w.blacklist, name)
+}
+
 // checkModules: the machine knows the state of every module.
 func (w *world) checkModules() {
 	modules, _ := w.ask(control.ModulesRequest{}).([]control.Module)
 	said := make(map[string]control.State)
 	for _, m := range modules {
 		said[m.Name] = m.State
+		if w.handed[m.Name] && !m.Ours {
+			w.violate("%s was ours before, and is not any more", m.Name)
+		}
 	}
 	for _, m := range w.board.modules {
 		state, ok := said[m.Name], w.kernel.State(m.Name)
 		_, flying := w.inFlight[m.Name]
+		if state == control.Live && w.isGoing(m.Name) {
+			continue // the kernel has no event for that
+		}
 		wrong := (state == control.Live) != (ok == kernel.Live) ||
 			state == control.InLoad && !flying ||
 			state == control.Coming && ok != kernel.Coming ||
@@ -139,14 +174,79 @@ func (w *world) checkModules() {
 // needsStuck tells whether a module needs one that will never be live, so that
 // it may wait at the end.
 func (w *world) needsStuck(name string) bool {
-	return !w.board.sound(name)
+	return !w.board.sound(name) || slices.ContainsFunc(w.board.closure(*w.board.module(name)), w.isGoing)
 }
 
 // checkStatus: a scan has ended since the last loss, and everything is settled
 // but for what hangs.
 func (w *world) checkStatus() {
 	status, _ := w.ask(control.StatusRequest{}).(control.Status)
-	if !status.Settled && status.Modules[control.Waiting] == 0 {
+	if !status.Settled {
 		w.violate("not settled at the end: %+v", status)
+	}
+	if len(w.settlers) > 0 {
+		w.violate("settled, and %d who wait for that don't know", len(w.settlers))
+	}
+}
+
+// answered holds the world against what somebody was told who has waited until
+// nothing is pending: what there was when they asked is served.
+func (w *world) answered(r core.Reply) {
+	since, waits := w.settlers[r.ID]
+	if !waits {
+		w.violate("%d is answered, who does not wait", r.ID)
+	}
+	delete(w.settlers, r.ID)
+	if r.Err != nil {
+		return // who has left hears nothing
+	}
+	for _, d := range w.sortedPresent() {
+		for _, name := range w.board.matching(d.Modalias) {
+			if w.appears[d.Path] <= since && !w.mayBeOut(name, w.appears[d.Path]) {
+				w.violate("settled, and %s, there since %v, has not got %s, which is %s", d.Path, w.appears[d.Path], name, w.kernel.State(name))
+			}
+		}
+	}
+}
+
+// isGoing tells whether somebody takes a module out, which lasts for as long as
+// a probe of its driver does.
+func (w *world) isGoing(name string) bool { return w.kernel.State(name) == kernel.Going }
+
+// mayBeOut tells whether there is a reason that a device which is there since
+// then has not got a module: it is forbidden, somebody took it out, it or what
+// it needs can't be had, takes long, or was being loaded by hand both times when
+// it was tried.
+func (w *world) mayBeOut(name string, since time.Duration) bool {
+	if slices.Contains(w.blacklist, name) {
+		return true
+	}
+	return slices.ContainsFunc(append(w.board.closure(*w.board.module(name)), name), func(need string) bool {
+		removed, taken := w.removed[need]
+		_, flying := w.inFlight[need]
+		state := w.kernel.State(need)
+		return !w.board.sound(need) || w.busy[need] || taken && removed >= since || flying || state == kernel.Coming || state == kernel.Going
+	}) || w.kernel.State(name) == kernel.Live
+}
+
+// checkMetrics: every load of this life has been counted once, or is under way.
+func (w *world) checkMetrics() {
+	metrics, _ := w.ask(control.MetricsRequest{}).(control.Metrics)
+	ended, timed := uint64(0), uint64(0)
+	for _, n := range metrics.Loads {
+		ended += n
+	}
+	for _, n := range metrics.LoadTimes.Counts {
+		timed += n
+	}
+	switch {
+	case ended+uint64(len(w.inFlight)) != w.begun:
+		w.violate("%d loads were asked for, %d are under way, and these have ended: %v", w.begun, len(w.inFlight), metrics.Loads)
+	case metrics.Loads[control.PutOff] != w.unasked:
+		w.violate("the kernel was not asked for %d loads, and %d are said to be put off", w.unasked, metrics.Loads[control.PutOff])
+	case timed != ended-w.unasked:
+		w.violate("%d times of loads, of these ends: %v", timed, metrics.Loads)
+	case metrics.SlowLoads != w.abandoned:
+		w.violate("%d loads were abandoned, and %d are said to be slow", w.abandoned, metrics.SlowLoads)
 	}
 }

@@ -125,6 +125,8 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 		{"loads without regard to dependencies", givenRules(func(w *world) *rules.Set { return w.board.set(w.t, w.blacklist, false) })},
 		{"does not know the blacklist", givenRules(func(w *world) *rules.Set { return w.board.set(w.t, nil, true) })},
 		{"keeps its first rules", keepsRules},
+		{"does not hear what it has inherited", deaf(hears[core.Inherited])},
+		{"does not hear what is wanted without a device", wantsNothing},
 		{"loads twice", loadsTwice},
 		{"forgets every seventh load", forgetsLoads},
 		{"takes EBUSY for the end", neverTriesAgain},
@@ -137,11 +139,27 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 		{"does not hear the end of a scan", deaf(hears[core.Scanned])},
 		{"waits for the call and not for the module", deaf(hearsLive)},
 		{"lets a call that hangs keep its slot", func(_ *world, m machine) machine { return &fault{machine: m, rests: true} }},
+		{"does not hear that firmware was found", deaf(hears[core.FirmwareFound])},
+		{"does not say which firmware it lacks", mute(func(e core.Effect) bool { _, ok := e.(core.AwaitFirmware); return ok })},
+		{"does not look a second time", looksOnce},
+		{"takes the link for the driver", deafToUnbinding},
+		{"gives up a probe that could not begin", givesUpProbes},
 		{"does not look at what others have on its way", mute(func(e core.Effect) bool { _, ok := e.(core.LookModule); return ok })},
+		{"says that it has settled at once", func(_ *world, m machine) machine { return hasty{m} }},
+		{"says that it has settled without reading on", func(_ *world, m machine) machine { return blind{m} }},
+		{"keeps who has left", deaf(hears[core.Withdrawn])},
+		{"does not say that it has settled", mute(func(e core.Effect) bool { _, ok := e.(core.CatchUp); return ok })},
+		{"counts what was put off as live", miscounts(func(m *control.Metrics) {
+			m.Loads[control.Loaded] += m.Loads[control.PutOff]
+			delete(m.Loads, control.PutOff)
+		})},
+		{"does not count what failed", miscounts(func(m *control.Metrics) { delete(m.Loads, control.NotLoaded) })},
+		{"does not time what was slow", miscounts(func(m *control.Metrics) { clear(m.LoadTimes.Counts[8:]) })},
+		{"does not count what was slow", miscounts(func(m *control.Metrics) { m.SlowLoads = 0 })},
 	}
 	for _, b := range broken {
 		t.Run(b.name, func(t *testing.T) {
-			for seed := range uint64(1000) {
+			for seed := range uint64(5000) {
 				w := newWorld(t, seed+1, b.breaks)
 				w.run()
 				if len(w.violations) > 0 {
@@ -149,7 +167,7 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 					return
 				}
 			}
-			t.Error("not caught by 1000 seeds")
+			t.Error("not caught by 5000 seeds")
 		})
 	}
 }
@@ -211,6 +229,69 @@ func givesUp(_ *world, m machine) machine {
 	}}
 }
 
+// A hasty machine answers those who wait until nothing is pending at once.
+type hasty struct{ machine }
+
+func (h hasty) Step(now time.Duration, e core.Event, out []core.Effect) []core.Effect {
+	if asked, ok := e.(core.Asked); ok && asked.Request == (control.SettleRequest{}) {
+		return append(out, core.Reply{ID: asked.ID})
+	}
+	return h.machine.Step(now, e, out)
+}
+
+// A blind machine answers them without reading what the kernel has said
+// meanwhile.
+type blind struct{ machine }
+
+func (b blind) Step(now time.Duration, e core.Event, out []core.Effect) []core.Effect {
+	for _, effect := range b.machine.Step(now, e, nil) {
+		if c, ok := effect.(core.CatchUp); ok {
+			out = b.machine.Step(now, core.CaughtUp(c), out)
+			continue
+		}
+		out = append(out, effect)
+	}
+	return out
+}
+
+// deafToUnbinding breaks a machine that never learns by a look or a scan that a
+// device has no driver.
+func deafToUnbinding(_ *world, m machine) machine {
+	links := make(map[string]string)
+	return &fault{machine: m, hears: func(e core.Event) core.Event {
+		if looked, ok := e.(core.Looked); ok {
+			if links[looked.Path] == "" {
+				links[looked.Path] = looked.Driver
+			}
+			looked.Driver = links[looked.Path]
+			return looked
+		}
+		return e
+	}}
+}
+
+func looksOnce(_ *world, m machine) machine {
+	looked := make(map[string]bool)
+	return &fault{machine: m, says: func(e core.Effect) []core.Effect {
+		if look, ok := e.(core.Look); ok && looked[look.Path] {
+			return nil
+		} else if ok {
+			looked[look.Path] = true
+		}
+		return []core.Effect{e}
+	}}
+}
+
+func givesUpProbes(_ *world, m machine) machine {
+	return &fault{machine: m, hears: func(e core.Event) core.Event {
+		if probed, ok := e.(core.Probed); ok {
+			probed.Unasked = false
+			return probed
+		}
+		return e
+	}}
+}
+
 func scansOnce(w *world, m machine) machine {
 	scans := 0
 	return mute(func(e core.Effect) bool {
@@ -233,6 +314,16 @@ func keepsRules(w *world, m machine) machine {
 	})(w, m)
 }
 
+func wantsNothing(_ *world, m machine) machine {
+	return &fault{machine: m, hears: func(e core.Event) core.Event {
+		if n, ok := e.(core.NewRules); ok {
+			n.Wanted = nil
+			return n
+		}
+		return e
+	}}
+}
+
 func forgetsLoads(w *world, m machine) machine {
 	loads := 0
 	return mute(func(e core.Effect) bool {
@@ -253,6 +344,22 @@ func givenRules(other func(*world) *rules.Set) breaker {
 				return n
 			}
 			return e
+		}}
+	}
+}
+
+// miscounts breaks a machine that answers with wrong numbers.
+func miscounts(falsify func(*control.Metrics)) breaker {
+	return func(_ *world, m machine) machine {
+		return &fault{machine: m, says: func(e core.Effect) []core.Effect {
+			if reply, ok := e.(core.Reply); ok {
+				if metrics, ok := reply.Value.(control.Metrics); ok {
+					falsify(&metrics)
+					reply.Value = metrics
+					return []core.Effect{reply}
+				}
+			}
+			return []core.Effect{e}
 		}}
 	}
 }

@@ -41,10 +41,14 @@ type world struct {
 
 	present map[string]fake.Device // the devices that are there
 	appears map[string]time.Duration
+	letGo   map[string]bool          // devices whose driver somebody has taken out
 	removed map[string]time.Duration // modules that somebody took out, and when
+	badly   map[string]bool          // modules of which another build was loaded
+	handed  map[string]bool          // modules that the daemon put in and its successor was told of
 
 	// The daemon of this life.
 	life      int
+	began     time.Duration
 	machine   machine
 	blacklist []string           // of the rules that it was given
 	told      map[string]tidings // of modules
@@ -53,16 +57,27 @@ type world struct {
 	inFlight  map[string]core.OpID
 	slots     map[core.OpID]bool // loads that hold a slot
 	asked     map[string]time.Duration
+	busy      map[string]bool // modules whose last load ended with EBUSY
+	awaited   []string        // firmware
+
+	// Loads of this life: asked for, put off, and abandoned.
+	begun, unasked, abandoned uint64
 
 	// The uevent source of this life.
 	socket  []core.Event
 	overrun bool
+	mark    uint32 // of a CatchUp that was not answered, 0 for none
 	wanted  uint32
 	reading bool // it is about to look, or scans
+
+	// Those who wait until nothing is pending, and since when.
+	settlers  map[uint64]time.Duration
+	lastAsker uint64
 
 	violations []string
 	trace      []string
 	loads      int
+	probes     int
 }
 
 // A flight is a load on its way.
@@ -70,6 +85,7 @@ type flight struct {
 	life   int
 	op     core.OpID
 	module string
+	probe  bool
 }
 
 // Tidings are what the machine was last told of a module.
@@ -94,7 +110,9 @@ func newWorld(t testing.TB, seed uint64, breaks breaker) *world {
 		t: t, rng: rng, board: b, kernel: fake.New(append(b.badBuilds(), b.modules...)...), breaks: breaks,
 		present: make(map[string]fake.Device),
 		appears: make(map[string]time.Duration),
+		letGo:   make(map[string]bool),
 		removed: make(map[string]time.Duration),
+		badly:   make(map[string]bool),
 		calls:   make(map[fake.Call]flight),
 	}
 	for _, d := range b.devices {
@@ -103,7 +121,7 @@ func newWorld(t testing.TB, seed uint64, breaks breaker) *world {
 		}
 	}
 	w.advanceKernel() // before there is a daemon: these are coldplugged
-	w.start()
+	w.start(nil)
 	w.planActions()
 	return w
 }
@@ -188,30 +206,49 @@ func (w *world) soon() time.Duration {
 	return time.Duration(w.rng.IntN(2000)) * time.Microsecond
 }
 
-// start begins a life of the daemon.
-func (w *world) start() {
+// start begins a life of the daemon, which is told what the one before it had
+// put in.
+func (w *world) start(modules []control.Module) {
 	w.life++
+	w.began = w.now
 	w.machine = w.breaks(w, core.New(core.Limits{Slots: w.board.slots, Patience: patience}))
-	w.socket, w.overrun, w.wanted, w.reading = nil, false, 0, false
+	w.socket, w.overrun, w.mark, w.wanted, w.reading = nil, false, 0, 0, false
+	w.settlers = make(map[uint64]time.Duration)
 	w.told, w.lastScan = make(map[string]tidings), 0
 	w.inFlight = make(map[string]core.OpID)
 	w.slots = make(map[core.OpID]bool)
 	w.asked = make(map[string]time.Duration)
+	w.busy = make(map[string]bool)
+	w.awaited = nil
+	w.begun, w.unasked, w.abandoned = 0, 0, 0
+	w.handed = make(map[string]bool)
+	for _, m := range modules {
+		w.handed[m.Name] = true
+	}
+	w.tell(core.Inherited{Modules: modules})
 	w.readSocket()
 	w.newRules()
 }
 
 func (w *world) newRules() {
-	w.tell(core.NewRules{Set: w.board.set(w.t, w.blacklist, true)})
+	w.tell(core.NewRules{Set: w.board.set(w.t, w.blacklist, true), Wanted: w.board.wants()})
 }
 
-// tell steps the machine and carries out what it says.
+// tell steps the machine and carries out what it says, in the daemon's order:
+// what the answers to its questions lead to comes last.
 func (w *world) tell(e core.Event) {
+	effects := w.hear(e, nil)
+	for i := 0; i < len(effects); i++ {
+		if answer := w.carryOut(effects[i]); answer != nil {
+			effects = w.hear(answer, effects)
+		}
+	}
+}
+
+func (w *world) hear(e core.Event, effects []core.Effect) []core.Effect {
 	w.traceEvent(e)
 	w.learn(e)
-	for _, effect := range w.machine.Step(w.now, e, nil) {
-		w.carryOut(effect)
-	}
+	return w.machine.Step(w.now, e, effects)
 }
 
 // learn notes what the machine has been told.
@@ -227,7 +264,11 @@ func (w *world) learn(e core.Event) {
 		delete(w.slots, e.Op)
 		for name, op := range w.inFlight {
 			if op == e.Op {
+				if e.Unasked {
+					w.unasked++
+				}
 				delete(w.inFlight, name)
+				w.busy[name] = e.Errno == syscall.EBUSY
 				w.learnEnd(name, e.Errno)
 			}
 		}
@@ -252,21 +293,69 @@ func (w *world) toldOf(name string, live bool, scan uint32) {
 	w.told[name] = tidings{live: live, scan: scan, newer: true}
 }
 
-func (w *world) carryOut(e core.Effect) {
+// carryOut does one thing, and returns the answer to a question.
+func (w *world) carryOut(e core.Effect) core.Event {
 	w.trace = append(w.trace, fmt.Sprintf("%v %#v", w.now, e))
 	switch e := e.(type) {
 	case core.Load:
 		w.load(e)
 	case core.Abandon:
+		if w.slots[e.Op] { // it is a load's
+			w.abandoned++
+		}
 		delete(w.slots, e.Op)
 	case core.Rescan:
 		w.wanted, w.lastScan = e.Scan, e.Scan
 		w.readSocket()
+	case core.CatchUp:
+		w.mark = e.Mark
+		w.readSocket()
+	case core.Reply:
+		w.answered(e)
 	case core.Look:
-		w.tell(core.Looked{Path: e.Path, Driver: w.kernel.Driver(e.Path)})
+		return w.look(e.Path)
+	case core.AwaitFirmware:
+		w.awaited = e.Names
+		for _, name := range e.Names {
+			if w.kernel.Installed(name) {
+				w.foundFirmware(name, false)
+			}
+		}
+	case core.Probe:
+		w.probe(e)
 	case core.LookModule:
-		w.tell(core.ModuleIs{Name: e.Name, State: control.State(w.kernel.State(e.Name))})
+		return core.ModuleIs{Name: e.Name, State: control.State(w.kernel.State(e.Name))}
 	}
+	return nil
+}
+
+func (w *world) look(path string) core.Looked {
+	e := core.Looked{Path: path, Driver: w.kernel.Link(path)}
+	e.Probing = w.kernel.Probing(path) && w.kernel.State(e.Driver) == kernel.Coming
+	if file := w.kernel.Lacked(path); file != "" && e.Driver == "" {
+		e.Firmware = []string{file}
+	}
+	return e
+}
+
+func (w *world) foundFirmware(name string, changed bool) {
+	w.afterInLife(w.soon(), func() { w.tell(core.FirmwareFound{Name: name, Changed: changed}) })
+}
+
+// probe has a worker try a device's drivers again.
+func (w *world) probe(e core.Probe) {
+	life := w.life
+	w.probes++
+	w.after(w.soon(), func() {
+		if life != w.life {
+			return
+		}
+		if w.rng.IntN(5) == 0 {
+			w.tell(core.Probed{Op: e.Op, Says: "no process", Unasked: true})
+			return
+		}
+		w.calls[w.kernel.Probe(w.now, e.Path)] = flight{life: life, op: e.Op, probe: true}
+	})
 }
 
 // load has a worker put a module in.
@@ -274,6 +363,7 @@ func (w *world) load(e core.Load) {
 	name := e.Step.Module
 	w.checkLoad(e)
 	w.loads++
+	w.begun++
 	w.asked[name] = w.now
 	w.inFlight[name], w.told[name] = e.Op, tidings{}
 	w.slots[e.Op] = true
@@ -287,7 +377,7 @@ func (w *world) load(e core.Load) {
 			return
 		}
 		call := w.kernel.Insert(w.now, strings.TrimPrefix(e.Step.File, "/lib/modules/test/"), e.Step.Options)
-		w.calls[call] = flight{life, e.Op, name}
+		w.calls[call] = flight{life: life, op: e.Op, module: name}
 	})
 }
 
@@ -315,7 +405,15 @@ func (w *world) finished(e fake.Event) {
 	if f.life != w.life {
 		return
 	}
-	done := core.Done{Op: f.op, Errno: e.Errno}
+	if f.probe {
+		probed := core.Probed{Op: f.op}
+		if e.Errno != 0 {
+			probed.Says = e.Errno.Error()
+		}
+		w.afterInLife(w.soon(), func() { w.tell(probed) })
+		return
+	}
+	done := core.Done{Op: f.op, Module: f.module, Errno: e.Errno}
 	if e.What == fake.Killed {
 		done.Errno = syscall.EIO
 	}
@@ -329,9 +427,17 @@ func (w *world) finished(e fake.Event) {
 func (w *world) noteTruth(e fake.Event) {
 	switch {
 	case strings.HasPrefix(e.Path, "/module/"):
+		name := strings.TrimPrefix(e.Path, "/module/")
+		delete(w.handed, name) // it comes or goes
+		if e.What == fake.Remove {
+			w.removed[name] = w.now
+		}
 	case e.What == fake.Add:
 		w.present[e.Path] = fake.Device{Path: e.Path, Modalias: e.Modalias}
 		w.appears[e.Path] = w.now
+		delete(w.letGo, e.Path)
+	case e.What == fake.Unbind:
+		w.letGo[e.Path] = true
 	case e.What == fake.Remove:
 		delete(w.present, e.Path)
 	}
@@ -388,6 +494,10 @@ func (w *world) readSocket() {
 		case w.overrun:
 			w.overrun = false
 			w.tell(core.Lost{})
+		case w.mark != 0:
+			mark := w.mark
+			w.mark = 0
+			w.tell(core.CaughtUp{Mark: mark})
 		case w.wanted != 0:
 			scan := w.wanted
 			w.wanted = 0
@@ -416,7 +526,7 @@ func (w *world) scanModules(scan uint32) {
 func (w *world) scanDevices(scan uint32) {
 	var met []core.Event
 	for _, d := range w.sortedPresent() {
-		met = append(met, core.Seen{Device: rules.Device{Path: d.Path, Modalias: d.Modalias, Driver: w.kernel.Driver(d.Path)}, Scan: scan})
+		met = append(met, core.Seen{Device: rules.Device{Path: d.Path, Modalias: d.Modalias, Driver: w.kernel.Link(d.Path)}, Scan: scan})
 	}
 	w.pass(append(met, core.Scanned{Scan: scan}), func() {
 		w.reading = false

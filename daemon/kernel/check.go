@@ -25,10 +25,11 @@ func (e *CheckError) Error() string { return "load modules: " + e.Found + ": " +
 // Unwrap gives Err.
 func (e *CheckError) Unwrap() error { return e.Err }
 
-// Check says whether this process may load modules into this kernel. It asks
-// the kernel itself, with a descriptor that can't be one: finit_module looks
-// at permissions (kernel/module/main.c, may_init_module) before it looks at
-// the file. The error is a [*CheckError].
+// Check says whether this process may load modules into this kernel, and
+// whether it can know of its devices. It asks the kernel itself, with a
+// descriptor that can't be one: finit_module looks at permissions
+// (kernel/module/main.c, may_init_module) before it looks at the file. The
+// error is a [*CheckError].
 func (s System) Check() error {
 	return s.check(asErrno(unix.FinitModule(-1, "", 0)))
 }
@@ -36,6 +37,9 @@ func (s System) Check() error {
 func (s System) check(answer syscall.Errno) error {
 	switch answer {
 	case unix.EBADF:
+		if found, cure := s.secluded(); found != "" {
+			return &CheckError{Found: found, Cure: cure, Err: os.ErrPermission}
+		}
 		return nil
 	case unix.ENOSYS:
 		found, cure := s.missing()
@@ -69,12 +73,14 @@ func (s System) forbidden() (found, cure string) {
 	case firstLine(s.proc("sys/kernel/modules_disabled")) == "1":
 		return "module loading is switched off until the next boot (/proc/sys/kernel/modules_disabled is 1)",
 			"find what writes kernel.modules_disabled, start kmodd before it, and boot again"
+	case !s.firstUserNamespace():
+		return "this process is in a container" + inParentheses(s.Container()) +
+			", whose CAP_SYS_MODULE does not count (its user namespace is not the system's)", outside
+	case !s.has(unix.CAP_SYS_MODULE) && s.Container() != "":
+		return "this process is in a container" + inParentheses(s.Container()) + " and does not have CAP_SYS_MODULE", outside
 	case !s.has(unix.CAP_SYS_MODULE):
 		return "this process does not have CAP_SYS_MODULE",
 			"run it as root, or give its service CAP_SYS_MODULE"
-	case !s.firstUserNamespace():
-		return "this process is in a container, whose CAP_SYS_MODULE does not count (its user namespace is not the system's)",
-			"run kmodd outside of the container"
 	case s.status("Seccomp") == "2":
 		return "a seccomp filter forbids it, as containers and hardened services have",
 			"allow finit_module and init_module in that system call filter"

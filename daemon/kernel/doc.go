@@ -31,11 +31,17 @@
 // Every failure of a call is an [*Error] that holds the errno and, in words, what the
 // kernel means by it here and what to do about it. One errno has many
 // meanings (EPERM has five), so those words are found by looking: at
-// /proc/self/status, at /proc/cmdline, at the module file's own version magic.
+// /proc/self/status, at /proc/cmdline, into the module's file (match/kofile).
 // That work is done where the call was made, in the worker process.
+//
+// # Firmware
+//
+// A driver that does not find its firmware fails in its probe, and the load
+// succeeds all the same. So the names that a module's file holds are looked for
+// where the kernel will look ([System.MissingFirmware]), before the call.
 //
 // # Roots
 //
-// [System] holds where /sys and /proc are. Its zero value is the running
+// [System] holds where /sys, /proc, /dev and /lib are. Its zero value is the running
 // system; a test points it at a tree.
 package kernel

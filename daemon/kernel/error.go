@@ -8,10 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An Error is the kernel's refusal to load or to unload one module.
+// An Error is the kernel's refusal to load or to unload one module, or to probe
+// one device.
 type Error struct {
-	Op     string // "load", "unpack" or "unload"
-	Module string
+	Op     string        // "load", "unpack", "unload" or "probe"
+	Module string        // of a probe, the device
 	File   string        // "" where no file was involved
 	Errno  syscall.Errno // 0 where the kernel was not asked
 	Words  string        // what it means here and what to do about it, one line

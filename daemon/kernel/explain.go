@@ -10,7 +10,7 @@ import (
 
 // loadWords says what a load's errno means here and what to do about it. The
 // kernel's own, more exact words are in its log.
-func (s System) loadWords(e *Error, m Module, image io.ReaderAt) string {
+func (s System) loadWords(e *Error, m Module, image *io.SectionReader) string {
 	switch e.Errno {
 	case unix.EEXIST:
 		return "the module is live already"
@@ -19,13 +19,13 @@ func (s System) loadWords(e *Error, m Module, image io.ReaderAt) string {
 	case unix.EBUSY:
 		return "another load of it, or of a module that it needs, is under way or has just failed: look at its state, then try once more"
 	case unix.ENOENT:
-		return "it needs a symbol that no loaded module has, so the tables are out of date or a dependency is of another build: run depmod, then look in dmesg for the symbol"
+		return s.symbolWords(m)
 	case unix.EINVAL:
-		return "the kernel refused the value of a parameter" + quoted(m.Options) + ", or a symbol's version (CRC) differs: look in dmesg for which, and correct the options or reinstall the module"
+		return parameterWords(m, image)
 	case unix.ENOEXEC:
-		return s.formatWords(image)
+		return s.formatWords(m, image)
 	case unix.EKEYREJECTED:
-		return "its signature is missing while signatures are enforced, is by a key that this kernel does not trust, or does not fit the file: sign the module with a trusted key, or reinstall it"
+		return s.signatureWords(image)
 	case unix.EBADMSG:
 		return "its signature block is malformed, so the file is damaged: reinstall it"
 	case unix.EOPNOTSUPP:
@@ -40,14 +40,7 @@ func (s System) loadWords(e *Error, m Module, image io.ReaderAt) string {
 	case unix.ENODEV, unix.ENXIO:
 		return "its init found no hardware that it drives, which is no fault where there is none; otherwise look in dmesg"
 	}
-	return "its init refused: look in dmesg for the driver's own words"
-}
-
-func quoted(options string) string {
-	if options == "" {
-		return ""
-	}
-	return " (options \"" + options + "\")"
+	return "its init refused (" + e.Errno.Error() + "): look in dmesg for the driver's own words"
 }
 
 // permissionWords tells the causes of EPERM and EACCES apart.
@@ -81,24 +74,6 @@ func (s System) blacklisted(module string) bool {
 		}
 	}
 	return found
-}
-
-// formatWords explains ENOEXEC by looking into the file.
-func (s System) formatWords(image io.ReaderAt) string {
-	elf, fault := readELF(image)
-	if fault != "" {
-		return fault + ": reinstall it"
-	}
-	if arch := s.machine(); elf.arch != arch && elf.arch != "" && arch != "" {
-		return "it is built for " + elf.arch + " and this machine is " + arch + ": install the module for " + arch
-	}
-	release := firstLine(s.proc("sys/kernel/osrelease"))
-	running := release + " " + firstLine(s.proc("sys/kernel/version"))
-	if elf.vermagic == "" {
-		return "it does not say which kernel it is built for; this one is " + running + ": look in dmesg, and reinstall it"
-	}
-	return "it is built for \"" + elf.vermagic + "\" and this kernel is \"" + running +
-		"\": install the modules of " + release + ", or look in dmesg for what differs"
 }
 
 // unloadWords says what an unload's errno means.

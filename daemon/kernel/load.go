@@ -59,21 +59,31 @@ func (s System) Load(m Module, f *os.File, how How) error {
 	}
 	// An empty string is passed as a pointer to a NUL: the kernel refuses NULL.
 	err := unix.FinitModule(int(f.Fd()), m.Options, flags)
-	return s.failed(m, err, f)
+	if err == nil {
+		return nil
+	}
+	return s.failed(m, err, whole(f))
 }
 
 // LoadImage puts a module in from memory, with init_module(2). It is for files
 // that the kernel can't unpack itself; in all else it is like [System.Load].
 func (s System) LoadImage(m Module, image []byte) error {
 	err := unix.InitModule(image, m.Options)
-	return s.failed(m, err, bytes.NewReader(image))
-}
-
-// failed makes an [*Error] of a load's outcome, nil of success.
-func (s System) failed(m Module, err error, image io.ReaderAt) error {
 	if err == nil {
 		return nil
 	}
+	return s.failed(m, err, io.NewSectionReader(bytes.NewReader(image), 0, int64(len(image))))
+}
+
+// whole is the content of a file, as long as it is now.
+func whole(f *os.File) *io.SectionReader {
+	var st unix.Stat_t
+	_ = unix.Fstat(int(f.Fd()), &st) // an open file has a length
+	return io.NewSectionReader(f, 0, st.Size)
+}
+
+// failed makes an [*Error] of a load's failure.
+func (s System) failed(m Module, err error, image *io.SectionReader) error {
 	e := &Error{Op: "load", Module: m.Name, File: m.File, Errno: asErrno(err)}
 	e.Words = s.loadWords(e, m, image)
 	return e

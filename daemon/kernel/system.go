@@ -14,10 +14,14 @@ import (
 type System struct {
 	Sys  string // "" for /sys
 	Proc string // "" for /proc
+	Dev  string // "" for /dev
+	Lib  string // "" for /lib, where modules and firmware are
 }
 
 func (s System) sys(name string) string  { return filepath.Join(cmp.Or(s.Sys, "/sys"), name) }
 func (s System) proc(name string) string { return filepath.Join(cmp.Or(s.Proc, "/proc"), name) }
+func (s System) dev(name string) string  { return filepath.Join(cmp.Or(s.Dev, "/dev"), name) }
+func (s System) lib(name string) string  { return filepath.Join(cmp.Or(s.Lib, "/lib"), name) }
 
 // A State is what the kernel says of a module, in the words of
 // /sys/module/NAME/initstate.
@@ -76,7 +80,7 @@ func read(file string) string {
 	return string(buf[:n])
 }
 
-// machine is the kernel's architecture in the words of [architectures].
+// machine is the kernel's architecture in the words of [kofile.File.Arch].
 func (s System) machine() string {
 	arch := firstLine(s.proc("sys/kernel/arch"))
 	if arch == "" { // before Linux 6.1

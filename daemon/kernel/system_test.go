@@ -2,6 +2,8 @@ package kernel
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,16 +13,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/match/kofile/kofiletest"
 )
 
-// tree makes a system of a text archive with sys/ and proc/ in it.
+// tree makes a system of a text archive with sys/, proc/, dev/ and lib/ in it.
 func tree(t *testing.T, archive string) System {
 	t.Helper()
 	dir := t.TempDir()
 	if err := txtar.Write(txtar.Parse([]byte(archive)), dir); err != nil {
 		t.Fatal(err)
 	}
-	return System{Sys: dir + "/sys", Proc: dir + "/proc"}
+	return System{Sys: dir + "/sys", Proc: dir + "/proc", Dev: dir + "/dev", Lib: dir + "/lib"}
 }
 
 func TestState(t *testing.T) {
@@ -92,6 +96,12 @@ func TestCheck(t *testing.T) {
 			without + first + "-- proc/sys/kernel/modules_disabled --\n1\n", "modules_disabled is 1", os.ErrPermission},
 		{"root of a container", unix.EPERM,
 			full + "-- proc/self/uid_map --\n0 100000 65536\n", "this process is in a container", os.ErrPermission},
+		{"root of a container that says which", unix.EPERM,
+			full + "-- proc/self/uid_map --\n0 100000 65536\n-- proc/1/root/run/systemd/container --\nlxc\n", "this process is in a container (lxc), whose", os.ErrPermission},
+		{"a container without the capability", unix.EPERM,
+			without + first + "-- proc/1/root/.dockerenv --\n", "this process is in a container (docker) and does not have CAP_SYS_MODULE", os.ErrPermission},
+		{"a container that would draw on terminals", unix.EPERM,
+			without + first + "-- proc/1/environ --\nPATH=/bin\x00container=\x1b[2J\x00", "in a container (?[2J)", os.ErrPermission},
 		{"a system call filter", unix.EPERM,
 			strings.Replace(full, "Seccomp:\t0", "Seccomp:\t2", 1) + first, "allow finit_module and init_module", os.ErrPermission},
 		{"nothing to be seen", unix.EPERM, full + first, "look for a security module's words in dmesg", os.ErrPermission},
@@ -110,19 +120,21 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// elf is the beginning of a 64-bit little-endian ELF file with no section
-// headers, and a body.
-func elf(machine byte, body string) string {
-	head := make([]byte, 64)
-	copy(head, "\x7fELF\x02\x01\x01")
-	head[18], head[40] = machine, 64
-	return string(head) + body
+// built is a module file with these fields.
+func built(fields ...string) string { return kofiletest.Module{Info: fields}.String() }
+
+// content is what a file holds.
+func content(file string) *io.SectionReader {
+	return io.NewSectionReader(strings.NewReader(file), 0, int64(len(file)))
 }
 
 func TestLoadWords(t *testing.T) {
 	const running = "-- proc/sys/kernel/arch --\nx86_64\n-- proc/sys/kernel/osrelease --\n6.1.0-9\n-- proc/sys/kernel/version --\n#1 SMP Debian\n"
-	sectionsBeyond := []byte(elf(62, ""))
-	sectionsBeyond[41] = 0xff
+	const magic = "6.1.0-9 SMP preempt mod_unload modversions "
+	logged := func(text string) string { return running + "-- dev/kmsg --\n3,812,7089822,-;" + text + "\n" }
+	whole := built("parmtype=n:int", "parmtype=flag:bool", "parmtype=name:charp")
+	signed := kofiletest.Module{Appended: "~Module signature appended~\n"}.String()
+	enforced := func(word string) string { return "-- sys/module/module/parameters/sig_enforce --\n" + word + "\n" }
 	tests := []struct {
 		name  string
 		errno syscall.Errno
@@ -140,24 +152,40 @@ func TestLoadWords(t *testing.T) {
 			"a security module (LoadPin, IMA, SELinux)"},
 		{"IMA's refusal", unix.EACCES, full + first, "", "a security module (LoadPin, IMA, SELinux)"},
 		{"no capability", unix.EPERM, without + first, "", "this process does not have CAP_SYS_MODULE: run it as root"},
-		{"an empty file", unix.ENOEXEC, running, "", "it is not an ELF file: reinstall it"},
-		{"a text", unix.ENOEXEC, running, "#!/bin/sh\n", "it is not an ELF file: reinstall it"},
+		{"an empty file", unix.ENOEXEC, running, "", "the file is damaged, or no module: not an ELF file (at byte 0): reinstall it"},
+		{"a text", unix.ENOEXEC, running, "#!/bin/sh\n", "the file is damaged, or no module: not an ELF file (at byte 0): reinstall it"},
 		{"a compressed one", unix.ENOEXEC, running, "\x1f\x8b", "what its compressed file holds is not a module"},
-		{"half a header", unix.ENOEXEC, running, elf(62, "")[:40], "it is cut short: reinstall it"},
-		{"sections beyond the end", unix.ENOEXEC, running, string(sectionsBeyond), "it is cut short: reinstall it"},
-		{"another machine's", unix.ENOEXEC, running, elf(183, ""), "it is built for aarch64 and this machine is x86_64"},
-		{"another kernel's", unix.ENOEXEC, running, elf(62, "\x00vermagic=6.1.0-8 SMP \x1b[2Jevil\x00"),
+		{"half a header", unix.ENOEXEC, running, built()[:40], "the file is cut short at byte 40: the ELF header would reach to byte 64: reinstall it"},
+		{"half a file", unix.ENOEXEC, running, built()[:99], "the file is cut short at byte 99: the table of sections would reach to byte"},
+		{"another machine's", unix.ENOEXEC, running, kofiletest.Module{Machine: 183}.String(), "it is built for aarch64 and this machine is x86_64: install the module for x86_64"},
+		{"another kernel's", unix.ENOEXEC, running, built("vermagic=6.1.0-8 SMP \x1b[2Jevil"),
 			`it is built for "6.1.0-8 SMP ?[2Jevil" and this kernel is "6.1.0-9 #1 SMP Debian": install the modules of 6.1.0-9`},
-		{"nobody's", unix.ENOEXEC, running, elf(62, "x"), "it does not say which kernel it is built for; this one is 6.1.0-9 #1 SMP Debian"},
-		{"a bad value", unix.EINVAL, "", "", `the kernel refused the value of a parameter (options "n=many")`},
+		{"nobody's", unix.ENOEXEC, running, built(), "it does not say which kernel it is built for; this one is 6.1.0-9 #1 SMP Debian"},
+		{"another release's, in the kernel's words", unix.ENOEXEC, logged("m: version magic '6.1.0-8 SMP preempt mod_unload modversions ' should be '" + magic + "'"),
+			built("vermagic=6.1.0-8 SMP preempt mod_unload modversions "),
+			`its version magic is "6.1.0-8 SMP preempt mod_unload modversions" and this kernel's is "6.1.0-9 SMP preempt mod_unload modversions" ` +
+				`(it has 6.1.0-8 where this kernel has 6.1.0-9): install the modules of 6.1.0-9, or build it for them`},
+		{"one of a kernel that preempts otherwise", unix.ENOEXEC, logged("m: version magic '6.1.0-9 SMP mod_unload modversions ' should be '" + magic + "'"),
+			built("vermagic=6.1.0-9 SMP mod_unload modversions "), `its version magic is "6.1.0-9 SMP mod_unload modversions" and this kernel's is "` + magic[:len(magic)-1] + `" (it lacks preempt)`},
+		{"one with a word too many", unix.ENOEXEC, logged("m: version magic '" + magic + "RANDSTRUCT ' should be '" + magic + "'"),
+			built("vermagic=" + magic + "RANDSTRUCT "), `its version magic is "` + magic + `RANDSTRUCT" and this kernel's is "` + magic[:len(magic)-1] + `" (it has RANDSTRUCT, which this kernel has not)`},
+		{"words about another module", unix.ENOEXEC, logged("m2: version magic 'a' should be 'b'"), built("vermagic=a"), `it is built for "a" and this kernel is "6.1.0-9 #1 SMP Debian"`},
+		{"a bad value of one knows what", unix.EINVAL, "", "", `the kernel refused the value of a parameter (options "n=many flag=y")`},
+		{"a bad number", unix.EINVAL, "", whole, `its parameter n takes a value of type int, which "many" is not: correct it in modprobe.d, or on the kernel command line (m.n=)`},
+		{"a bad value of no parameter that is known", unix.EINVAL, "", built("parmtype=flag:bool"), `the kernel refused the value of a parameter (options "n=many flag=y"), a symbol's version`},
 		{"no symbol", unix.ENOENT, "", "", "it needs a symbol that no loaded module has"},
+		{"no symbol, in the kernel's words", unix.ENOENT, logged("m: Unknown symbol gone_\x1b (err -2)"), "", "it needs the symbol gone_?, which neither the kernel nor a loaded module has"},
+		{"no signature", unix.EKEYREJECTED, enforced("Y"), whole, "it is not signed, and this kernel takes only what is signed by a key that it trusts (module.sig_enforce)"},
+		{"a signature that is not trusted", unix.EKEYREJECTED, enforced("Y"), signed, "its signature does not fit its content, or is by a key that this kernel does not trust"},
+		{"a signature that does not fit", unix.EKEYREJECTED, enforced("N"), signed, "its signature does not fit its content, so the file is damaged: reinstall it"},
+		{"a signature that was cut off", unix.EKEYREJECTED, enforced("Y"), signed[:99], "the file is cut short"},
 		{"no hardware", unix.ENODEV, "", "", "its init found no hardware that it drives"},
-		{"what nobody foresaw", unix.EIO, "", "", "its init refused: look in dmesg for the driver's own words"},
+		{"what nobody foresaw", unix.EIO, "", "", "its init refused (input/output error): look in dmesg for the driver's own words"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			m := Module{Name: "m", File: "/m.ko", Options: "n=many"}
-			err := tree(t, tt.tree).failed(m, tt.errno, strings.NewReader(tt.image))
+			m := Module{Name: "m", File: "/m.ko", Options: "n=many flag=y"}
+			err := tree(t, tt.tree).failed(m, tt.errno, content(tt.image))
 			want := "load m from /m.ko: " + unix.ErrnoName(tt.errno) + ": " + tt.want
 			if !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 				t.Error(cmp.Diff(want, err.Error()))
@@ -173,7 +201,7 @@ func TestLoadWords(t *testing.T) {
 func TestEveryErrnoHasAWord(t *testing.T) {
 	s := tree(t, full+first)
 	for errno := syscall.Errno(1); errno < 134; errno++ {
-		err := s.failed(Module{Name: "m", File: "/m.ko"}, errno, strings.NewReader(""))
+		err := s.failed(Module{Name: "m", File: "/m.ko"}, errno, content(""))
 		if e := (*Error)(nil); !errors.As(err, &e) || e.Words == "" {
 			t.Errorf("load: %v has no words", errno)
 		}
@@ -183,29 +211,106 @@ func TestEveryErrnoHasAWord(t *testing.T) {
 	}
 }
 
-func TestAVermagicIsFoundWhereverItLies(t *testing.T) {
-	for _, at := range []int{0, 1 << 10, 64<<10 - 5, 64<<10 - 512, 128<<10 - 9, 1 << 20} {
-		image := elf(62, strings.Repeat("x", at)+"\x00vermagic=6.1.0-9 SMP \x00rest")
-		if f, fault := readELF(strings.NewReader(image)); f.vermagic != "6.1.0-9 SMP" || fault != "" {
-			t.Errorf("at %d: %q %q", at, f.vermagic, fault)
+// Whatever a file holds, what is said of it is one line that can be shown, and
+// no longer than a worker's answer may be.
+func FuzzWordsAboutAFile(f *testing.F) {
+	f.Add(built("vermagic=6.1.0-9 SMP ", "parmtype=n:int"), "n=many")
+	f.Add(built("vermagic=\x1b[2J"), "")
+	f.Add(built("parmtype=n:"+strings.Repeat("long", 1000)), "n=x")
+	f.Add(kofiletest.Module{Machine: 75, Appended: "~Module signature appended~\n"}.String(), "")
+	f.Add("\x7fELF", "")
+	f.Fuzz(func(t *testing.T, file, value string) {
+		m := Module{Name: "m", File: "/m.ko", Options: "n=" + value[:min(len(value), 100)]}
+		for _, errno := range []syscall.Errno{unix.ENOEXEC, unix.EINVAL, unix.EKEYREJECTED} {
+			err := System{Sys: "/nonexistent", Proc: "/nonexistent", Dev: "/nonexistent"}.failed(m, errno, content(file))
+			words := strings.ReplaceAll(err.Error(), m.Options, "")
+			if len(words) > 2000 || printable(words) != words {
+				t.Errorf("%q", words)
+			}
+		}
+	})
+}
+
+func TestWhichValuesFitAParameter(t *testing.T) {
+	for kind, values := range map[string]struct{ good, bad []string }{
+		"byte":    {[]string{"0", "255", "0xff"}, []string{"256", "-1", ""}},
+		"short":   {[]string{"-32768"}, []string{"40000"}},
+		"ushort":  {[]string{"40000"}, []string{"-1"}},
+		"int":     {[]string{"-1", "017", "0x10"}, []string{"1.5", "many", "4294967296"}},
+		"uint":    {[]string{"4294967295"}, []string{"-1"}},
+		"hexint":  {[]string{"0xfe"}, []string{"fe"}},
+		"long":    {[]string{"-5"}, []string{"x"}},
+		"ulong":   {[]string{"5"}, []string{"-5"}},
+		"bool":    {[]string{"", "1", "0", "y", "N", "on", "off"}, []string{"2", "maybe"}},
+		"charp":   {[]string{"anything"}, nil},
+		"unheard": {[]string{"anything"}, nil},
+	} {
+		for _, v := range values.good {
+			if !fits(v, kind) {
+				t.Errorf("%q is refused for %s", v, kind)
+			}
+		}
+		for _, v := range values.bad {
+			if fits(v, kind) {
+				t.Errorf("%q is taken for %s", v, kind)
+			}
 		}
 	}
 }
 
-func FuzzReadELF(f *testing.F) {
-	f.Add(elf(62, "\x00vermagic=6.1.0-9 SMP \x00"))
-	f.Add(elf(62, "\x00vermagic="))
-	f.Add("\x7fELF")
-	f.Add("")
-	f.Fuzz(func(t *testing.T, image string) {
-		file, fault := readELF(strings.NewReader(image))
-		if fault != "" && file.vermagic != "" {
-			t.Errorf("both %q and %q", fault, file.vermagic)
-		}
-		if len(file.vermagic) > 512 || strings.ContainsFunc(file.vermagic, func(r rune) bool { return r < ' ' || r > '~' }) {
-			t.Errorf("a vermagic not fit to show: %q", file.vermagic)
-		}
-	})
+const firmwareTree = `
+-- proc/sys/kernel/osrelease --
+6.1.0-9
+-- lib/firmware/plain.bin --
+-- lib/firmware/vendor/packed.bin.xz --
+-- lib/firmware/vendor/small.bin.zst --
+-- lib/firmware/6.1.0-9/release.bin --
+-- lib/firmware/updates/update.bin --
+-- lib/firmware/updates/6.1.0-9/both.bin --
+-- elsewhere/own.bin --
+`
+
+func TestMissingFirmware(t *testing.T) {
+	many := make([]string, 700)
+	for i := range many {
+		many[i] = fmt.Sprintf("firmware=many/%03d.bin", i)
+	}
+	long := strings.Repeat("n", 101)
+	tests := []struct {
+		name   string
+		fields []string
+		want   Firmware
+	}{
+		{"none is named", []string{"license=GPL"}, Firmware{}},
+		{"all is there, in all forms and places", []string{"firmware=plain.bin", "firmware=vendor/packed.bin", "firmware=vendor/small.bin",
+			"firmware=release.bin", "firmware=update.bin", "firmware=both.bin", "firmware=own.bin"}, Firmware{}},
+		{"one is missing", []string{"firmware=plain.bin", "firmware=vendor/gone.bin"}, Firmware{[]string{"vendor/gone.bin"}, 1}},
+		{"names that are no files' names", []string{"firmware=brcm/*.bin", "firmware=../proc/version", "firmware=/etc/passwd", "firmware="}, Firmware{}},
+		{"names that can't be shown are counted", []string{"firmware=\x1b2J", "firmware=" + long}, Firmware{nil, 2}},
+		{"more than anybody would read", many, Firmware{[]string{"many/000.bin", "many/001.bin", "many/002.bin", "many/003.bin",
+			"many/004.bin", "many/005.bin", "many/006.bin", "many/007.bin"}, 700}},
+		{"a name is listed once", []string{"firmware=a", "firmware=a"}, Firmware{[]string{"a"}, 2}},
+	}
+	s := tree(t, firmwareTree)
+	own := s.Lib + "/../elsewhere"
+	path := s.sys("module/firmware_class/parameters/path")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(own+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := content(built(tt.fields...))
+			if diff := cmp.Diff(tt.want, s.MissingFirmware(f, f.Size())); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	if got := s.MissingFirmware(content("no module"), 9); got.Total != 0 {
+		t.Errorf("%+v of a file that is none", got)
+	}
 }
 
 // A file that can't be found anywhere is the same as one without content.

@@ -13,9 +13,9 @@ import (
 // buffers and a finalizer for each device.
 type dir struct {
 	fd   int
-	buf  [8 << 10]byte
-	left []byte // of buf, not handed out yet
-	err  error  // that ended the reading, nil for the end
+	buf  [4 << 10]byte // some hundred entries
+	left []byte        // of buf, not handed out yet
+	err  error         // that ended the reading, nil for the end
 }
 
 // open begins to read the directory that path, which ends with a NUL, names

@@ -31,6 +31,7 @@ type Event struct {
 	Type      []byte // DEVTYPE
 	Driver    []byte // that is bound to the device
 	Modalias  []byte // a kernel leaves it out of some actions, [Unbind] among them
+	Firmware  []byte // FIRMWARE: the file that a driver asks user space for
 	Seqnum    uint64 // counts over all network namespaces; 0 if there was none
 }
 

@@ -75,6 +75,8 @@ func (e *Event) set(key, value []byte) string {
 		e.OldPath = value
 	case "SUBSYSTEM":
 		e.Subsystem = value
+	case "FIRMWARE":
+		e.Firmware = value
 	case "SEQNUM":
 		return e.number(value)
 	default:
@@ -84,6 +86,12 @@ func (e *Event) set(key, value []byte) string {
 }
 
 // describe takes in one pair of those that a device's uevent file has too.
+//
+// Some buses print their MODALIAS for sysfs and for the uevent by one function,
+// so that it ends with a line break here: hdaudio, SoundWire, processors, PA-RISC.
+// In a uevent file that is the end of the line. It must not make two names of
+// one device: whoever compares them would believe that another one came. Nor may
+// a line break in the middle, where the name is what the device says.
 func (e *Event) describe(key, value []byte) {
 	switch string(key) {
 	case "DEVTYPE":
@@ -91,7 +99,7 @@ func (e *Event) describe(key, value []byte) {
 	case "DRIVER":
 		e.Driver = value
 	case "MODALIAS":
-		e.Modalias = value
+		e.Modalias, _, _ = bytes.Cut(value, []byte("\n"))
 	}
 }
 

@@ -21,14 +21,14 @@ func message(pieces ...string) []byte {
 
 // parsed is an Event in a form that go-cmp prints well.
 type parsed struct {
-	Action                                           Action
-	Path, OldPath, Subsystem, Type, Driver, Modalias string
-	Seqnum                                           uint64
+	Action                                                     Action
+	Path, OldPath, Subsystem, Type, Driver, Modalias, Firmware string
+	Seqnum                                                     uint64
 }
 
 func copied(e *Event) parsed {
 	return parsed{e.Action, string(e.Path), string(e.OldPath), string(e.Subsystem),
-		string(e.Type), string(e.Driver), string(e.Modalias), e.Seqnum}
+		string(e.Type), string(e.Driver), string(e.Modalias), string(e.Firmware), e.Seqnum}
 }
 
 // usb is a whole event as a 6.1 kernel sends it.
@@ -83,6 +83,10 @@ func TestParseAccepts(t *testing.T) {
 		message []byte
 		want    parsed
 	}{
+		{"a MODALIAS with a line break at its end, as of a codec", message("add@/devices/a", "MODALIAS=hdaudio:v1AF40022r00100101a01\n"),
+			parsed{Action: Add, Path: "/devices/a", Modalias: "hdaudio:v1AF40022r00100101a01"}},
+		{"a MODALIAS with a line break within, of which a uevent file shows the first line", message("add@/devices/a", "MODALIAS=tbsvc:ka\nb\n"),
+			parsed{Action: Add, Path: "/devices/a", Modalias: "tbsvc:ka"}},
 		{"a header alone", message("remove@/devices/a"), parsed{Action: Remove, Path: "/devices/a"}},
 		{"a whole event", usb, parsed{
 			Action: Add, Path: "/devices/pci0000:00/0000:00:04.0/usb1/1-1/1-1:1.0", Subsystem: "usb", Type: "usb_interface",
@@ -96,6 +100,8 @@ func TestParseAccepts(t *testing.T) {
 			parsed{Action: Add, Path: "/devices/a", Subsystem: "usb"}},
 		{"a device that moved", inject.Message("move", "/devices/virtual/net/wan", "DEVPATH_OLD=/devices/virtual/net/eth0"),
 			parsed{Action: Move, Path: "/devices/virtual/net/wan", OldPath: "/devices/virtual/net/eth0"}},
+		{"a request for firmware", inject.Message("add", "/devices/a/b!c.bin", "SUBSYSTEM=firmware", "FIRMWARE=b/c.bin", "TIMEOUT=60"),
+			parsed{Action: Add, Path: "/devices/a/b!c.bin", Subsystem: "firmware", Firmware: "b/c.bin"}},
 		{"the last of two values", inject.Message("change", "/devices/a", "DRIVER=one", "DRIVER=two"),
 			parsed{Action: Change, Path: "/devices/a", Driver: "two"}},
 		{"an action of a later kernel", inject.Message("paint", "/devices/a"),
@@ -148,15 +154,16 @@ func TestParseAllocatesNothing(t *testing.T) {
 // disagreement says in what an event differs from what go-udev made of the
 // same message.
 func disagreement(e *Event, theirs *goudev.UEvent) string {
-	want := map[string]string{"DEVPATH_OLD": "", "SUBSYSTEM": "", "DEVTYPE": "", "DRIVER": "", "MODALIAS": "", "SEQNUM": "0"}
+	want := map[string]string{"DEVPATH_OLD": "", "SUBSYSTEM": "", "DEVTYPE": "", "DRIVER": "", "MODALIAS": "", "FIRMWARE": "", "SEQNUM": "0"}
 	for key := range want {
 		if value, ok := theirs.Env[key]; ok {
 			want[key] = value
 		}
 	}
+	want["MODALIAS"], _, _ = strings.Cut(want["MODALIAS"], "\n") // as Parse says
 	want["SEQNUM"] = strings.TrimLeft(want["SEQNUM"], "0")
 	got := map[string]string{"DEVPATH_OLD": string(e.OldPath), "SUBSYSTEM": string(e.Subsystem), "DEVTYPE": string(e.Type),
-		"DRIVER": string(e.Driver), "MODALIAS": string(e.Modalias), "SEQNUM": strings.TrimLeft(fmt.Sprint(e.Seqnum), "0")}
+		"DRIVER": string(e.Driver), "MODALIAS": string(e.Modalias), "FIRMWARE": string(e.Firmware), "SEQNUM": strings.TrimLeft(fmt.Sprint(e.Seqnum), "0")}
 	return cmp.Diff(theirs.Action.String()+"@"+theirs.KObj, string(e.Action)+"@"+string(e.Path)) + cmp.Diff(want, got)
 }
 
@@ -165,7 +172,7 @@ func TestParseAgreesWithGoUdev(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		action := rapid.SampledFrom([]Action{Add, Remove, Change, Move, Online, Offline, Bind, Unbind}).Draw(t, "action")
 		path := rapid.StringMatching(`(/[a-zA-Z0-9:._!-]{1,12}){1,6}`).Draw(t, "path")
-		key := rapid.SampledFrom([]string{"SUBSYSTEM", "DEVTYPE", "DRIVER", "MODALIAS", "DEVPATH_OLD", "PCI_ID", "SEQNUM_"})
+		key := rapid.SampledFrom([]string{"SUBSYSTEM", "DEVTYPE", "DRIVER", "MODALIAS", "DEVPATH_OLD", "FIRMWARE", "PCI_ID", "SEQNUM_"})
 		pair := rapid.Custom(func(t *rapid.T) string {
 			return key.Draw(t, "key") + "=" + rapid.StringMatching(`[^=\x00]{0,40}`).Draw(t, "value")
 		})
@@ -232,7 +239,7 @@ func FuzzParse(f *testing.F) {
 		if len(e.Path) < 2 || e.Path[0] != '/' || e.Action == "" || strings.Contains(string(e.Action), "@") {
 			t.Errorf("accepted action %q of %q", e.Action, e.Path)
 		}
-		for _, view := range [][]byte{e.Path, e.OldPath, e.Subsystem, e.Type, e.Driver, e.Modalias} {
+		for _, view := range [][]byte{e.Path, e.OldPath, e.Subsystem, e.Type, e.Driver, e.Modalias, e.Firmware} {
 			if bytes.IndexByte(view, 0) >= 0 || !bytes.Contains(msg, view) {
 				t.Errorf("%q is not a piece of the message", view)
 			}

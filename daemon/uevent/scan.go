@@ -31,6 +31,7 @@ type Scanner struct {
 	inner   dir    // of one bus's or class's devices
 	path    [512]byte
 	link    [unix.PathMax]byte
+	driver  [256]byte     // a link's last part is at most 255 bytes (NAME_MAX), what stands before it is short
 	content [4 << 10]byte // an environment has 2,048 bytes at most, an attribute a page
 	event   Event
 	skipped int
@@ -44,13 +45,19 @@ func NewScanner(sys string) *Scanner {
 }
 
 // Devices calls each for every device that has a MODALIAS, in no particular
-// order, until it returns false. The event has Path, Subsystem, Type, Driver
-// and Modalias, all of which are valid during the call only.
+// order, until it returns false. The event has Path, Subsystem, Driver and
+// Modalias, all of which are valid during the call only.
 //
-// MODALIAS comes from the device's uevent file, since some buses (MDIO) have
-// no attribute of that name; so does DRIVER. A device that disappears while it
-// is being looked at is passed over. One that can't be read for another reason
-// is counted in skipped. An error means that nothing could be read.
+// MODALIAS comes from the attribute modalias, or if the bus has none (MDIO,
+// memory cards, processors) from the device's uevent file. That one is not read
+// where it can be helped: many kernels take the device's lock to show it
+// (uevent_show in drivers/base/core.c, Debian's 6.1 among them), which whoever
+// probes the device has, and a probe may last for ever. Driver is the target of
+// the link of that name, which is there from the beginning of a probe on.
+//
+// A device that disappears while it is being looked at is passed over. One that
+// can't be read for another reason is counted in skipped. An error means that
+// nothing could be read.
 func (s *Scanner) Devices(each func(*Event) bool) (skipped int, err error) {
 	s.skipped, s.stopped = 0, false
 	root, err := openat(unix.AT_FDCWD, s.sys, unix.O_DIRECTORY)
@@ -125,20 +132,45 @@ func (s *Scanner) devices(subsystem []byte, each func(*Event) bool) {
 // device reads one device, and leaves the path of one without a MODALIAS
 // alone.
 func (s *Scanner) device(name []byte, e *Event) error {
-	content, err := readat(s.inner.fd, s.join(name[:len(name)-1], "/uevent\x00"), s.content[:])
-	if err != nil {
+	if err := s.modalias(name, e); err != nil || len(e.Modalias) == 0 {
 		return err
 	}
-	e.parseFile(content)
-	if len(e.Modalias) == 0 {
-		return nil
-	}
+	s.driverOf(name, e)
 	n, err := readlinkat(s.inner.fd, name, s.link[:])
 	if err != nil {
 		return err
 	}
 	e.Path, err = devpath(s.link[:n])
 	return err
+}
+
+// modalias reads a device's MODALIAS.
+func (s *Scanner) modalias(name []byte, e *Event) error {
+	content, err := readat(s.inner.fd, s.join(name[:len(name)-1], "/modalias\x00"), s.content[:])
+	switch {
+	case err == nil:
+		// Of an ACPI device with a device tree's names as well there are two
+		// lines, and the uevent has the second (drivers/acpi/device_sysfs.c).
+		content = bytes.TrimRight(content, "\n")
+		e.describe([]byte("MODALIAS"), content[bytes.LastIndexByte(content, '\n')+1:])
+		return nil
+	case !errors.Is(err, unix.ENOENT):
+		return err
+	}
+	if content, err = readat(s.inner.fd, s.join(name[:len(name)-1], "/uevent\x00"), s.content[:]); err != nil {
+		return err
+	}
+	e.parseFile(content)
+	e.Driver, e.Type = nil, nil
+	return nil
+}
+
+// driverOf reads which driver a device has.
+func (s *Scanner) driverOf(name []byte, e *Event) {
+	n, err := readlinkat(s.inner.fd, s.join(name[:len(name)-1], "/driver\x00"), s.driver[:])
+	if err == nil && n < len(s.driver) {
+		e.Driver = s.driver[bytes.LastIndexByte(s.driver[:n], '/')+1 : n]
+	}
 }
 
 // devpath cuts the DEVPATH out of a link such as ../../../devices/pci0000:00.

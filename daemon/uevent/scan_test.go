@@ -8,17 +8,19 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // found is what a scan says of a device, copied.
-type found struct{ Path, Subsystem, Type, Driver, Modalias string }
+type found struct{ Path, Subsystem, Driver, Modalias string }
 
 func scanDevices(t *testing.T, s *Scanner) (devices []found, skipped int) {
 	t.Helper()
 	skipped, err := s.Devices(func(e *Event) bool {
-		devices = append(devices, found{string(e.Path), string(e.Subsystem), string(e.Type), string(e.Driver), string(e.Modalias)})
+		devices = append(devices, found{string(e.Path), string(e.Subsystem), string(e.Driver), string(e.Modalias)})
 		return true
 	})
 	if err != nil {
@@ -73,18 +75,44 @@ func TestScanPassesOverWhatIsDamaged(t *testing.T) {
 func TestScanFindsEveryDeviceWithModalias(t *testing.T) {
 	s := NewScanner(sysfs(t, "sysfs.txtar"))
 	want := []found{
-		{"/devices/pci0000:00/0000:00:03.0", "pci", "", "e1000", "pci:v00008086d0000100Esv00001AF4sd00001100bc02sc00i00"},
-		{"/devices/pci0000:00/0000:00:03.0/mdio_bus/mdio-0/mdio-0:01", "mdio_bus", "PHY", "", "mdio:00000000001000100001010101000001"},
-		{"/devices/pci0000:00/0000:00:04.0", "pci", "", "", "pci:v00001AF4d00001005sv00001AF4sd00000004bc00scFFi00"},
-		{"/devices/platform/soc@0/30890000.serial", "platform", "", "", "of:NserialT(null)Cfsl,imx8mq-uartCfsl,imx6q-uart"},
-		{"/devices/platform/with=sign", "platform", "", "", "platform:a=b"},
-		{"/devices/virtual/input/input7", "input", "", "", "input:b0019v0000p0001e0000-e0,1,k74,ramlsfw"},
+		{"/devices/LNXSYSTM:00/PRP0001:00", "acpi", "", "of:NdeviceT(null)Catmel,24c02"},
+		{"/devices/pci0000:00/0000:00:03.0", "pci", "e1000", "pci:v00008086d0000100Esv00001AF4sd00001100bc02sc00i00"},
+		{"/devices/pci0000:00/0000:00:03.0/mdio_bus/mdio-0/mdio-0:01", "mdio_bus", "", "of:Nethernet-phyT(null)"},
+		{"/devices/pci0000:00/0000:00:04.0", "pci", "", "pci:v00001AF4d00001005sv00001AF4sd00000004bc00scFFi00"},
+		{"/devices/platform/soc@0/30890000.serial", "platform", "", "of:NserialT(null)Cfsl,imx8mq-uartCfsl,imx6q-uart"},
+		{"/devices/platform/with=sign", "platform", "", "platform:a=b"},
+		{"/devices/virtual/input/input7", "input", "", "input:b0019v0000p0001e0000-e0,1,k74,ramlsfw"},
 	}
 	for range 2 { // the second time with used buffers
 		devices, skipped := scanDevices(t, s)
 		if diff := cmp.Diff(want, devices); diff != "" || skipped != 0 {
 			t.Errorf("%d skipped; devices (-want +got):\n%s", skipped, diff)
 		}
+	}
+}
+
+func TestScanDoesNotWaitForAProbe(t *testing.T) {
+	root := sysfs(t, "sysfs.txtar")
+	uevent := filepath.Join(root, "devices/pci0000:00/0000:00:03.0/uevent")
+	if err := os.Remove(uevent); err != nil {
+		t.Fatal(err)
+	}
+	// Opening it waits as reading it does while the device is probed.
+	if err := unix.Mkfifo(uevent, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	met := make(chan int)
+	go func() {
+		devices, _ := scanDevices(t, NewScanner(root))
+		met <- len(devices)
+	}()
+	select {
+	case n := <-met:
+		if n != 7 {
+			t.Errorf("%d devices met, want 7", n)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it waits for a device's uevent file though the device has a modalias file")
 	}
 }
 

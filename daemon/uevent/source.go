@@ -27,6 +27,9 @@ type Sink interface {
 	// Scanned ends a scan. skipped entries of sysfs could not be read, so that
 	// something which the scan did not meet may be there all the same.
 	Scanned(scan uint32, skipped int)
+	// CaughtUp tells that all that was queued when [Source.CatchUp] was called
+	// with that mark has been handed on.
+	CaughtUp(mark uint32)
 	// Lost tells that uevents before this moment were lost. Asking for a scan
 	// is up to the sink.
 	Lost()
@@ -47,6 +50,10 @@ type Counts struct {
 // was queued when the scan was asked for has passed even if events never stop.
 const drainMost = 1 << 16
 
+// marksMost is how many calls of CatchUp there may be at a time: one for
+// whoever waits until nothing is pending, and one for the watchdog.
+const marksMost = 2
+
 // A Source owns the uevent socket and the scans of sysfs. It is a task: Run it
 // once, wait for Ready.
 type Source struct {
@@ -57,6 +64,8 @@ type Source struct {
 	ready   chan struct{}
 
 	wanted atomic.Uint32 // the scan that was asked for, 0 for none
+	missed atomic.Uint32 // the scan that could not be made, 0 for none
+	marks  chan uint32   // of calls of CatchUp that were not answered yet
 	socket atomic.Pointer[Socket]
 	counts struct{ received, malformed, foreign, overflows, scans atomic.Uint64 }
 
@@ -76,6 +85,7 @@ func NewSource(sys string, sink Sink, log *slog.Logger) *Source {
 		scanner: NewScanner(sys),
 		buffer:  bufferFor(memory()),
 		ready:   make(chan struct{}),
+		marks:   make(chan uint32, marksMost),
 	}
 }
 
@@ -113,14 +123,36 @@ func (s *Source) Rescan(scan uint32) {
 			break
 		}
 	}
+	s.interrupt()
+}
+
+// CatchUp has the sink told when all events that are queued now have been
+// handed on. It returns at once and may be called from any goroutine, but with
+// marksMost calls not answered yet it waits.
+func (s *Source) CatchUp(mark uint32) {
+	s.marks <- mark
+	s.interrupt()
+}
+
+// interrupt has Run look what it was asked for.
+func (s *Source) interrupt() {
 	if socket := s.socket.Load(); socket != nil {
 		socket.Interrupt()
 	}
 }
 
+// Retry asks again for a scan that could not be made, if there is one: sysfs may
+// be mounted now. It may be called from any goroutine.
+func (s *Source) Retry() {
+	if scan := s.missed.Swap(0); scan != 0 {
+		s.Rescan(scan)
+	}
+}
+
 // Run binds the socket, then scans when asked and hands on events until ctx
-// ends, which is no error. An error is one of making or reading the socket, or
-// of sysfs as a whole; it names the cure where there is one.
+// ends, which is no error. An error is one of making or reading the socket; it
+// names the cure where there is one. While sysfs can't be read as a whole, that
+// is logged and what happens is handed on all the same: see [Source.Retry].
 func (s *Source) Run(ctx context.Context) error {
 	socket, err := Listen(s.buffer)
 	if err != nil {
@@ -142,16 +174,18 @@ func (s *Source) Run(ctx context.Context) error {
 // step hands on one message. If a scan is wanted, or events were lost, and no
 // message is queued any more, it does what has been waiting for that.
 func (s *Source) step(ctx context.Context, socket *Socket) error {
-	pending := s.lost || s.wanted.Load() != 0
+	pending := s.lost || s.wanted.Load() != 0 || len(s.marks) > 0
 	if !pending {
 		s.drained = 0
 	} else if s.drained >= drainMost {
-		return s.settle(ctx)
+		s.settle(ctx)
+		return nil
 	}
 	s.drained++
 	err := socket.next(&s.event, !pending)
 	if errors.Is(err, errEmpty) {
-		return s.settle(ctx)
+		s.settle(ctx)
+		return nil
 	}
 	return s.take(err)
 }
@@ -173,7 +207,7 @@ func (s *Source) take(err error) error {
 		s.counts.overflows.Add(1)
 		s.lost = true
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		// Rescan, or the end of the context.
+		// Rescan, CatchUp, or the end of the context.
 	default:
 		return err
 	}
@@ -181,17 +215,23 @@ func (s *Source) take(err error) error {
 }
 
 // settle is called when the queue has been read.
-func (s *Source) settle(ctx context.Context) error {
+func (s *Source) settle(ctx context.Context) {
 	s.drained = 0
 	if s.lost {
 		s.lost = false
 		s.sink.Lost()
 	}
+	for range len(s.marks) {
+		s.sink.CaughtUp(<-s.marks)
+	}
 	scan := s.wanted.Swap(0)
 	if scan == 0 {
-		return nil
+		return
 	}
-	return s.scan(ctx, scan)
+	if err := s.scan(ctx, scan); err != nil {
+		s.missed.Store(scan)
+		s.log.Error("nothing is known of the devices that are there; scanning again when sysfs is mounted", "error", err)
+	}
 }
 
 // scan tells the sink what is there. It ends early, without Scanned, with the

@@ -80,6 +80,8 @@ func (r *recorder) Scanned(scan uint32, skipped int) {
 	r.lines <- fmt.Sprintf("scanned %d %d", scan, skipped)
 }
 
+func (r *recorder) CaughtUp(mark uint32) { r.lines <- fmt.Sprintf("caught up %d", mark) }
+
 func (r *recorder) Lost() { r.lines <- "lost" }
 
 // next waits for the next line.
@@ -157,12 +159,33 @@ func send(t testing.TB, in *inject.Injector, messages ...[]byte) {
 	}
 }
 
-func TestSourceWithoutSysfsEndsWithTheCure(t *testing.T) {
-	s := NewSource(filepath.Join(t.TempDir(), "missing"), newRecorder(), slog.New(slog.DiscardHandler))
+// said is where a log goes whose lines a test waits for.
+type said chan string
+
+func (s said) Write(line []byte) (int, error) {
+	s <- string(line)
+	return len(line), nil
+}
+
+func TestSourceWithoutSysfsNamesTheCureAndScansLater(t *testing.T) {
+	sys := filepath.Join(t.TempDir(), "sys")
+	r, log := newRecorder(), make(said, 1)
+	s := NewSource(sys, r, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelError})))
 	s.Rescan(1)
-	if err := s.Run(t.Context()); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "mount -t sysfs") {
-		t.Errorf("error %v, want one that says how to mount sysfs", err)
+	run(t, s)
+	if line := <-log; !strings.Contains(line, "mount -t sysfs") {
+		t.Errorf("it says %q, want how to mount sysfs", line)
 	}
+	s.Retry()
+	<-log // it is still not there
+	if err := os.Rename(small(t), sys); err != nil {
+		t.Fatal(err)
+	}
+	s.Retry()
+	r.expect(t, smallScanned(1)...)
+	s.Retry() // of a scan that was made: nothing
+	s.Rescan(2)
+	r.expect(t, smallScanned(2)...)
 }
 
 func TestSourceCountsAndSkipsBadMessages(t *testing.T) {
@@ -289,6 +312,30 @@ func TestSourceScansAfterWhatIsQueued(t *testing.T) {
 	if got := s.Counts().Scans; got != 3 {
 		t.Errorf("%d scans, want 3", got)
 	}
+}
+
+func TestSourceCatchesUpWithWhatIsQueued(t *testing.T) {
+	if !isolated(t, nil) {
+		return
+	}
+	r := newRecorder()
+	r.gate = make(chan struct{})
+	s := NewSource(small(t), r, slog.New(slog.DiscardHandler))
+	s.CatchUp(7) // before Run
+	run(t, s)
+	r.expect(t, "caught up 7")
+
+	send(t, injector(t), inject.Message("add", "/devices/b"), inject.Message("add", "/devices/c"))
+	r.expect(t, "event add /devices/b ") // and the gate is shut
+	s.CatchUp(8)
+	s.Rescan(1)
+	s.CatchUp(0)
+	close(r.gate)
+	r.expect(t, "event add /devices/c ", "caught up 8", "caught up 0")
+	r.expect(t, smallScanned(1)...)
+
+	s.CatchUp(9) // while the socket waits
+	r.expect(t, "caught up 9")
 }
 
 // An asker is a Sink that asks for a scan when events were lost.

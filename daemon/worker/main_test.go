@@ -39,7 +39,7 @@ func unpack(to io.Writer, from *os.File) error {
 	if filepath.Base(from.Name()) == "broken" {
 		return errors.New("a checksum differs")
 	}
-	_, err := io.WriteString(to, "unpacked")
+	_, err := io.WriteString(to, "misses unpacked.bin")
 	return err
 }
 
@@ -75,8 +75,27 @@ func (acts) Load(m kernel.Module, f *os.File, how kernel.How) error {
 	return nil
 }
 
+// MissingFirmware misses what the file's content names.
+func (acts) MissingFirmware(image io.ReaderAt, size int64) (missing kernel.Firmware) {
+	content, _ := io.ReadAll(io.NewSectionReader(image, 0, size))
+	if list, ok := strings.CutPrefix(string(content), "misses "); ok {
+		missing.Missing = strings.Fields(list)
+		missing.Total = len(missing.Missing) + 1
+	}
+	return missing
+}
+
 func (acts) LoadImage(m kernel.Module, image []byte) error {
 	return &kernel.Error{Op: "load", Errno: unix.ENOTNAM, Words: fmt.Sprintf("%s %q", m.File, image)}
+}
+
+// Probe writes like the kernel's drivers_probe reads: one name.
+func (acts) Probe(device string, f *os.File) error {
+	if device == "is_killed" {
+		return unix.Kill(os.Getpid(), unix.SIGKILL)
+	}
+	_, err := f.WriteString(device)
+	return err
 }
 
 // hang returns when somebody opens a FIFO and closes it again.

@@ -15,10 +15,10 @@ import (
 // length before them. A request fits in a socket's buffer. A reply is small,
 // because the daemon has room for one for each call on its way.
 const (
-	version    = 1
+	version    = 2
 	maxRequest = 64 << 10
 	maxReply   = 4 << 10
-	maxWords   = 3 << 10 // of a reply; more is cut off
+	maxWords   = 3000 // of a reply; more is cut off
 )
 
 var errPacket = errors.New("malformed packet, or one of another version of kmodd")
@@ -27,7 +27,11 @@ var errPacket = errors.New("malformed packet, or one of another version of kmodd
 // the other values are the kernel's ways of loading.
 const unpackFirst kernel.How = 0xff
 
-// request asks for one load. The module's file travels beside it.
+// probe says in a request that the file beside it is a bus's drivers_probe, and
+// that module.Name is the name of a device.
+const probe kernel.How = 0xfe
+
+// request asks for one load, or one probe. The file travels beside it.
 type request struct {
 	how    kernel.How
 	module kernel.Module
@@ -52,23 +56,31 @@ type reply struct {
 	errno syscall.Errno
 	op    string // of a kernel.Error; "" if the module went in
 	words string
+
+	firmware string // missing files, with newlines between them; see kernel.Firmware for its bounds
+	missing  uint32 // how many there are in all
 }
 
 func (r reply) append(b []byte) []byte {
 	b = append(b, version)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.took))
 	b = binary.BigEndian.AppendUint32(b, uint32(r.errno))
+	b = binary.BigEndian.AppendUint32(b, r.missing)
 	words := strings.ToValidUTF8(r.words[:min(len(r.words), maxWords)], "")
-	return appendStrings(b, r.op, words)
+	return appendStrings(b, r.op, words, r.firmware)
 }
 
-func parseReply(b []byte) (r reply, err error) {
-	if len(b) < 13 || b[0] != version {
-		return r, errPacket
+// parseReply returns a pointer so that those who wait for a reply have no room
+// for it on their stacks.
+func parseReply(b []byte) (*reply, error) {
+	if len(b) < 17 || b[0] != version {
+		return nil, errPacket
 	}
+	r := new(reply)
 	r.took = time.Duration(binary.BigEndian.Uint64(b[1:]))
 	r.errno = syscall.Errno(binary.BigEndian.Uint32(b[9:]))
-	return r, cutStrings(b[13:], &r.op, &r.words)
+	r.missing = binary.BigEndian.Uint32(b[13:])
+	return r, cutStrings(b[17:], &r.op, &r.words, &r.firmware)
 }
 
 func appendStrings(b []byte, texts ...string) []byte {

@@ -18,15 +18,17 @@ func TestPacketsComeBackAsTheyWere(t *testing.T) {
 		if got, err := parseRequest(asked.append(nil)); err != nil || got != asked {
 			t.Errorf("%+v, %v, want %+v", got, err, asked)
 		}
-		answered := reply{time.Duration(rapid.Int64().Draw(t, "took")), 5, rapid.String().Draw(t, "op"), rapid.StringN(0, -1, maxWords).Draw(t, "words")}
-		if got, err := parseReply(answered.append(nil)); err != nil || got != answered {
+		answered := reply{time.Duration(rapid.Int64().Draw(t, "took")), 5, rapid.String().Draw(t, "op"), rapid.StringN(0, -1, maxWords).Draw(t, "words"),
+			rapid.String().Draw(t, "firmware"), rapid.Uint32().Draw(t, "missing")}
+		if got, err := parseReply(answered.append(nil)); err != nil || *got != answered {
 			t.Errorf("%+v, %v, want %+v", got, err, answered)
 		}
 	})
 }
 
 func TestALongAnswerIsCutToFit(t *testing.T) {
-	b := reply{op: "load", words: strings.Repeat("ü", maxReply)}.append(nil)
+	firmware := strings.Repeat(strings.Repeat("f", 100)+"\n", 8) // kernel.Firmware has no more
+	b := reply{op: "unpack", words: strings.Repeat("ü", maxReply), firmware: firmware}.append(nil)
 	got, err := parseReply(b)
 	if err != nil || len(b) > maxReply || !strings.HasPrefix(got.words, "üüü") || !utf8.ValidString(got.words) {
 		t.Errorf("%d bytes, %v", len(b), err)
@@ -40,7 +42,7 @@ func FuzzPackets(f *testing.F) {
 	f.Add([]byte{version + 1, 0, 0, 0, 0})
 	f.Add([]byte{version, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
 	f.Add(request{kernel.Plain, kernel.Module{Name: "m", File: "/m.ko", Options: "a=1"}}.append(nil))
-	f.Add(reply{op: "load", words: "no", errno: 2}.append(nil))
+	f.Add(reply{op: "load", words: "no", errno: 2, firmware: "a.bin\nb.bin", missing: 3}.append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r, err := parseRequest(b); err == nil {
 			if again, err := parseRequest(r.append(nil)); err != nil || again != r {
@@ -48,7 +50,7 @@ func FuzzPackets(f *testing.F) {
 			}
 		}
 		if r, err := parseReply(b); err == nil && len(r.words) <= maxWords && utf8.ValidString(r.words) {
-			if again, err := parseReply(r.append(nil)); err != nil || again != r {
+			if again, err := parseReply(r.append(nil)); err != nil || *again != *r {
 				t.Errorf("%+v became %+v, %v", r, again, err)
 			}
 		}

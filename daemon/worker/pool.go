@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -18,7 +19,8 @@ import (
 
 // A Result is the outcome of one call.
 type Result struct {
-	Op uint64
+	Op    uint64
+	Probe bool // it was a [Pool.Probe]: only Err and Took have a meaning then
 	// Already says that the module was live before the call (EEXIST), so that
 	// somebody else put it in. Err is nil then.
 	Already bool
@@ -27,6 +29,10 @@ type Result struct {
 	// (Op says so) or the kernel refused it, a [*DeathError] if the worker
 	// ended in the call, and anything else if there could be no worker.
 	Err error
+	// Firmware is what the module's file names and the kernel would not find,
+	// as seen just before the call. Of compressed files it is known only where
+	// the worker unpacked them. It is nil if nothing is missing.
+	Firmware *kernel.Firmware
 }
 
 // Errno is the outcome as one number: 0 if the call put the module in, EEXIST if
@@ -47,7 +53,7 @@ func (r Result) Errno() syscall.Errno {
 // processes had run out: trying again later may well help.
 func (r Result) Unasked() bool {
 	var call *kernel.Error
-	if errors.As(r.Err, &call) && call.Op != "open" {
+	if errors.As(r.Err, &call) && call.Op != "open" && call.Op != "probe" {
 		return false
 	}
 	return slices.Contains([]syscall.Errno{unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE}, errnoOf(r.Err))
@@ -57,15 +63,20 @@ func (r Result) Unasked() bool {
 // an oops in the module's init function ended its thread. The module stays in the
 // state "coming" then, until the next boot.
 type DeathError struct {
-	Module string
+	Module string // of a probe, the device
+	Probe  bool
 	State  string // how the process ended, as wait(2) says it
 }
 
 var _ error = (*DeathError)(nil)
 
 func (e *DeathError) Error() string {
+	if e.Probe {
+		return "probe " + e.Module + ": the worker process ended without an answer (" + e.State +
+			"): look in dmesg for an oops of a driver's probe; the device stays locked until the next boot"
+	}
 	return "load " + e.Module + ": the worker process ended without an answer (" + e.State +
-		"): look in dmesg for an oops of the module's init"
+		"): look in dmesg for an oops of the module's init; what is left of the module stays until the next boot"
 }
 
 // Config says how a pool is to be. Its zero value is the shipped
@@ -85,6 +96,7 @@ type Config struct {
 // passed, it has no process and no goroutine.
 type Pool struct {
 	idleFor   time.Duration
+	system    kernel.System
 	native    string // the compression that the kernel undoes
 	unpackers []string
 	results   chan Result
@@ -95,6 +107,7 @@ type Pool struct {
 	// asking is held while one call gets its file and its worker, so that one
 	// thread blocks and one stack is deep at a time, however many are wanted.
 	asking sync.Mutex
+	packet []byte // room for a request; used while asking is held
 
 	// mu guards what calls and idle timers share. It is held for a few
 	// instructions at a time, never during a system call that waits.
@@ -109,8 +122,17 @@ type Pool struct {
 // A call is one load on its way.
 type call struct {
 	module    kernel.Module
+	probe     bool     // module is a device's name, and its bus's drivers_probe
 	worker    *process // nil while none has it; guarded by the pool's mutex
 	abandoned bool     // guarded by the pool's mutex
+}
+
+// verb is what errors say that the call was to do.
+func (c *call) verb() string {
+	if c.probe {
+		return "probe"
+	}
+	return "load"
 }
 
 // NewPool makes a pool, without any process yet. It marks every descriptor
@@ -122,6 +144,7 @@ func NewPool(c Config) (*Pool, error) {
 	}
 	p := &Pool{
 		idleFor:   c.Idle,
+		system:    c.System,
 		native:    c.System.Compression(),
 		unpackers: c.Unpackers,
 		results:   make(chan Result),
@@ -146,7 +169,16 @@ func (p *Pool) Results() <-chan Result { return p.results }
 // Load puts one module in. Its result comes with the same op, which no other
 // call on its way may have.
 func (p *Pool) Load(op uint64, m kernel.Module) {
-	c := &call{module: m}
+	p.call(op, &call{module: m})
+}
+
+// Probe has the drivers of a bus try a device of it. A probe may sleep like an
+// init function. Its result comes as that of a load does.
+func (p *Pool) Probe(op uint64, bus, device string) {
+	p.call(op, &call{module: kernel.Module{Name: device, File: p.system.ProbeFile(bus)}, probe: true})
+}
+
+func (p *Pool) call(op uint64, c *call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -204,7 +236,7 @@ func (p *Pool) Close(ctx context.Context) error {
 func (p *Pool) begin(op uint64, c *call) {
 	w, err := p.ask(c)
 	if err != nil {
-		p.deliver(op, Result{Err: err})
+		p.deliver(op, Result{Probe: c.probe, Err: err})
 		return
 	}
 	p.running.Go(func() { p.deliver(op, p.await(c, w)) })
@@ -214,11 +246,14 @@ func (p *Pool) begin(op uint64, c *call) {
 func (p *Pool) ask(c *call) (*process, error) {
 	p.asking.Lock()
 	defer p.asking.Unlock()
-	f, err := open(c.module)
+	f, err := open(c.module, c.probe)
 	if err != nil {
 		return nil, err
 	}
 	defer f.close() // the worker has it; a call that hangs must not hold it here
+	if c.probe {
+		return p.send(c, itself, request{probe, c.module}, f)
+	}
 	k, how, err := p.choose(c.module, f)
 	if err != nil {
 		return nil, err
@@ -230,10 +265,10 @@ func (p *Pool) ask(c *call) (*process, error) {
 func (p *Pool) await(c *call, w *process) Result {
 	answer, err := w.answer()
 	if err != nil {
-		return Result{Err: &DeathError{Module: c.module.Name, State: p.bury(w)}}
+		return Result{Probe: c.probe, Err: &DeathError{Module: c.module.Name, Probe: c.probe, State: p.bury(w)}}
 	}
 	p.keep(c, w)
-	return outcome(c.module, answer)
+	return c.outcome(answer)
 }
 
 // deliver passes a result on to whoever reads them.
@@ -253,14 +288,17 @@ func (p *Pool) deliver(op uint64, result Result) {
 }
 
 // outcome is what an answer means.
-func outcome(m kernel.Module, a reply) Result {
-	result := Result{Took: a.took}
+func (c *call) outcome(a *reply) Result {
+	result := Result{Probe: c.probe, Took: a.took}
+	if a.missing > 0 {
+		result.Firmware = &kernel.Firmware{Missing: strings.FieldsFunc(a.firmware, isNewline), Total: int(a.missing)}
+	}
 	switch {
 	case a.op == "":
 	case a.errno == unix.EEXIST:
 		result.Already = true
 	default:
-		result.Err = &kernel.Error{Op: a.op, Module: m.Name, File: m.File, Errno: a.errno, Words: a.words}
+		result.Err = &kernel.Error{Op: a.op, Module: c.module.Name, File: c.module.File, Errno: a.errno, Words: a.words}
 	}
 	return result
 }
@@ -274,12 +312,13 @@ func (p *Pool) send(c *call, k program, r request, f moduleFile) (*process, erro
 			return nil, err
 		}
 		fresh := w.calls == 0
-		if err = w.send(r, f); err == nil {
+		p.packet = r.append(p.packet[:0])
+		if err = w.send(p.packet, f); err == nil {
 			return w, nil
 		}
 		p.bury(w)
 		if fresh {
-			return nil, fmt.Errorf("load %s: hand it to a worker: %w", c.module.Name, err)
+			return nil, fmt.Errorf("%s %s: hand it to a worker: %w", c.verb(), c.module.Name, err)
 		}
 	}
 }
@@ -310,7 +349,7 @@ func (p *Pool) take(c *call, k program) (*process, error) {
 	}
 	w, err := start(k)
 	if err != nil {
-		return nil, fmt.Errorf("load %s: start a worker: %w", c.module.Name, err)
+		return nil, fmt.Errorf("%s %s: start a worker: %w", c.verb(), c.module.Name, err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -411,15 +450,20 @@ func (p *Pool) bury(w *process) string {
 // modules of a coldplug an [os.File] of each would be 60 kB of garbage.
 type moduleFile int
 
-// open opens a module file to be passed to a worker. Without O_NONBLOCK a
-// FIFO of that name would hold up the caller for ever.
-func open(m kernel.Module) (moduleFile, error) {
-	fd, err := unix.Open(m.File, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+// open opens a module file to be passed to a worker, or a bus's drivers_probe
+// to be written to. Without O_NONBLOCK a FIFO of that name would hold up the
+// caller for ever.
+func open(m kernel.Module, probe bool) (moduleFile, error) {
+	flags := unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+	if probe {
+		flags |= unix.O_WRONLY
+	}
+	fd, err := unix.Open(m.File, flags, 0)
 	for err == unix.EINTR {
-		fd, err = unix.Open(m.File, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+		fd, err = unix.Open(m.File, flags, 0)
 	}
 	if err != nil {
-		return -1, openError(m, err)
+		return -1, openError(m, probe, err)
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
@@ -430,7 +474,7 @@ func open(m kernel.Module) (moduleFile, error) {
 	// In the worker the Go runtime would make a poller for a non-blocking file.
 	if err := unix.SetNonblock(fd, false); err != nil {
 		unix.Close(fd)
-		return -1, openError(m, err)
+		return -1, openError(m, probe, err)
 	}
 	return moduleFile(fd), nil
 }
@@ -446,9 +490,13 @@ func (f moduleFile) ReadAt(p []byte, offset int64) (int, error) {
 
 func (f moduleFile) close() { unix.Close(int(f)) }
 
-func openError(m kernel.Module, err error) error {
+func openError(m kernel.Module, probe bool, err error) error {
 	e := &kernel.Error{Op: "open", Module: m.Name, File: m.File, Errno: errnoOf(err),
 		Words: "look at the file and at the directories above it"}
+	if probe {
+		e.Op, e.Words = "probe", "this bus can't be asked to: take the device out and put it in again"
+		return e
+	}
 	switch {
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
 		e.Words = "raise the limit of open files (LimitNOFILE= of the service, ulimit -n)"
@@ -457,3 +505,5 @@ func openError(m kernel.Module, err error) error {
 	}
 	return e
 }
+
+func isNewline(r rune) bool { return r == '\n' }

@@ -179,8 +179,8 @@ func TestResults(t *testing.T) {
 		errno   unix.Errno
 		err     string
 	}{
-		{"is_killed", false, unix.EIO, "load is_killed: the worker process ended without an answer (signal: killed): look in dmesg for an oops of the module's init"},
-		{"oopses", false, unix.EIO, "load oopses: the worker process ended without an answer (the kernel ended its thread): look in dmesg for an oops of the module's init"},
+		{"is_killed", false, unix.EIO, "load is_killed: the worker process ended without an answer (signal: killed): look in dmesg for an oops of the module's init; what is left of the module stays until the next boot"},
+		{"oopses", false, unix.EIO, "load oopses: the worker process ended without an answer (the kernel ended its thread): look in dmesg for an oops of the module's init; what is left of the module stays until the next boot"},
 		{"is_there", true, unix.EEXIST, ""},
 		{"goes_in", false, 0, ""},
 	}
@@ -197,6 +197,48 @@ func TestResults(t *testing.T) {
 				t.Errorf("got op %d, already %v, errno %v, %q", r.Op, r.Already, r.Errno(), said)
 			}
 		})
+	}
+}
+
+func TestMissingFirmwareIsToldWithTheResult(t *testing.T) {
+	p := newPool(t, worker.Config{})
+	for content, want := range map[string]*kernel.Firmware{
+		"misses a.bin b/c.bin": {Missing: []string{"a.bin", "b/c.bin"}, Total: 3},
+		"misses ":              {Missing: []string{}, Total: 1},
+		"needs none":           nil,
+	} {
+		p.Load(1, kernel.Module{Name: "goes_in", File: file(t, content)})
+		if diff := cmp.Diff(want, (<-p.Results()).Firmware); diff != "" {
+			t.Errorf("%q: %s", content, diff)
+		}
+	}
+}
+
+func TestAProbeIsTheDevicesNameWrittenToItsBussFile(t *testing.T) {
+	sys := t.TempDir()
+	bus := filepath.Join(sys, "bus/pci")
+	if err := os.MkdirAll(bus, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	attribute := filepath.Join(bus, "drivers_probe")
+	if err := os.WriteFile(attribute, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := newPool(t, worker.Config{System: kernel.System{Sys: sys}})
+	p.Probe(1, "pci", "0000:01:00.0")
+	if r := <-p.Results(); !r.Probe || r.Op != 1 || r.Err != nil {
+		t.Errorf("result: %+v", r)
+	}
+	if written, err := os.ReadFile(attribute); err != nil || string(written) != "0000:01:00.0" {
+		t.Errorf("written: %q, %v", written, err)
+	}
+	p.Probe(2, "nowhere", "x")
+	if r := <-p.Results(); !r.Probe || r.Err == nil || !strings.Contains(r.Err.Error(), "probe x from "+sys+"/bus/nowhere/drivers_probe: ENOENT") {
+		t.Errorf("a bus that is not there: %+v", r)
+	}
+	p.Probe(3, "pci", "is_killed")
+	if r := <-p.Results(); !r.Probe || r.Err == nil || !strings.HasPrefix(r.Err.Error(), "probe is_killed: ") || strings.Contains(r.Err.Error(), "init") {
+		t.Errorf("a worker that dies in it: %+v", r)
 	}
 }
 
@@ -383,7 +425,7 @@ func TestFilesThatTheKernelCanNotUnpack(t *testing.T) {
 		{"a damaged one", broken, []string{exe},
 			"unpack m from " + broken + ": a checksum differs: reinstall the file"},
 		{"a whole one goes in from memory", whole, []string{"/nonexistent/a", exe},
-			"load m from " + whole + ": ENOTNAM: " + whole + ` "unpacked"`},
+			"load m from " + whole + ": ENOTNAM: " + whole + ` "misses unpacked.bin"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -395,6 +437,9 @@ func TestFilesThatTheKernelCanNotUnpack(t *testing.T) {
 			}
 			if diff := cmp.Diff(tt.want, r.Err.Error()); diff != "" {
 				t.Error(diff)
+			}
+			if looked := r.Firmware != nil; looked != strings.HasPrefix(tt.want, "load") {
+				t.Errorf("firmware was looked for: %v", looked)
 			}
 		})
 	}

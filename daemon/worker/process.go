@@ -68,12 +68,14 @@ func start(k program) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a socket pair: %w", err)
 	}
+	theirs := os.NewFile(uintptr(pair[1]), "worker")
+	defer theirs.Close()
 	// Only our end is non-blocking, for the runtime's poller.
 	if err := unix.SetNonblock(pair[0], true); err != nil {
+		unix.Close(pair[0])
 		return nil, fmt.Errorf("set up a socket pair: %w", err)
 	}
-	ours, theirs := os.NewFile(uintptr(pair[0]), "worker"), os.NewFile(uintptr(pair[1]), "worker")
-	defer theirs.Close()
+	ours := os.NewFile(uintptr(pair[0]), "worker")
 	child, err := execute(k, theirs)
 	if err != nil {
 		ours.Close()
@@ -105,10 +107,9 @@ var environment = []string{
 	"GODEBUG=disablethp=1,asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0",
 }
 
-// send passes a request and a file. The socket's buffer is empty, since a
+// send passes a request, as a packet, and a file. The socket's buffer is empty, since a
 // worker has one request at a time, so this does not wait.
-func (w *process) send(r request, f moduleFile) error {
-	packet := r.append(nil)
+func (w *process) send(packet []byte, f moduleFile) error {
 	if len(packet) > maxRequest {
 		return unix.EMSGSIZE
 	}
@@ -130,10 +131,10 @@ func (w *process) send(r request, f moduleFile) error {
 }
 
 // answer waits for a worker's answer, for as long as it takes.
-func (w *process) answer() (r reply, err error) {
+func (w *process) answer() (r *reply, err error) {
 	raw, err := w.socket.SyscallConn()
 	if err != nil {
-		return r, err
+		return nil, err
 	}
 	var failed error
 	err = raw.Read(func(fd uintptr) bool {
@@ -141,7 +142,7 @@ func (w *process) answer() (r reply, err error) {
 		return failed != unix.EAGAIN
 	})
 	if err != nil {
-		return r, err
+		return nil, err
 	}
 	return r, failed
 }
@@ -149,7 +150,7 @@ func (w *process) answer() (r reply, err error) {
 // replies holds buffers for answers. Those who wait for one have none.
 var replies = sync.Pool{New: func() any { return new([maxReply]byte) }}
 
-func receiveReply(fd int) (r reply, err error) {
+func receiveReply(fd int) (*reply, error) {
 	packet := replies.Get().(*[maxReply]byte)
 	defer replies.Put(packet)
 	n, err := unix.Read(fd, packet[:])
@@ -157,9 +158,9 @@ func receiveReply(fd int) (r reply, err error) {
 	case err == unix.EINTR:
 		return receiveReply(fd)
 	case err != nil:
-		return r, err
+		return nil, err
 	case n == 0:
-		return r, io.EOF
+		return nil, io.EOF
 	}
 	return parseReply(packet[:n])
 }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -34,6 +36,8 @@ const socket = 3
 type Loader interface {
 	Load(m kernel.Module, f *os.File, how kernel.How) error
 	LoadImage(m kernel.Module, image []byte) error
+	Probe(device string, f *os.File) error
+	MissingFirmware(image io.ReaderAt, size int64) kernel.Firmware
 }
 
 // An Unpack writes what a compressed module file holds.
@@ -162,8 +166,8 @@ func descriptor(rights []byte) (int, error) {
 // carryOut does what a request asks for and times it.
 func carryOut(r request, f *os.File, loader Loader, unpack Unpack) reply {
 	began := time.Now()
-	err := load(r, f, loader, unpack)
-	answer := reply{took: time.Since(began)}
+	firmware, err := load(r, f, loader, unpack)
+	answer := reply{took: time.Since(began), firmware: strings.Join(firmware.Missing, "\n"), missing: uint32(firmware.Total)}
 	if err == nil {
 		return answer
 	}
@@ -174,16 +178,28 @@ func carryOut(r request, f *os.File, loader Loader, unpack Unpack) reply {
 	return answer
 }
 
-func load(r request, f *os.File, loader Loader, unpack Unpack) error {
+// load looks for the module's firmware first: its probes ask for it during the
+// call. What the kernel unpacks is not looked into.
+func load(r request, f *os.File, loader Loader, unpack Unpack) (firmware kernel.Firmware, err error) {
+	if r.how == probe {
+		return firmware, loader.Probe(r.module.Name, f)
+	}
+	if r.how == kernel.Plain {
+		var st unix.Stat_t
+		if unix.Fstat(int(f.Fd()), &st) == nil {
+			firmware = loader.MissingFirmware(f, st.Size)
+		}
+	}
 	if r.how != unpackFirst {
-		return loader.Load(r.module, f, r.how)
+		return firmware, loader.Load(r.module, f, r.how)
 	}
 	image, err := unpacked(f, unpack)
 	if err != nil {
-		return &kernel.Error{Op: "unpack", Errno: errnoOf(err), Words: err.Error() + ": reinstall the file"}
+		return firmware, &kernel.Error{Op: "unpack", Errno: errnoOf(err), Words: err.Error() + ": reinstall the file"}
 	}
 	defer unix.Munmap(image)
-	return loader.LoadImage(r.module, image)
+	firmware = loader.MissingFirmware(bytes.NewReader(image), int64(len(image)))
+	return firmware, loader.LoadImage(r.module, image)
 }
 
 // unpacked is what a compressed file holds. It is written to a memfd and

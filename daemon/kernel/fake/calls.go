@@ -167,6 +167,13 @@ func (k *Kernel) remove(call Call, name string) {
 	}
 	m.state = kernel.Going
 	m.registered = false
+	k.wait(func() bool { return !k.isProbing(m) }, 0, func(bool) { k.exit(call, m) })
+}
+
+// exit ends an unload when no probe of the module's driver is under way any more:
+// bus_remove_driver waits for them (klist_remove in lib/klist.c).
+func (k *Kernel) exit(call Call, m *module) {
+	name := m.Name
 	for _, d := range slices.Clone(k.devices) {
 		if d.driver == name {
 			k.unbind(d)

@@ -20,6 +20,35 @@ func (k *Kernel) Unplug(now time.Duration, path string) {
 	})
 }
 
+// Probe has the drivers try a device that none of them has, as a write to
+// drivers_probe does.
+func (k *Kernel) Probe(now time.Duration, path string) Call {
+	k.last++
+	call := Call(k.last)
+	k.at(now, 0, func() { k.tryAgain(call, path) })
+	return call
+}
+
+func (k *Kernel) tryAgain(call Call, path string) {
+	d := k.device(path)
+	switch {
+	case d == nil:
+		k.done(call, "", syscall.ENODEV)
+	case d.prober != nil:
+		d.waiting = append(d.waiting, func() { k.tryAgain(call, path) })
+	case d.driver != "":
+		k.done(call, "", 0)
+	default:
+		for _, m := range k.modules {
+			if m.registered && slices.Contains(m.Drives, d.Modalias) {
+				k.probeInTurn(m, []*device{d}, func() { k.done(call, "", 0) })
+				return
+			}
+		}
+		k.done(call, "", 0)
+	}
+}
+
 func (k *Kernel) appear(given Device, parent *device) {
 	d := &device{Device: given, parent: parent}
 	k.devices = append(k.devices, d)
@@ -62,7 +91,7 @@ func (k *Kernel) unbind(d *device) {
 func (k *Kernel) unbound(m *module) []*device {
 	var found []*device
 	for _, d := range k.devices {
-		if d.driver == "" && !d.probing && slices.Contains(m.Drives, d.Modalias) {
+		if d.driver == "" && d.prober == nil && slices.Contains(m.Drives, d.Modalias) {
 			found = append(found, d)
 		}
 	}
@@ -76,7 +105,7 @@ func (k *Kernel) probeInTurn(m *module, devices []*device, then func()) {
 		return
 	}
 	d := devices[0]
-	d.probing = true
+	d.prober = m
 	k.at(k.now, m.Probe, func() {
 		k.probed(m, d)
 		k.probeInTurn(m, devices[1:], then)
@@ -96,19 +125,41 @@ func (k *Kernel) probeAside(m *module, d *device) {
 
 // probed is the end of a probe.
 func (k *Kernel) probed(m *module, d *device) {
-	d.probing = false
+	d.prober = nil
+	defer k.wake(false)
+	defer d.unlock()
 	if d.gone || !m.registered {
 		return
 	}
+	d.lacked = ""
 	switch k.probeResult(m) {
 	case 0:
 		k.bind(m, d)
 	case eprobeDefer:
 		d.deferred = m
+	case syscall.ENOENT:
+		d.lacked = m.Firmware
+	}
+}
+
+// isProbing tells whether a probe of a module's driver is under way.
+func (k *Kernel) isProbing(m *module) bool {
+	return slices.ContainsFunc(k.devices, func(d *device) bool { return d.prober == m })
+}
+
+// unlock lets those go on that waited for the device.
+func (d *device) unlock() {
+	waiting := d.waiting
+	d.waiting = nil
+	for _, goOn := range waiting {
+		goOn()
 	}
 }
 
 func (k *Kernel) probeResult(m *module) syscall.Errno {
+	if m.ProbeErr == 0 && m.Firmware != "" && !k.firmware[m.Firmware] {
+		return syscall.ENOENT
+	}
 	if m.ProbeErr == 0 && m.Supplier != "" && k.Driver(m.Supplier) == "" {
 		return eprobeDefer
 	}

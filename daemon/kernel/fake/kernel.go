@@ -38,6 +38,7 @@ type Module struct {
 	ProbeErr syscall.Errno // what its probes return
 	Async    bool          // its driver prefers asynchronous probes
 	Supplier string        // path of a device without which its probes are put off
+	Firmware string        // a file without which its probes fail
 }
 
 func (m *Module) file() string {
@@ -84,15 +85,16 @@ const (
 
 // Kernel is a kernel. It is not safe for concurrent use.
 type Kernel struct {
-	now     time.Duration
-	files   map[string]*Module
-	modules []*module // in the order in which their loads took the name
-	devices []*device // in the order of their appearance
-	queue   []deed    // by time, then by the order in which they were planned
-	waiters []*waiter // in the order in which they began to wait
-	probes  []uint64  // the asynchronous probes in flight
-	last    uint64    // call, or probe
-	out     []Event
+	now      time.Duration
+	files    map[string]*Module
+	modules  []*module       // in the order in which their loads took the name
+	devices  []*device       // in the order of their appearance
+	queue    []deed          // by time, then by the order in which they were planned
+	waiters  []*waiter       // in the order in which they began to wait
+	probes   []uint64        // the asynchronous probes in flight
+	last     uint64          // call, or probe
+	firmware map[string]bool // files that are installed
+	out      []Event
 }
 
 // module is a module in the kernel.
@@ -109,9 +111,11 @@ type device struct {
 	Device
 	parent   *device
 	driver   string
-	probing  bool
+	prober   *module // whose probe of it is under way
 	deferred *module
 	gone     bool
+	lacked   string   // firmware that its last probe asked for in vain
+	waiting  []func() // for the end of the probe that has the device's lock
 }
 
 // deed is something planned.
@@ -130,7 +134,7 @@ type waiter struct {
 
 // New makes a kernel that could load these modules and has loaded none.
 func New(modules ...Module) *Kernel {
-	k := &Kernel{files: make(map[string]*Module)}
+	k := &Kernel{files: make(map[string]*Module), firmware: make(map[string]bool)}
 	for _, m := range modules {
 		k.files[m.file()] = &m
 	}
@@ -174,6 +178,37 @@ func (k *Kernel) Driver(path string) string {
 	}
 	return ""
 }
+
+// Lacked is the firmware that the last probe of a device asked for in vain, ""
+// for none: the kernel's log tells.
+func (k *Kernel) Lacked(path string) string {
+	if d := k.device(path); d != nil {
+		return d.lacked
+	}
+	return ""
+}
+
+// Link is what the device's link to its driver says: as [Kernel.Driver], but it
+// is there from the beginning of a probe on (driver_sysfs_add in
+// drivers/base/dd.c).
+func (k *Kernel) Link(path string) string {
+	if d := k.device(path); d != nil && d.prober != nil {
+		return d.prober.Name
+	}
+	return k.Driver(path)
+}
+
+// Probing tells whether a probe of the device is under way.
+func (k *Kernel) Probing(path string) bool {
+	d := k.device(path)
+	return d != nil && d.prober != nil
+}
+
+// Install puts a firmware file in place.
+func (k *Kernel) Install(name string) { k.firmware[name] = true }
+
+// Installed tells whether a firmware file is in place.
+func (k *Kernel) Installed(name string) bool { return k.firmware[name] }
 
 // Param is a parameter of a loaded module as /sys/module/NAME/parameters shows
 // it, the last one of its name.

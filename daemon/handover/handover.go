@@ -1,0 +1,221 @@
+// Package handover is what one kmodd leaves for the next: which modules it has
+// put in, in a small file of /run/kmodd.
+//
+// # When it is written, and when it counts
+//
+// A daemon that ends because it is told to writes the file, and its successor
+// reads and removes it. One that is killed leaves none: what it put in then
+// counts as somebody else's, which nobody ever takes out. A file of an earlier
+// boot does not count either.
+//
+// The file says in which root file system its writer lived. A daemon with another
+// one, as after an initramfs, pins what it inherits: the files that the modules
+// came from may be gone, so they could not come back.
+//
+// # The file
+//
+// A line says what it is in its first word. Strings that may hold anything are
+// quoted as in Go; times are nanoseconds since the kernel's start.
+//
+//	kmodd 1
+//	boot "6d1b2f0e-…"
+//	root "2:9217"
+//	module e1000e pinned=false wanted=… began=… live=… for="/devices/…" options=""
+package handover
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/daemon/control"
+)
+
+// File is the name of the file, beside the daemon's socket.
+const File = "state"
+
+// header begins a file of the version that this package writes and reads.
+const header = "kmodd 1\n"
+
+// most is how long a file may be. Four thousand modules need less.
+const most = 1 << 20
+
+// A State is what is handed over.
+type State struct {
+	Boot    string           // the kernel's boot_id
+	Root    string           // the device and the number of the writer's root directory
+	Modules []control.Module // those that the daemon has put in; of each, what the file has
+}
+
+// Inherited returns the modules that a daemon of this boot and this root takes
+// over from s, none of an earlier boot.
+func (s State) Inherited(boot, root string) []control.Module {
+	if s.Boot != boot || boot == "" {
+		return nil
+	}
+	for i := range s.Modules {
+		s.Modules[i].Pinned = s.Modules[i].Pinned || s.Root != root
+	}
+	return s.Modules
+}
+
+// Append appends the text of the file to b.
+func (s State) Append(b []byte) []byte {
+	b = append(b, header...)
+	b = fmt.Appendf(b, "boot %q\nroot %q\n", s.Boot, s.Root)
+	for _, m := range s.Modules {
+		b = fmt.Appendf(b, "module %s pinned=%t wanted=%d began=%d live=%d for=%q options=%q\n",
+			m.Name, m.Pinned, m.Wanted, m.Began, m.Live, m.For, m.Options)
+	}
+	return b
+}
+
+// Parse reads the text of a file. It is whole or an error: half of what was ours
+// is no better than nothing.
+func Parse(text string) (s State, err error) {
+	rest, ok := strings.CutPrefix(text, header)
+	if !ok {
+		return s, errors.New("not a state of this version")
+	}
+	number := 1
+	for line := range strings.Lines(rest) {
+		number++
+		if err := s.parseLine(strings.TrimSuffix(line, "\n")); err != nil {
+			return State{}, fmt.Errorf("line %d: %w", number, err)
+		}
+	}
+	return s, nil
+}
+
+func (s *State) parseLine(line string) (err error) {
+	word, rest, _ := strings.Cut(line, " ")
+	switch word {
+	case "boot":
+		s.Boot, err = strconv.Unquote(rest)
+	case "root":
+		s.Root, err = strconv.Unquote(rest)
+	case "module":
+		var m control.Module
+		m, err = parseModule(rest)
+		s.Modules = append(s.Modules, m)
+	default:
+		err = fmt.Errorf("unknown word %q", word)
+	}
+	return err
+}
+
+func parseModule(text string) (m control.Module, err error) {
+	m = control.Module{State: control.Live, Ours: true}
+	f := fields{rest: text}
+	m.Name = f.name()
+	m.Pinned = f.value("pinned") == "true"
+	m.Wanted = f.time("wanted")
+	m.Began = f.time("began")
+	m.Live = f.time("live")
+	m.For = f.text("for")
+	m.Options = f.text("options")
+	if f.err == nil && f.rest != "" {
+		f.err = fmt.Errorf("more than is known: %q", f.rest)
+	}
+	return m, f.err
+}
+
+// fields takes a line apart. After the first error it gives nothing more.
+type fields struct {
+	rest string
+	err  error
+}
+
+func (f *fields) name() (word string) {
+	word, f.rest, _ = strings.Cut(f.rest, " ")
+	if word == "" || strings.ContainsAny(word, "/.") {
+		f.err = fmt.Errorf("%q is no name of a module", word)
+	}
+	return word
+}
+
+// value takes the value of a key.
+func (f *fields) value(key string) (value string) {
+	rest, ok := strings.CutPrefix(f.rest, key+"=")
+	if f.err != nil || !ok {
+		f.fail(key, errors.New("it is missing"))
+		return ""
+	}
+	value, f.rest, _ = strings.Cut(rest, " ")
+	return value
+}
+
+func (f *fields) time(key string) time.Duration {
+	n, err := strconv.ParseInt(f.value(key), 10, 64)
+	f.fail(key, err)
+	return time.Duration(n)
+}
+
+// text takes the value of a key that is quoted, and may hold blanks.
+func (f *fields) text(key string) string {
+	rest, ok := strings.CutPrefix(f.rest, key+"=")
+	quoted, err := strconv.QuotedPrefix(rest)
+	if !ok || err != nil {
+		f.fail(key, errors.New("it is missing, or has no quotes"))
+		return ""
+	}
+	f.rest = strings.TrimPrefix(rest[len(quoted):], " ")
+	text, err := strconv.Unquote(quoted)
+	f.fail(key, err)
+	return text
+}
+
+func (f *fields) fail(key string, err error) {
+	if f.err == nil && err != nil {
+		f.err = fmt.Errorf("%s: %w", key, err)
+	}
+}
+
+// Take reads the file in a directory and removes it, so that it is taken over
+// once. Where there is none, that is [os.ErrNotExist].
+func Take(dir string) (State, error) {
+	name := filepath.Join(dir, File)
+	info, err := os.Lstat(name)
+	if err != nil {
+		return State{}, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > most {
+		return State{}, fmt.Errorf("%s: not a file of the daemon's", name)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return State{}, err
+	}
+	s, err := Parse(string(text))
+	if err != nil {
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	return s, errors.Join(err, os.Remove(name))
+}
+
+// Leave writes the file into a directory, for root alone to read. A reader finds
+// all of it or nothing: it is written beside its place and renamed. /run is in
+// memory, so nothing is synced.
+func (s State) Leave(dir string) error {
+	name := filepath.Join(dir, File)
+	if err := os.WriteFile(name+".new", s.Append(nil), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(name+".new", name)
+}
+
+// RootID names the directory that a path leads to, usually "/": two of one name
+// are the same one.
+func RootID(path string) (string, error) {
+	var stat unix.Stat_t
+	if err := unix.Stat(path, &stat); err != nil {
+		return "", &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return fmt.Sprintf("%d:%d", stat.Dev, stat.Ino), nil
+}

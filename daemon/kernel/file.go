@@ -1,0 +1,174 @@
+package kernel
+
+import (
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/kmodd/kmodd/match/kofile"
+)
+
+// What follows explains refusals by looking into the module's file. The file
+// may be anybody's: what is quoted from it is bounded and printable.
+
+// readFile takes a module's file apart. If that can't be done, fault says why.
+func readFile(image *io.SectionReader) (file *kofile.File, fault string) {
+	file, err := kofile.New(image, image.Size())
+	switch {
+	case err == nil:
+		return file, ""
+	case Packing(image) != "":
+		return nil, "what its compressed file holds is not a module for this kernel, or is cut short"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, "the file is " + err.Error()
+	}
+	return nil, "the file is damaged, or no module: " + err.Error()
+}
+
+// formatWords explains ENOEXEC.
+func (s System) formatWords(m Module, image *io.SectionReader) string {
+	file, fault := readFile(image)
+	if fault != "" {
+		return fault + ": reinstall it"
+	}
+	if arch := s.machine(); file.Arch() != arch && arch != "" {
+		return "it is built for " + file.Arch() + " and this machine is " + arch + ": install the module for " + arch
+	}
+	release := firstLine(s.proc("sys/kernel/osrelease"))
+	built := shown(file.Field("vermagic"))
+	if said := s.lastSaid(m.Name + ": version magic '"); said != "" {
+		if _, wanted, ok := strings.Cut(strings.TrimSuffix(said, "'"), "' should be '"); ok {
+			return magicWords(built, strings.TrimSpace(wanted), release)
+		}
+	}
+	running := release + " " + firstLine(s.proc("sys/kernel/version"))
+	if built == "" {
+		return "it does not say which kernel it is built for; this one is " + running + ": look in dmesg, and reinstall it"
+	}
+	return "it is built for \"" + built + "\" and this kernel is \"" + running +
+		"\": install the modules of " + release + ", or look in dmesg for what differs"
+}
+
+// magicWords shows two version magics, and the words that only one of them has.
+// The first word of each is the kernel's release, which is not compared where
+// both have symbol versions (same_magic in kernel/module/version.c).
+func magicWords(built, running, release string) string {
+	has, wants := lacking(built, running), lacking(running, built)
+	differs := ""
+	switch {
+	case has != "" && wants != "":
+		differs = "it has " + has + " where this kernel has " + wants
+	case has != "":
+		differs = "it has " + has + ", which this kernel has not"
+	case wants != "":
+		differs = "it lacks " + wants
+	}
+	return "its version magic is \"" + built + "\" and this kernel's is \"" + running + "\" (" + differs +
+		"): install the modules of " + release + ", or build it for them"
+}
+
+// lacking lists the words of a that b has not.
+func lacking(a, b string) string {
+	var words []string
+	for word := range strings.FieldsSeq(a) {
+		if !strings.Contains(" "+b+" ", " "+word+" ") {
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// symbolWords explains ENOENT, which says that a symbol is not there.
+func (s System) symbolWords(m Module) string {
+	symbol, _, _ := strings.Cut(s.lastSaid(m.Name+": Unknown symbol "), " ")
+	if symbol == "" {
+		return "it needs a symbol that no loaded module has, so the tables are out of date or a dependency is of another build: " +
+			"run depmod, then look in dmesg for the symbol"
+	}
+	return "it needs the symbol " + symbol + ", which neither the kernel nor a loaded module has, so the tables are out of date " +
+		"or a dependency is of another build: run depmod, and install both from one build"
+}
+
+// parameterWords explains EINVAL.
+func parameterWords(m Module, image *io.SectionReader) string {
+	file, fault := readFile(image)
+	if fault == "" {
+		if name, value, kind := badValue(file, m.Options); name != "" {
+			return "its parameter " + name + " takes a value of type " + kind + ", which " + strconv.Quote(value) +
+				" is not: correct it in modprobe.d, or on the kernel command line (" + m.Name + "." + name + "=)"
+		}
+	}
+	options := ""
+	if m.Options != "" {
+		options = " (options \"" + m.Options + "\")"
+	}
+	return "the kernel refused the value of a parameter" + options +
+		", a symbol's version (CRC) differs, or its init refused: look in dmesg for which, and correct the options or reinstall the module"
+}
+
+// badValue finds an option whose value is no number though its parameter is
+// one, by what module_param() left in .modinfo: parmtype=NAME:TYPE.
+func badValue(file *kofile.File, options string) (name, value, kind string) {
+	types := make(map[string]string)
+	for field := range file.Fields("parmtype") {
+		name, kind, _ := strings.Cut(field, ":")
+		types[name] = shown(kind)
+	}
+	for option := range strings.FieldsSeq(options) {
+		name, value, _ := strings.Cut(option, "=")
+		name, value = strings.ReplaceAll(name, "-", "_"), strings.Trim(value, `"`)
+		if kind, known := types[name]; known && !fits(strings.TrimPrefix(value, "+"), kind) {
+			return name, value, kind
+		}
+	}
+	return "", "", ""
+}
+
+// fits says whether a parameter of that type takes a value, as the functions of
+// kernel/params.c do. Of types that are not known here it says yes.
+func fits(value, kind string) bool {
+	var err error
+	switch kind {
+	case "byte":
+		_, err = strconv.ParseUint(value, 0, 8)
+	case "short":
+		_, err = strconv.ParseInt(value, 0, 16)
+	case "ushort":
+		_, err = strconv.ParseUint(value, 0, 16)
+	case "int":
+		_, err = strconv.ParseInt(value, 0, 32)
+	case "uint", "hexint":
+		_, err = strconv.ParseUint(value, 0, 32)
+	case "long":
+		_, err = strconv.ParseInt(value, 0, strconv.IntSize)
+	case "ulong":
+		_, err = strconv.ParseUint(value, 0, strconv.IntSize)
+	case "bool", "invbool", "bint":
+		return value == "" || strings.ContainsRune("yYtT1nNfF0oO", rune(value[0]))
+	}
+	return err == nil
+}
+
+// signatureWords explains EKEYREJECTED.
+func (s System) signatureWords(image *io.SectionReader) string {
+	file, fault := readFile(image)
+	enforced := firstLine(s.sys("module/module/parameters/sig_enforce"))
+	switch {
+	case fault != "":
+		return fault + ": reinstall it"
+	case !file.Signed:
+		return "it is not signed, and this kernel takes only what is signed by a key that it trusts (module.sig_enforce): " +
+			"sign it with such a key, or boot without module.sig_enforce=1"
+	case enforced == "N": // a key that is not trusted would do
+		return "its signature does not fit its content, so the file is damaged: reinstall it"
+	}
+	return "its signature does not fit its content, or is by a key that this kernel does not trust: " +
+		"reinstall it, or sign it with a key that the kernel trusts"
+}
+
+// shown keeps a foreign text to a line that can be shown.
+func shown(text string) string {
+	const longest = 200
+	return printable(text[:min(len(text), longest)])
+}

@@ -1,0 +1,101 @@
+package kernel
+
+import (
+	"io"
+	"iter"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/match/kofile"
+)
+
+// Firmware is what a module's file names and the kernel would not find.
+type Firmware struct {
+	Missing []string // eight names at most, of a hundred bytes at most, as drivers ask for them
+	Total   int      // how many are missing in all
+}
+
+// Bounds for what a file can make us look for and pass on. amdgpu, which names
+// most, names 600; names longer than 60 bytes are rare.
+const (
+	maxFirmware     = 2000
+	maxMissing      = 8
+	maxFirmwareName = 100
+)
+
+// MissingFirmware reads the names of firmware files that a module's file holds
+// (modinfo -F firmware), and looks for them where the kernel will. Most
+// modules that name any name those of all devices that they can drive: what is missing
+// matters only if such a device does not get its driver.
+//
+// It reads the headers and .modinfo only, and a compressed file not at all.
+// Names with wildcards are passed over, for the driver makes the names from
+// them.
+func (s System) MissingFirmware(image io.ReaderAt, size int64) (missing Firmware) {
+	file, err := kofile.New(image, size)
+	if err != nil {
+		return missing // the load says why
+	}
+	return s.lookFor(file.Fields("firmware"))
+}
+
+func (s System) lookFor(names iter.Seq[string]) (missing Firmware) {
+	dirs, looked := slices.DeleteFunc(s.FirmwareDirs(), absent), 0
+	for name := range names {
+		if looked++; looked > maxFirmware {
+			break
+		}
+		if strings.ContainsAny(name, "*?[") || !filepath.IsLocal(name) || present(dirs, name) {
+			continue
+		}
+		missing.Total++
+		shown := len(name) <= maxFirmwareName && name == printable(name)
+		if shown && len(missing.Missing) < maxMissing && !slices.Contains(missing.Missing, name) {
+			missing.Missing = append(missing.Missing, name)
+		}
+	}
+	return missing
+}
+
+// FirmwareDirs are the directories in which the kernel looks, in its order
+// (fw_path in drivers/base/firmware_loader/main.c). Most are not there.
+func (s System) FirmwareDirs() []string {
+	release := firstLine(s.proc("sys/kernel/osrelease"))
+	dirs := []string{
+		firstLine(s.sys("module/firmware_class/parameters/path")),
+		s.lib("firmware/updates/" + release),
+		s.lib("firmware/updates"),
+		s.lib("firmware/" + release),
+		s.lib("firmware"),
+	}
+	return slices.DeleteFunc(dirs, func(dir string) bool { return dir == "" })
+}
+
+func absent(dir string) bool { return unix.Access(dir, unix.F_OK) != nil }
+
+// present says whether a firmware file is there.
+func present(dirs []string, name string) bool {
+	for file := range FirmwareFiles(dirs, name) {
+		if !absent(file) {
+			return true
+		}
+	}
+	return false
+}
+
+// FirmwareFiles are the files that the kernel takes for a firmware's name, in
+// the forms that it takes (CONFIG_FW_LOADER_COMPRESS).
+func FirmwareFiles(dirs []string, name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, dir := range dirs {
+			for _, suffix := range []string{"", ".zst", ".xz"} {
+				if !yield(dir + "/" + name + suffix) {
+					return
+				}
+			}
+		}
+	}
+}
