@@ -14,7 +14,7 @@ func (s *Set) decide(asked string, hotplug bool) Decision {
 	p.set = s
 	name, err := modalias.Normalize(asked)
 	if err != nil {
-		p.refuse(Reason{Source: "name", Says: err.Error()})
+		p.refuse("", "", Reason{Source: "name", Says: err.Error()})
 		return p.decided()
 	}
 	for _, f := range s.find(name) {
@@ -35,11 +35,11 @@ func (p *plan) consider(f found, hotplug bool) {
 		return
 	}
 	if r, ok := s.config.Blacklisted(f.module); ok && (hotplug || f.alias != "") {
-		p.refuse(f.because, reason(r))
+		p.refuse(f.module, "", f.because, reason(r))
 		return
 	}
 	if r, ok := s.config.Refused(f.module); ok {
-		p.refuse(f.because, reason(r))
+		p.refuse(f.module, "", f.because, reason(r))
 		return
 	}
 	if m := s.loadable(f.module); m != nil {
@@ -47,7 +47,7 @@ func (p *plan) consider(f found, hotplug bool) {
 		p.probe(wanted{module: m, alias: f.alias})
 		return
 	}
-	p.refuse(f.because, Reason{Source: s.tables.Dir(), Says: f.module + " is not installed"})
+	p.refuse(f.module, "", f.because, Reason{Source: s.tables.Dir(), Says: f.module + " is not installed"})
 }
 
 func (p *plan) accept(f found) {
@@ -55,7 +55,8 @@ func (p *plan) accept(f found) {
 	p.decision.Reasons = append(p.decision.Reasons, f.because)
 }
 
-// refuse records what was not taken: what led to it, and what stood against it.
-func (p *plan) refuse(because ...Reason) {
-	p.decision.Refused = append(p.decision.Refused, because...)
+// refuse records a module that was not taken: for which other one it was
+// wanted, what led to it, and what stood against it.
+func (p *plan) refuse(module, by string, because ...Reason) {
+	p.decision.Refused = append(p.decision.Refused, Refusal{module, by, because})
 }

@@ -25,7 +25,7 @@ var plans = sync.Pool{New: func() any { return new(plan) }}
 func (p *plan) end() {
 	d := &p.decision
 	*p = plan{
-		decision: Decision{emptied(d.Modules), emptied(d.Steps), emptied(d.Refused), emptied(d.Reasons)},
+		decision: Decision{Modules: emptied(d.Modules), Steps: emptied(d.Steps), Refused: emptied(d.Refused), Reasons: emptied(d.Reasons)},
 		probed:   emptied(p.probed),
 		begun:    emptied(p.begun),
 	}
@@ -61,7 +61,7 @@ func (p *plan) needs(w wanted) {
 	for _, need := range w.Needs {
 		m := p.set.module(need)
 		if m == nil {
-			p.refuse(Reason{w.Origin.File, w.Line,
+			p.refuse(need, w.Name, Reason{w.Origin.File, w.Line,
 				fmt.Sprintf("%s needs %s, which has no line of its own: run depmod", w.Name, need)})
 			continue
 		}
@@ -97,22 +97,23 @@ func (p *plan) withSoftdeps(w wanted) {
 	p.begun = append(p.begun, w.Name)
 	var after []string
 	for _, d := range w.softdeps {
-		after = append(after, p.softdeps(d.Pre, d)...)
+		after = append(after, p.softdeps(w.Name, d.Pre, d)...)
 	}
 	p.add(w, after)
 	for _, d := range w.softdeps {
-		for _, name := range p.softdeps(d.Post, d) {
+		for _, name := range p.softdeps(w.Name, d.Post, d) {
 			p.follow(name, w.Name)
 		}
 	}
 }
 
-// softdeps plans what the names of a softdep lead to, and returns the modules.
-func (p *plan) softdeps(names []string, d *modprobed.Softdep) (modules []string) {
+// softdeps plans what the names of a module's softdep lead to, and returns the
+// modules.
+func (p *plan) softdeps(named string, names []string, d *modprobed.Softdep) (modules []string) {
 	for _, written := range names {
 		name, err := modalias.Normalize(written)
 		if err != nil {
-			p.refuse(reason(d.Rule), Reason{Source: "name", Says: err.Error()})
+			p.refuse("", named, reason(d.Rule), Reason{Source: "name", Says: err.Error()})
 			continue
 		}
 		for _, f := range p.set.find(name) {
@@ -198,7 +199,7 @@ func (p *plan) unplanned(name string) bool { return p.step(name) < 0 }
 // many are kept for long.
 func (p *plan) decided() Decision {
 	d := &p.decision
-	return Decision{copied(d.Modules), copied(d.Steps), copied(d.Refused), copied(d.Reasons)}
+	return Decision{Modules: copied(d.Modules), Steps: copied(d.Steps), Refused: copied(d.Refused), Reasons: copied(d.Reasons)}
 }
 
 // copied is a copy of a list that shares nothing with it, nil of an empty one.

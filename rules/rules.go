@@ -1,5 +1,7 @@
 package rules
 
+import "time"
+
 // A Device is what a uevent or a scan of sysfs says about one device, as far
 // as deciding about its driver needs it.
 type Device struct {
@@ -47,6 +49,25 @@ type Decision struct {
 	// Steps is everything to put in, dependencies before dependents: the list
 	// that modprobe -D prints, each module once.
 	Steps   []Step
-	Refused []Reason // what was not taken, and because of what
+	Refused []Refusal
 	Reasons []Reason
+
+	// Denied says that no driver may have the device, whether anything is
+	// loaded for it or not.
+	Denied bool
+	// Prefer names the modules of which one is to have the device, the first
+	// one first: each has BindTimeout to take it. Empty, the kernel's order
+	// decides. They are among Modules, and what they need among Steps.
+	Prefer      []string
+	BindTimeout time.Duration
+}
+
+// A Refusal is a module that was not taken, or that could not be found.
+type Refusal struct {
+	Module string // "" if what was asked for is not the name of any
+	// For is the module that needs it, or names it in a softdep; "" if the
+	// look-up led to it.
+	For string
+	// Because tells what led to it, and last what stood against it.
+	Because []Reason
 }

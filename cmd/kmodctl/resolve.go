@@ -107,11 +107,11 @@ func textAnswer(set *rules.Set, out *bufio.Writer) func(string) error {
 
 // A resolution is what is decided about a modalias, as JSON has it.
 type resolution struct {
-	Modalias string           `json:"modalias"`
-	Modules  []string         `json:"modules"`
-	Steps    []step           `json:"steps"`
-	Refused  []control.Reason `json:"refused"`
-	Reasons  []control.Reason `json:"reasons"`
+	Modalias string            `json:"modalias"`
+	Modules  []string          `json:"modules"`
+	Steps    []step            `json:"steps"`
+	Refused  []control.Refusal `json:"refused"`
+	Reasons  []control.Reason  `json:"reasons"`
 }
 
 // step is rules.Step with names for JSON.
@@ -134,7 +134,7 @@ func jsonAnswer(set *rules.Set, out io.Writer) func(string) error {
 			Modalias: modalias,
 			Modules:  append([]string{}, d.Modules...),
 			Steps:    make([]step, len(d.Steps)),
-			Refused:  reasons(d.Refused),
+			Refused:  refusals(d.Refused),
 			Reasons:  reasons(d.Reasons),
 		}
 		for i, s := range d.Steps {
@@ -148,6 +148,14 @@ func reasons(rs []rules.Reason) []control.Reason {
 	out := make([]control.Reason, len(rs))
 	for i, r := range rs {
 		out[i] = control.Reason(r)
+	}
+	return out
+}
+
+func refusals(rs []rules.Refusal) []control.Refusal {
+	out := make([]control.Refusal, len(rs))
+	for i, r := range rs {
+		out[i] = control.Refusal{Module: r.Module, For: r.For, Because: reasons(r.Because)}
 	}
 	return out
 }

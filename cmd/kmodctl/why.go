@@ -104,7 +104,7 @@ func (t *story) device(d control.DeviceWhy) {
 		t.advise("install the firmware: kmodd notices, and has the driver try again")
 	}
 	t.section("What matched", places(d.Reasons))
-	t.section("What matched and was refused", places(d.Refused))
+	t.section("What matched and was refused", against(d.Refused))
 	if len(d.Refused) > 0 {
 		t.advise("to allow what was refused, take away what stands against it there; kmodd notices")
 	}
@@ -168,6 +168,22 @@ func places(reasons []control.Reason) []string {
 
 // modules tells of the modules in the order in which they went in. What went
 // wrong, and what was written down about a module, is below its line.
+// against tells of what was refused. A module that was wanted for another
+// one's sake is named.
+func against(refused []control.Refusal) (lines []string) {
+	for _, r := range refused {
+		indent := ""
+		if r.For != "" {
+			lines = append(lines, r.Module+", which "+r.For+" asks for")
+			indent = "  "
+		}
+		for _, place := range places(r.Because) {
+			lines = append(lines, indent+place)
+		}
+	}
+	return lines
+}
+
 func (t *story) modules(modules []control.ModuleWhy) {
 	modules = slices.Clone(modules)
 	slices.SortStableFunc(modules, func(a, b control.ModuleWhy) int {

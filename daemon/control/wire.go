@@ -166,12 +166,19 @@ type Story struct {
 // DeviceWhy is a device with its reasons.
 type DeviceWhy struct {
 	Device
-	Reasons []Reason `json:"reasons,omitempty"`
-	Refused []Reason `json:"refused,omitempty"`
-	Log     []string `json:"log,omitempty"` // what the kernel wrote to its log about it, if no driver took it
+	Reasons []Reason  `json:"reasons,omitempty"`
+	Refused []Refusal `json:"refused,omitempty"`
+	Log     []string  `json:"log,omitempty"` // what the kernel wrote to its log about it, if no driver took it
 	// Firmware is what a driver asked for, or may have asked for, and is not
 	// installed.
 	Firmware []string `json:"firmware,omitempty"`
+}
+
+// A Refusal is a module that a device was not given.
+type Refusal struct {
+	Module  string   `json:"module,omitempty"` // "" if what was asked for is not the name of any
+	For     string   `json:"for,omitempty"`    // the module that needs it, or names it in a softdep
+	Because []Reason `json:"because"`          // what led to it, and last what stood against it
 }
 
 // ModuleWhy is a module with its reasons.

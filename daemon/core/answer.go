@@ -173,10 +173,9 @@ func (m *Machine) why(subject string) (control.Story, bool) {
 	return story, len(d.Modules) > 0
 }
 
-// wasRefused tells whether a module stands among what a device was refused: as
-// the last word of the alias that led to it.
+// wasRefused tells whether a device was refused a module.
 func (dev *device) wasRefused(module string) bool {
-	return slices.ContainsFunc(dev.verdict.Refused, func(r rules.Reason) bool { return strings.HasSuffix(r.Says, " "+module) })
+	return slices.ContainsFunc(dev.verdict.Refused, func(r rules.Refusal) bool { return r.Module == module })
 }
 
 // is tells whether a person may mean this device.
@@ -191,7 +190,7 @@ func (m *Machine) deviceWhy(dev *device) control.DeviceWhy {
 	w := control.DeviceWhy{
 		Device:  m.wireDevice(dev),
 		Reasons: reasons(dev.verdict.Reasons),
-		Refused: reasons(dev.verdict.Refused),
+		Refused: refusals(dev.verdict.Refused),
 	}
 	if dev.trouble != nil {
 		w.Log, w.Firmware = slices.Clone(dev.trouble.log), slices.Clone(dev.trouble.lacks)
@@ -204,7 +203,7 @@ func (m *Machine) hypothetical(modalias string) control.DeviceWhy {
 	return control.DeviceWhy{
 		Device:  control.Device{Modalias: modalias, Result: undriven(d.Modules), Modules: d.Modules},
 		Reasons: reasons(d.Reasons),
-		Refused: reasons(d.Refused),
+		Refused: refusals(d.Refused),
 	}
 }
 

@@ -83,7 +83,7 @@ func (m *Machine) decide(dev *device) {
 
 func (m *Machine) noteRefused(dev *device) {
 	if len(dev.verdict.Refused) > 0 {
-		m.note("refused", dev.Path, "", reasons(dev.verdict.Refused)...)
+		m.note("refused", dev.Path, "", against(dev.verdict.Refused)...)
 	}
 }
 
@@ -222,6 +222,7 @@ func (m *Machine) looked(e Looked) {
 }
 
 // result says how far a device has come. It is worked out from what is known,
+// so it can't go stale.
 func (m *Machine) result(dev *device) control.Result {
 	switch {
 	case dev.Driver != "" && !m.inProbe(dev):
@@ -273,4 +274,20 @@ func reasons(rs []rules.Reason) []control.Reason {
 		out[i] = control.Reason(r)
 	}
 	return out
+}
+
+func refusals(rs []rules.Refusal) []control.Refusal {
+	out := make([]control.Refusal, len(rs))
+	for i, r := range rs {
+		out[i] = control.Refusal{Module: r.Module, For: r.For, Because: reasons(r.Because)}
+	}
+	return out
+}
+
+// against are the reasons of refusals, one after the other.
+func against(rs []rules.Refusal) (all []control.Reason) {
+	for _, r := range rs {
+		all = append(all, reasons(r.Because)...)
+	}
+	return all
 }

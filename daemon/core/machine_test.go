@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/core"
 	"github.com/kmodd/kmodd/match"
@@ -346,9 +348,12 @@ func TestABlacklistIsObeyedAndNamed(t *testing.T) {
 	b.loading()
 	b.result("/d", control.Refused)
 	story := b.ask(control.WhyRequest{Subject: "/sys/d"}).(control.Story)
-	want := control.Reason{Source: "x.conf", Line: 1, Says: "blacklist a"}
-	if refused := story.Devices[0].Refused; len(refused) == 0 || refused[len(refused)-1] != want {
-		t.Errorf("refused because of %+v, want %+v", refused, want)
+	want := []control.Refusal{{Module: "a", Because: []control.Reason{
+		{Source: "/lib/modules/test/modules.alias", Line: 1, Says: "alias t:a a"},
+		{Source: "x.conf", Line: 1, Says: "blacklist a"},
+	}}}
+	if diff := cmp.Diff(want, story.Devices[0].Refused); diff != "" {
+		t.Error(diff)
 	}
 }
 

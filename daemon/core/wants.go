@@ -63,7 +63,7 @@ func (m *Machine) noteWant(w *want) {
 	by := control.Reason{Source: w.By.Source, Line: w.By.Line, Says: w.Name + " is wanted by " + w.place()}
 	switch {
 	case len(w.Refused) > 0:
-		m.note("refused", "", w.Name, append([]control.Reason{by}, reasons(w.Refused)...)...)
+		m.note("refused", "", w.Name, append([]control.Reason{by}, against(w.Refused)...)...)
 	case len(w.Modules) == 0:
 		m.note("failed", "", w.Name, by, reason("module tables", "no module of that name or alias is installed"))
 	}
@@ -110,6 +110,6 @@ func (m *Machine) refusedWant(name string) *want {
 func (w *want) why() control.ModuleWhy {
 	return control.ModuleWhy{
 		Module:  control.Module{Name: w.Name, State: control.Absent},
-		Reasons: reasons(append([]rules.Reason{w.By}, w.Refused...)),
+		Reasons: append(reasons([]rules.Reason{w.By}), against(w.Refused)...),
 	}
 }
