@@ -1,7 +1,10 @@
 package main
 
 import (
+	"debug/elf"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +39,47 @@ func TestTheDaemonLinksNothingHeavy(t *testing.T) {
 			t.Errorf("cmd/kmodd links %s", pkg)
 		}
 	}
+}
+
+// Net is linked for its Unix sockets. Net.Dial or net.Listen anywhere in the
+// daemon, for whatever network, link all that it takes to ask DNS for names: a
+// quarter of a mebibyte.
+func TestTheDaemonLinksNoResolverOfHostNames(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "kmodd")
+	build := exec.Command("go", "build", "-o", program, module+"cmd/kmodd")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build kmodd: %v\n%s", err, out)
+	}
+	functions := functionsOf(t, program)
+	if !slices.Contains(functions, "net.(*UnixListener).AcceptUnix") {
+		t.Fatalf("a function that the daemon calls is not among the %d of its symbol table", len(functions))
+	}
+	for _, name := range functions {
+		if strings.HasPrefix(name, "net.(*Resolver).") {
+			t.Errorf("cmd/kmodd links %s", name)
+		}
+	}
+}
+
+// functionsOf names the functions in a program's symbol table.
+func functionsOf(t *testing.T, program string) (names []string) {
+	t.Helper()
+	f, err := elf.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	symbols, err := f.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range symbols {
+		if elf.ST_TYPE(s.Info) == elf.STT_FUNC {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 // go-udev is under the GPL: what ships must not link it, nor anything else

@@ -131,12 +131,13 @@ func lockFile(path string) (*os.File, error) {
 
 // removeStale removes the socket that a killed daemon left behind. connect(2)
 // says ECONNREFUSED for it, but also for a file that is no socket at all.
+// net.Dial would do as well, but brings a resolver of host names with it.
 func removeStale(address string) error {
-	conn, err := net.Dial("unix", address)
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: address, Net: "unix"})
 	switch {
 	case err == nil:
 		defer conn.Close()
-		return inUse(conn.(*net.UnixConn))
+		return inUse(conn)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case errors.Is(err, unix.EAGAIN): // its queue of connections is full
