@@ -30,6 +30,7 @@ func TestDescriptionIsTrue(t *testing.T) {
 	}
 	want := map[string]map[string]string{
 		"Reason":    goFields[Reason](),
+		"Refusal":   goFields[Refusal](),
 		"Uevents":   goFields[Uevents](),
 		"Device":    goFields[Device](),
 		"Module":    goFields[Module](),
