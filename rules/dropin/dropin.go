@@ -14,8 +14,8 @@
 //	/usr/lib
 //	/lib
 //
-// Files are called *.conf and are read in the order of their names, whatever
-// directory they are in. A link to /dev/null is an empty file, which is how an
+// Files have the suffix of their kind, .conf as a rule, and are read in the order
+// of their names, whatever directory they are in. A link to /dev/null is an empty file, which is how an
 // administrator has a package's file not count.
 package dropin
 
@@ -42,10 +42,10 @@ func Directories(root, kind string) []string {
 	return dirs
 }
 
-// Files returns the paths of the files that count in some directories, the one
-// that takes precedence first, in reading order. warn is told of a directory
+// Files returns the paths of the files with a suffix that count in some
+// directories, the one that takes precedence first, in reading order. warn is told of a directory
 // that is there and can't be read.
-func Files(dirs []string, warn func(dir string, err error)) []string {
+func Files(dirs []string, suffix string, warn func(dir string, err error)) []string {
 	var files []string
 	for _, dir := range dirs {
 		entries, err := os.ReadDir(dir)
@@ -55,7 +55,7 @@ func Files(dirs []string, warn func(dir string, err error)) []string {
 		for _, e := range entries {
 			name := e.Name()
 			known := func(path string) bool { return filepath.Base(path) == name }
-			if e.IsDir() || !strings.HasSuffix(name, ".conf") || name[0] == '.' || slices.ContainsFunc(files, known) {
+			if e.IsDir() || !strings.HasSuffix(name, suffix) || name[0] == '.' || slices.ContainsFunc(files, known) {
 				continue
 			}
 			files = append(files, filepath.Join(dir, name))

@@ -26,7 +26,7 @@ func TestTheFirstDirectoryCountsAndNamesMakeTheOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := Files(Directories(root, "x.d"), func(dir string, err error) { t.Errorf("%s: %v", dir, err) })
+	files := Files(Directories(root, "x.d"), ".conf", func(dir string, err error) { t.Errorf("%s: %v", dir, err) })
 	for i := range files {
 		files[i] = strings.TrimPrefix(files[i], root)
 	}
@@ -42,7 +42,7 @@ func TestADirectoryThatIsNoneIsWarnedOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	var warned string
-	if files := Files([]string{file}, func(dir string, err error) { warned = dir + ": " + err.Error() }); len(files) != 0 {
+	if files := Files([]string{file}, ".conf", func(dir string, err error) { warned = dir + ": " + err.Error() }); len(files) != 0 {
 		t.Errorf("files of a file: %q", files)
 	}
 	if want := file + ": not a directory"; warned != want {

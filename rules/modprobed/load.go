@@ -54,7 +54,7 @@ func Parse(cmdline string, files ...File) *Config {
 
 // files returns the paths of the files that count, in reading order.
 func (c *Config) files(root, moduleDir string) []string {
-	files := dropin.Files(Directories(root), func(dir string, err error) { c.warn(dir, 0, "%v", err) })
+	files := dropin.Files(Directories(root), ".conf", func(dir string, err error) { c.warn(dir, 0, "%v", err) })
 	for _, name := range shipped {
 		files = append(files, filepath.Join(moduleDir, name))
 	}

@@ -61,7 +61,7 @@ func Load(root, cmdline string, initramfs bool) Config {
 	warn := func(file string, err error) {
 		warnings = append(warnings, modprobed.Warning{File: file, Says: err.Error()})
 	}
-	for _, path := range dropin.Files(Directories(root), warn) {
+	for _, path := range dropin.Files(Directories(root), ".conf", warn) {
 		text, err := dropin.Read(path)
 		if err != nil {
 			warn(path, dropin.Bare(err))

@@ -1,0 +1,219 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kmodd/kmodd/modalias"
+	"github.com/kmodd/kmodd/rules/modprobed"
+)
+
+// DefaultBindTimeout is how long a preferred driver has to take its device if
+// nothing says otherwise. Probes that wait for a disk or for firmware take a few
+// seconds.
+const DefaultBindTimeout = 5 * time.Second
+
+// A Policy is everything that was read. It is immutable.
+type Policy struct {
+	Rules    []*Rule
+	Warnings []modprobed.Warning
+
+	bindTimeout setting
+}
+
+// A setting is a value at the top of a file, and where it stands.
+type setting struct {
+	value time.Duration
+	place
+}
+
+// A place is where something was read.
+type place struct {
+	File string
+	Line int
+}
+
+// String is a place as people write it.
+func (p place) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
+
+// A Stage is when a module is loaded, or whether.
+type Stage string
+
+// The stages. The first three say when what hardware asks for is loaded; see
+// package core for what comes of it.
+const (
+	Critical Stage = "critical"
+	Normal   Stage = "normal"
+	Deferred Stage = "deferred"
+	Manual   Stage = "manual" // only when somebody asks for it by its name, or something needs it
+	Deny     Stage = "deny"   // never
+)
+
+// Stages are all of them.
+var Stages = []Stage{Critical, Normal, Deferred, Manual, Deny}
+
+// A Rule is one rule: what must hold, and what then counts.
+type Rule struct {
+	place
+	Name string // "" if it has none
+
+	// The conditions, patterns in the form of [modalias.Normalize] but for
+	// Subsystem and Env, which are as the kernel writes them.
+	Class, Module, Modalias, Subsystem []string
+	Env                                []Variable
+
+	Stage       Stage         // "" if the rule does not say
+	After       string        // what a deferred module waits for
+	Async       string        // "true", "false" or "auto"
+	Idle        time.Duration // for how long unused, until it goes
+	Prefer      []string
+	BindTimeout time.Duration
+	Options     string
+
+	has map[Key]int // the line of each key that it has
+}
+
+// A Variable is a condition on a variable of a uevent.
+type Variable struct{ Name, Pattern string }
+
+// A Key is something that rules say.
+type Key string
+
+// The keys that come of a rule.
+const (
+	KeyStage       Key = "stage"
+	KeyAfter       Key = "after"
+	KeyAsync       Key = "async"
+	KeyIdle        Key = "idle"
+	KeyPrefer      Key = "prefer"
+	KeyBindTimeout Key = "bind_timeout"
+	KeyOptions     Key = "options"
+)
+
+// Keys are all of them.
+var Keys = []Key{KeyStage, KeyAfter, KeyAsync, KeyIdle, KeyPrefer, KeyBindTimeout, KeyOptions}
+
+// Has tells whether a rule says anything about a key.
+func (r *Rule) Has(k Key) bool { return r.has[k] != 0 }
+
+// String names a rule for people.
+func (r *Rule) String() string {
+	if r.Name == "" {
+		return "a rule without a name"
+	}
+	return fmt.Sprintf("rule %q", r.Name)
+}
+
+// A Device is what rules see of a device. Its Modalias has the form of
+// [modalias.Normalize]; Env holds at least the variables of
+// [Policy.Variables], each NAME=VALUE.
+type Device struct {
+	Modalias, Subsystem string
+	Env                 []string
+}
+
+// A Module is what rules see of a module.
+type Module struct {
+	Name  string
+	Class Class
+}
+
+// OnDevice tells whether a rule has a condition on the device.
+func (r *Rule) OnDevice() bool { return len(r.Modalias)+len(r.Subsystem)+len(r.Env) > 0 }
+
+// OnModule tells whether a rule has a condition on the module.
+func (r *Rule) OnModule() bool { return len(r.Class)+len(r.Module) > 0 }
+
+// MatchesDevice tells whether the conditions on the device hold; nil is no
+// device.
+func (r *Rule) MatchesDevice(d *Device) bool {
+	if !r.OnDevice() {
+		return true
+	}
+	return d != nil &&
+		holds(r.Modalias, d.Modalias) &&
+		holds(r.Subsystem, d.Subsystem) &&
+		!slices.ContainsFunc(r.Env, func(v Variable) bool { return !v.holds(d.Env) })
+}
+
+// MatchesModule tells whether the conditions on the module hold.
+func (r *Rule) MatchesModule(m Module) bool {
+	return holds(r.Module, m.Name) && (len(r.Class) == 0 || slices.Contains(r.Class, m.Class.Name))
+}
+
+// holds tells whether any of the patterns of a condition matches, which they do
+// if there is no condition.
+func holds(patterns []string, name string) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return modalias.Match(p, name) })
+}
+
+func (v Variable) holds(env []string) bool {
+	return slices.ContainsFunc(env, func(e string) bool {
+		name, value, _ := strings.Cut(e, "=")
+		return name == v.Name && modalias.Match(v.Pattern, value)
+	})
+}
+
+// A Verdict is, for each key, the rules that match and say something about it:
+// the first one counts, the others lost.
+type Verdict map[Key][]*Rule
+
+// First returns the rule that counts for a key, nil if none says anything.
+func (v Verdict) First(k Key) *Rule {
+	if len(v[k]) == 0 {
+		return nil
+	}
+	return v[k][0]
+}
+
+// OfModule returns what the rules say of a module that a device asks for, or
+// with nil somebody by its name.
+func (p *Policy) OfModule(m Module, d *Device) Verdict {
+	return p.verdict(func(r *Rule) bool { return r.MatchesDevice(d) && r.MatchesModule(m) })
+}
+
+// OfDevice returns what the rules say of a device which some modules match: a
+// condition on the module holds if it does for any of them.
+func (p *Policy) OfDevice(d *Device, matching []Module) Verdict {
+	return p.verdict(func(r *Rule) bool {
+		return r.MatchesDevice(d) && (!r.OnModule() || slices.ContainsFunc(matching, r.MatchesModule))
+	})
+}
+
+func (p *Policy) verdict(matches func(*Rule) bool) Verdict {
+	var v Verdict
+	for _, r := range p.Rules {
+		if !matches(r) {
+			continue
+		}
+		if v == nil {
+			v = make(Verdict)
+		}
+		for k := range r.has {
+			v[k] = append(v[k], r)
+		}
+	}
+	return v
+}
+
+// BindTimeout is how long a preferred driver has if its rule does not say.
+func (p *Policy) BindTimeout() time.Duration {
+	if p.bindTimeout.value == 0 {
+		return DefaultBindTimeout
+	}
+	return p.bindTimeout.value
+}
+
+// Variables returns the names of the variables that rules ask for, sorted.
+func (p *Policy) Variables() []string {
+	var names []string
+	for _, r := range p.Rules {
+		for _, v := range r.Env {
+			names = append(names, v.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}

@@ -1,0 +1,269 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	toml "github.com/pelletier/go-toml/v2/unstable"
+
+	"github.com/kmodd/kmodd/rules/modprobed"
+)
+
+// A reader is in the middle of a file. It takes the file's expressions as the
+// TOML parser finds them, which knows where each stands: a decoder into structs
+// would not tell the line of a key, and is ten times as large.
+type reader struct {
+	policy *Policy
+	file   string
+	parser toml.Parser
+
+	table   table // that the next keys belong to
+	rule    *draft
+	rules   []*draft
+	setting setting
+	set     map[string]bool // the settings that were read
+}
+
+// A table is a kind of table of a file.
+type table int
+
+const (
+	top table = iota
+	ruleTable
+	envTable
+	strange // none that we know: its keys mean nothing
+)
+
+// A draft is a rule in the making.
+type draft struct {
+	*Rule
+	given map[string]int // the line of each key
+	bad   bool
+}
+
+// read adds what a file says, or nothing if it is no TOML.
+func (p *Policy) read(f File) {
+	r := &reader{policy: p, file: f.Name, set: make(map[string]bool)}
+	before := len(p.Warnings)
+	r.parser.Reset([]byte(f.Text))
+	for r.parser.NextExpression() {
+		r.expression(r.parser.Expression())
+	}
+	if err := r.parser.Error(); err != nil {
+		p.Warnings = p.Warnings[:before]
+		p.warn(place{f.Name, r.lineOfError(err)}, "%v: the file is left out as a whole", err)
+		return
+	}
+	if p.bindTimeout.value == 0 {
+		p.bindTimeout = r.setting
+	}
+	for _, d := range r.rules {
+		if r.complete(d); !d.bad {
+			p.Rules = append(p.Rules, d.Rule)
+		}
+	}
+}
+
+func (p *Policy) warn(at place, format string, args ...any) {
+	p.Warnings = append(p.Warnings, modprobed.Warning{File: at.File, Line: at.Line, Says: fmt.Sprintf(format, args...)})
+}
+
+func (r *reader) lineOfError(err error) int {
+	if at, ok := errors.AsType[*toml.ParserError](err); ok {
+		return r.parser.Shape(r.parser.Range(at.Highlight)).Start.Line
+	}
+	return 0
+}
+
+func (r *reader) line(n *toml.Node) int { return r.parser.Shape(n.Raw).Start.Line }
+
+func (r *reader) expression(n *toml.Node) {
+	keys, line := r.keys(n)
+	switch n.Kind {
+	case toml.ArrayTable:
+		r.arrayTable(keys, line)
+	case toml.Table:
+		r.plainTable(keys, line)
+	case toml.KeyValue:
+		r.keyValue(r.table, r.rule, keys, line, n.Value())
+	}
+}
+
+// keys returns the parts of an expression's key, and its line.
+func (r *reader) keys(n *toml.Node) (keys []string, line int) {
+	for it := n.Key(); it.Next(); {
+		keys = append(keys, string(it.Node().Data))
+		if line == 0 {
+			line = r.line(it.Node())
+		}
+	}
+	return keys, line
+}
+
+func (r *reader) arrayTable(keys []string, line int) {
+	if len(keys) != 1 || keys[0] != "rule" {
+		r.strangeTable(keys, line)
+		return
+	}
+	r.table, r.rule = ruleTable, r.newRule(line)
+}
+
+func (r *reader) newRule(line int) *draft {
+	d := &draft{Rule: &Rule{place: place{r.file, line}, has: make(map[Key]int)}, given: make(map[string]int)}
+	r.rules = append(r.rules, d)
+	return d
+}
+
+func (r *reader) plainTable(keys []string, line int) {
+	if !slices.Equal(keys, []string{"rule", "env"}) || r.rule == nil {
+		r.strangeTable(keys, line)
+		return
+	}
+	r.table = envTable
+}
+
+// strangeTable warns of a table that we don't know. One below a rule belongs to
+// that rule.
+func (r *reader) strangeTable(keys []string, line int) {
+	r.table = strange
+	r.policy.warn(place{r.file, line}, "there is no table %q; rules begin with [[rule]]", strings.Join(keys, "."))
+	if keys[0] == "rule" && r.rule != nil {
+		r.rule.bad = true
+	}
+}
+
+func (r *reader) keyValue(t table, d *draft, keys []string, line int, value *toml.Node) {
+	switch {
+	case t == strange:
+	case t == top && len(keys) == 1:
+		r.topKey(keys[0], line, value)
+	case t == ruleTable && len(keys) == 1:
+		r.ruleKey(d, keys[0], line, value)
+	case t == ruleTable && len(keys) == 2 && keys[0] == "env":
+		r.variable(d, keys[1], line, value)
+	case t == envTable && len(keys) == 1:
+		r.variable(d, keys[0], line, value)
+	default:
+		r.fault(d, line, fmt.Errorf("there is no key %s", strings.Join(keys, ".")))
+	}
+}
+
+// fault warns of a mistake, and leaves out the rule that it is in.
+func (r *reader) fault(d *draft, line int, err error) {
+	what := "left out"
+	if d != nil {
+		d.bad = true
+		what = d.String() + " is left out"
+		if d.Name == "" {
+			what = fmt.Sprintf("the rule of line %d is left out", d.Line)
+		}
+	}
+	r.policy.warn(place{r.file, line}, "%v: %s", err, what)
+}
+
+// The names of all that may stand at the top of a file.
+var topKeys = []string{"bind_timeout", "rule"}
+
+func (r *reader) topKey(key string, line int, value *toml.Node) {
+	var err error
+	switch {
+	case r.set[key]:
+		err = fmt.Errorf("%s is given twice", key)
+	case key == "bind_timeout":
+		r.setting = setting{place: place{r.file, line}}
+		r.setting.value, err = duration(value)
+	case key == "rule" && value.Kind == toml.Array:
+		r.inlineRules(value)
+	default:
+		err = unknown("key", key, topKeys)
+	}
+	r.set[key] = true
+	if err != nil {
+		r.setting = setting{}
+		r.fault(nil, line, fmt.Errorf("%s: %w", key, err))
+	}
+}
+
+// inlineRules reads rule = [{…}, {…}].
+func (r *reader) inlineRules(array *toml.Node) {
+	for it := array.Children(); it.Next(); {
+		n := it.Node()
+		if n.Kind != toml.InlineTable {
+			r.fault(nil, r.line(n), errors.New("a rule is a table"))
+			continue
+		}
+		d := r.newRule(0)
+		for pairs := n.Children(); pairs.Next(); {
+			keys, line := r.keys(pairs.Node())
+			if d.Line == 0 {
+				d.Line = line
+			}
+			r.keyValue(ruleTable, d, keys, line, pairs.Node().Value())
+		}
+	}
+}
+
+// ruleKey reads a key of a rule.
+func (r *reader) ruleKey(d *draft, key string, line int, value *toml.Node) {
+	err := unknown("key", key, ruleKeys())
+	if d.given[key] != 0 {
+		err = fmt.Errorf("it is in line %d already", d.given[key])
+	} else if read := fields[key]; read != nil {
+		err = read(d.Rule, value)
+	} else if key == "env" && value.Kind == toml.InlineTable {
+		err = nil
+		for it := value.Children(); it.Next(); {
+			keys, at := r.keys(it.Node())
+			r.keyValue(envTable, d, keys, at, it.Node().Value())
+		}
+	}
+	d.given[key] = line
+	if err != nil {
+		r.fault(d, line, fmt.Errorf("%s: %w", key, err))
+		return
+	}
+	if slices.Contains(Keys, Key(key)) {
+		d.has[Key(key)] = line
+	}
+}
+
+func (r *reader) variable(d *draft, name string, line int, value *toml.Node) {
+	pattern, err := text(value)
+	if given := "env." + name; d.given[given] != 0 {
+		err = fmt.Errorf("it is in line %d already", d.given[given])
+	} else {
+		d.given[given] = line
+	}
+	if err != nil {
+		r.fault(d, line, fmt.Errorf("env.%s: %w", name, err))
+		return
+	}
+	d.Env = append(d.Env, Variable{name, pattern})
+}
+
+// complete looks at a rule as a whole.
+func (r *reader) complete(d *draft) {
+	says := func(line int, format string, args ...any) {
+		if !d.bad {
+			r.fault(d, line, fmt.Errorf(format, args...))
+		}
+	}
+	switch {
+	case len(d.has) == 0:
+		says(d.Line, "it says nothing: give it one of %s", keyNames())
+	case d.Has(KeyAfter) && d.Stage != Deferred:
+		says(d.has[KeyAfter], `after: only stage = "deferred" waits for something`)
+	case d.Has(KeyBindTimeout) && !d.Has(KeyPrefer):
+		says(d.has[KeyBindTimeout], "bind_timeout: it is about prefer, of which the rule has none")
+	}
+}
+
+func keyNames() string {
+	names := make([]string, len(Keys))
+	for i, k := range Keys {
+		names[i] = string(k)
+	}
+	return strings.Join(names, ", ")
+}
