@@ -42,12 +42,13 @@ type loop struct {
 	lastAsk  atomic.Uint64
 
 	// The rest belongs to Run.
-	machine *core.Machine
-	effects []core.Effect // the buffer that steps are answered in
-	inForce ruleChange    // the rules that the machine has
-	loads   map[core.OpID]underway
-	askers  map[uint64]ask
-	quiet   quiet
+	machine   *core.Machine
+	effects   []core.Effect            // the buffer that steps are answered in
+	inForce   ruleChange               // the rules that the machine has
+	variables atomic.Pointer[[]string] // of uevents, that these rules ask for; nil at first
+	loads     map[core.OpID]underway
+	askers    map[uint64]ask
+	quiet     quiet
 }
 
 // A loader puts modules in: a [worker.Pool].
@@ -60,6 +61,7 @@ type loader interface {
 
 // A scanner scans sysfs: a [uevent.Source].
 type scanner interface {
+	ReadVariables(wanted bool)
 	Rescan(scan uint32)
 	CatchUp(mark uint32)
 	Counts() uevent.Counts
@@ -255,6 +257,9 @@ func (l *loop) heard() bool {
 // change puts new rules into force, and closes the tables of the old ones,
 // which nothing refers to any more.
 func (l *loop) change(c ruleChange) {
+	names := c.set.Variables()
+	l.variables.Store(&names)
+	l.source.ReadVariables(len(names) > 0)
 	l.step(core.NewRules{Set: c.set, Wanted: c.wanted})
 	l.inForce.close()
 	first := l.inForce.set == nil

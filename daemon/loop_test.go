@@ -45,6 +45,7 @@ func (d *desk) Abandon(uint64)                      {}
 func (d *desk) Results() <-chan worker.Result       { return d.results }
 func (d *desk) Rescan(scan uint32)                  { d.scans <- scan }
 func (d *desk) CatchUp(mark uint32)                 { d.marks <- mark }
+func (d *desk) ReadVariables(bool)                  {}
 func (d *desk) Counts() uevent.Counts               { return uevent.Counts{Received: 42} }
 
 // startLoop runs a loop with a desk until the test ends.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/modprobed"
 	"github.com/kmodd/kmodd/rules/modulesload"
+	"github.com/kmodd/kmodd/rules/policy"
 )
 
 // settleTime is how long tables and configuration must have been left alone
@@ -131,7 +133,7 @@ func (b *rulebook) Run(ctx context.Context) error {
 
 // watched are the directories that are read, the module directory first.
 func (b *rulebook) watched() []string {
-	dirs := append([]string{b.tables}, modprobed.Directories("")...)
+	dirs := slices.Concat([]string{b.tables}, modprobed.Directories(""), policy.Directories(""))
 	if b.duties.modulesLoad {
 		dirs = append(dirs, modulesload.Directories("")...)
 	}
@@ -185,7 +187,7 @@ func (b *rulebook) read() ruleChange {
 		c.tables = noTables(b.tables)
 	}
 	cmdline := commandLine()
-	c.set = rules.NewSet(c.tables, modprobed.Load("", b.tables, cmdline))
+	c.set = rules.NewSet(c.tables, modprobed.Load("", b.tables, cmdline), rules.WithPolicy(policy.Load("")))
 	if b.duties.modulesLoad {
 		c.want(modulesload.Load("", cmdline, inInitramfs()))
 	}

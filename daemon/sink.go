@@ -28,7 +28,7 @@ func (s sink) Event(e *uevent.Event) {
 			s.loop.book.duties.answerFirmware("/sys", string(e.Path), string(e.Firmware), s.loop.log)
 		}
 		if len(e.Modalias) > 0 {
-			s.loop.post(core.Seen{Device: device(e)})
+			s.loop.post(core.Seen{Device: s.device(e)})
 		}
 	case uevent.Remove:
 		s.loop.post(core.Gone{Path: string(e.Path)})
@@ -55,7 +55,7 @@ func (s sink) module(name string, action uevent.Action) {
 
 // Device passes on what a scan has met.
 func (s sink) Device(scan uint32, e *uevent.Event) {
-	s.loop.post(core.Seen{Device: device(e), Scan: scan})
+	s.loop.post(core.Seen{Device: s.device(e), Scan: scan})
 }
 
 // Module passes on what a scan has met.
@@ -80,13 +80,28 @@ func (s sink) CaughtUp(mark uint32) {
 // Lost passes on that events were lost.
 func (s sink) Lost() { s.loop.post(core.Lost{}) }
 
-func device(e *uevent.Event) rules.Device {
+func (s sink) device(e *uevent.Event) rules.Device {
 	return rules.Device{
 		Path:      string(e.Path),
 		Subsystem: intern(e.Subsystem),
 		Modalias:  string(e.Modalias),
 		Driver:    intern(e.Driver),
+		Env:       s.variables(e),
 	}
+}
+
+// variables are those of a device's variables that rules ask for.
+func (s sink) variables(e *uevent.Event) (env []string) {
+	names := s.loop.variables.Load()
+	if names == nil {
+		return nil
+	}
+	for _, name := range *names {
+		if value, ok := e.Variable(name); ok {
+			env = append(env, intern([]byte(name+"="+string(value))))
+		}
+	}
+	return env
 }
 
 // intern keeps one copy of the few words that many devices share.

@@ -7,8 +7,8 @@ import (
 )
 
 // decide is the one search. With hotplug, a blacklist holds for modules that
-// were asked for by their own name, too.
-func (s *Set) decide(asked string, hotplug bool) Decision {
+// were asked for by their own name, too. The device is nil if there is none.
+func (s *Set) decide(asked string, hotplug bool, d *Device) Decision {
 	p := plans.Get().(*plan)
 	defer p.end()
 	p.set = s
@@ -17,9 +17,15 @@ func (s *Set) decide(asked string, hotplug bool) Decision {
 		p.refuse("", "", Reason{Source: "name", Says: err.Error()})
 		return p.decided()
 	}
-	for _, f := range s.find(name) {
+	list := s.find(name)
+	p.police(d, list)
+	if p.denyDevice(list) {
+		return p.decided()
+	}
+	for _, f := range p.preferred(list) {
 		p.consider(f, hotplug)
 	}
+	p.keepAccepted()
 	return p.decided()
 }
 
@@ -40,6 +46,9 @@ func (p *plan) consider(f found, hotplug bool) {
 	}
 	if r, ok := s.config.Refused(f.module); ok {
 		p.refuse(f.module, "", f.because, reason(r))
+		return
+	}
+	if p.forbidden(f, hotplug) {
 		return
 	}
 	if m := s.loadable(f.module); m != nil {

@@ -13,6 +13,7 @@ import (
 type plan struct {
 	set      *Set
 	decision Decision
+	policed  *policed
 
 	probed []string // modules asked for, by the look-up or by a softdep
 	begun  []string // modules whose softdeps are, or have been, seen to
@@ -25,7 +26,7 @@ var plans = sync.Pool{New: func() any { return new(plan) }}
 func (p *plan) end() {
 	d := &p.decision
 	*p = plan{
-		decision: Decision{Modules: emptied(d.Modules), Steps: emptied(d.Steps), Refused: emptied(d.Refused), Reasons: emptied(d.Reasons)},
+		decision: Decision{Modules: emptied(d.Modules), Steps: emptied(d.Steps), Refused: emptied(d.Refused), Reasons: emptied(d.Reasons), Lost: emptied(d.Lost), Prefer: emptied(d.Prefer)},
 		probed:   emptied(p.probed),
 		begun:    emptied(p.begun),
 	}
@@ -117,7 +118,7 @@ func (p *plan) softdeps(named string, names []string, d *modprobed.Softdep) (mod
 			continue
 		}
 		for _, f := range p.set.find(name) {
-			if p.softdep(f) {
+			if !p.forbiddenSoftdep(f, named, d) && p.softdep(f) {
 				modules = append(modules, f.module)
 			}
 		}
@@ -167,6 +168,7 @@ func (p *plan) newStep(w wanted) Step {
 	if m.install != nil {
 		s.Install = m.install.Shell
 	}
+	p.treat(&s, w)
 	if slices.ContainsFunc(s.Needs, p.unplanned) {
 		s.Needs = slices.DeleteFunc(slices.Clone(s.Needs), p.unplanned)
 	}
@@ -199,7 +201,10 @@ func (p *plan) unplanned(name string) bool { return p.step(name) < 0 }
 // many are kept for long.
 func (p *plan) decided() Decision {
 	d := &p.decision
-	return Decision{Modules: copied(d.Modules), Steps: copied(d.Steps), Refused: copied(d.Refused), Reasons: copied(d.Reasons)}
+	return Decision{
+		Modules: copied(d.Modules), Steps: copied(d.Steps), Refused: copied(d.Refused), Reasons: copied(d.Reasons), Lost: copied(d.Lost),
+		Denied: d.Denied, Prefer: copied(d.Prefer), BindTimeout: d.BindTimeout,
+	}
 }
 
 // copied is a copy of a list that shares nothing with it, nil of an empty one.

@@ -1,6 +1,10 @@
 package rules
 
-import "time"
+import (
+	"time"
+
+	"github.com/kmodd/kmodd/rules/policy"
+)
 
 // A Device is what a uevent or a scan of sysfs says about one device, as far
 // as deciding about its driver needs it.
@@ -9,6 +13,9 @@ type Device struct {
 	Subsystem string
 	Modalias  string
 	Driver    string // the driver bound to it, "" for none
+	// Env holds the variables of its uevent that the policy asks for, each
+	// NAME=VALUE.
+	Env []string
 }
 
 // A Reason is one thing that a decision rests on, recorded where the decision
@@ -27,6 +34,9 @@ type Step struct {
 	Options string // parameters, "" for none
 	Install string // the modprobe.d install command that stands for it, "" for none
 	Soft    bool   // asked for by a softdep only: its failure is nobody else's
+
+	// Stage is what the policy says of the time to load it, "" for nothing.
+	Stage policy.Stage
 
 	// Needs names the modules that must be live before this one goes in: its
 	// line of modules.dep, without what is built in. Needs and After name
@@ -51,6 +61,7 @@ type Decision struct {
 	Steps   []Step
 	Refused []Refusal
 	Reasons []Reason
+	Lost    []Reason // what would have counted if something else did not come before it
 
 	// Denied says that no driver may have the device, whether anything is
 	// loaded for it or not.

@@ -8,6 +8,7 @@ import (
 	"github.com/kmodd/kmodd/match"
 	"github.com/kmodd/kmodd/modalias"
 	"github.com/kmodd/kmodd/rules/modprobed"
+	"github.com/kmodd/kmodd/rules/policy"
 )
 
 // A Set is everything that decisions rest on. It is immutable and safe for
@@ -15,6 +16,10 @@ import (
 type Set struct {
 	tables *match.Tables
 	config *modprobed.Config
+
+	policy   *policy.Policy // nil if there are no rules
+	byAll    bool           // the policy looks at more of a device than its MODALIAS
+	warnings []modprobed.Warning
 
 	// mu guards known and names, which grow with what is asked and never beyond
 	// the modules that are installed. Decisions share their strings and slices.
@@ -25,39 +30,57 @@ type Set struct {
 
 // NewSet returns the set of tables and configuration. The tables must stay open
 // as long as the set is used.
-func NewSet(tables *match.Tables, config *modprobed.Config) *Set {
-	return &Set{
+func NewSet(tables *match.Tables, config *modprobed.Config, options ...Option) *Set {
+	s := &Set{
 		tables: tables,
 		config: config,
 		known:  make(map[string]*module),
 		names:  make(map[string]string),
 	}
+	for _, set := range options {
+		set(s)
+	}
+	return s
 }
 
 // Warnings returns what was wrong with tables and configuration, a line each.
 func (s *Set) Warnings() []string {
 	lines := s.tables.Warnings()
-	for _, w := range s.config.Warnings {
+	for _, w := range slices.Concat(s.config.Warnings, s.warnings) {
 		lines = append(lines, w.String())
 	}
 	return lines
 }
 
 // Resolve decides about a name as modprobe NAME does: a module or an alias.
-func (s *Set) Resolve(name string) Decision { return s.decide(name, false) }
+func (s *Set) Resolve(name string) Decision { return s.decide(name, false, deviceNamed(name)) }
 
 // Want decides about a name that is to be in the kernel whatever devices there
 // are, as systemd-modules-load does: a blacklist holds for a module's own name,
 // too.
-func (s *Set) Want(name string) Decision { return s.decide(name, true) }
+func (s *Set) Want(name string) Decision { return s.decide(name, true, deviceNamed(name)) }
+
+// deviceNamed is the device that somebody means who asks for a MODALIAS, nil if
+// a name is none.
+func deviceNamed(name string) *Device {
+	if strings.IndexByte(name, ':') < 0 {
+		return nil
+	}
+	return &Device{Modalias: name}
+}
 
 // Decide decides about a device that has appeared, as modprobe -b MODALIAS
-// does. It is about the MODALIAS alone; a device without one needs nothing.
+// does. Without rules of the policy that look at more it is about the MODALIAS
+// alone; a device without one needs nothing.
 func (s *Set) Decide(d Device) Decision {
 	if d.Modalias == "" {
 		return Decision{}
 	}
-	return s.decide(d.Modalias, true)
+	if s.policy == nil {
+		return s.decide(d.Modalias, true, nil)
+	}
+	whole := d
+	return s.decide(d.Modalias, true, &whole)
 }
 
 // A module is what a set knows of one module file, or of an install line that
@@ -121,7 +144,7 @@ func (s *Set) describe(installed match.Module, alias string) *module {
 		_, builtin := s.tables.Builtin(need)
 		return builtin || need == m.Name
 	})
-	m.options, m.because = s.options(m.Name, alias)
+	m.options, m.because = s.options(m.Name, alias, "")
 	m.install, _ = s.config.Install(m.Name)
 	if m.install != nil {
 		m.because = append(m.because, reason(m.install.Rule))
@@ -137,20 +160,26 @@ func (s *Set) describe(installed match.Module, alias string) *module {
 }
 
 // options returns the parameters for a module that was asked for by an alias,
-// or by its own name ("").
-func (s *Set) options(name, alias string) (values string, because []Reason) {
+// or by its own name (""). Those of the policy go between those of modprobe.d and
+// of the kernel command line: the kernel lets the last one win.
+func (s *Set) options(name, alias, policy string) (values string, because []Reason) {
+	var files, cmdline []string
 	for i := range s.config.Options {
 		o := &s.config.Options[i]
 		if o.Name != name && (alias == "" || o.Name != alias) {
 			continue
 		}
-		if values != "" {
-			values += " "
+		if o.File == modprobed.KernelCommandLine {
+			cmdline = append(cmdline, o.Values)
+		} else {
+			files = append(files, o.Values)
 		}
-		values += o.Values
 		because = append(because, reason(o.Rule))
 	}
-	return values, because
+	if policy != "" {
+		files = append(files, policy)
+	}
+	return strings.Join(append(files, cmdline...), " "), because
 }
 
 // hasOptions reports whether there are options for an alias.

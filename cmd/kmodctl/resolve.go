@@ -11,6 +11,7 @@ import (
 
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/rules"
+	"github.com/kmodd/kmodd/rules/policy"
 )
 
 func newResolve(o *options) *cobra.Command {
@@ -112,17 +113,21 @@ type resolution struct {
 	Steps    []step            `json:"steps"`
 	Refused  []control.Refusal `json:"refused"`
 	Reasons  []control.Reason  `json:"reasons"`
+	Lost     []control.Reason  `json:"lost,omitempty"`
+	Denied   bool              `json:"denied,omitempty"`
+	Prefer   []string          `json:"prefer,omitempty"`
 }
 
 // step is rules.Step with names for JSON.
 type step struct {
-	Module  string   `json:"module"`
-	File    string   `json:"file"`
-	Options string   `json:"options,omitempty"`
-	Install string   `json:"install,omitempty"`
-	Soft    bool     `json:"soft,omitempty"`
-	Needs   []string `json:"needs,omitempty"`
-	After   []string `json:"after,omitempty"`
+	Module  string       `json:"module"`
+	File    string       `json:"file"`
+	Options string       `json:"options,omitempty"`
+	Install string       `json:"install,omitempty"`
+	Soft    bool         `json:"soft,omitempty"`
+	Stage   policy.Stage `json:"stage,omitempty"`
+	Needs   []string     `json:"needs,omitempty"`
+	After   []string     `json:"after,omitempty"`
 }
 
 func jsonAnswer(set *rules.Set, out io.Writer) func(string) error {
@@ -136,6 +141,9 @@ func jsonAnswer(set *rules.Set, out io.Writer) func(string) error {
 			Steps:    make([]step, len(d.Steps)),
 			Refused:  refusals(d.Refused),
 			Reasons:  reasons(d.Reasons),
+			Lost:     reasons(d.Lost),
+			Denied:   d.Denied,
+			Prefer:   d.Prefer,
 		}
 		for i, s := range d.Steps {
 			r.Steps[i] = step(s)

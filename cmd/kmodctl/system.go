@@ -14,6 +14,7 @@ import (
 	"github.com/kmodd/kmodd/match"
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/modprobed"
+	"github.com/kmodd/kmodd/rules/policy"
 )
 
 // A system is a root file system with modules in it, not necessarily the one
@@ -42,7 +43,7 @@ func (s system) open(warnings io.Writer) (*rules.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := rules.NewSet(tables, modprobed.Load(s.root, dir, cmdline))
+	set := rules.NewSet(tables, modprobed.Load(s.root, dir, cmdline), rules.WithPolicy(policy.Load(s.root)))
 	for _, w := range set.Warnings() {
 		fmt.Fprintln(warnings, "kmodctl: warning:", w)
 	}

@@ -24,9 +24,11 @@ type device struct {
 	trouble *trouble // nil for none
 }
 
-// A verdict is the decision about all devices of one MODALIAS.
+// A verdict is the decision about all devices of one MODALIAS, or of what else
+// rules look at.
 type verdict struct {
 	rules.Decision
+	key      string // of rules.Set.Key
 	modalias string
 	users    int
 }
@@ -37,6 +39,7 @@ func (m *Machine) seen(e Seen) {
 	dev := m.device(e.Device.Path)
 	if dev != nil && e.Scan != 0 && dev.Modalias == e.Device.Modalias {
 		dev.scan = max(dev.scan, e.Scan)
+		m.varied(dev, e.Device.Env)
 		had := dev.Driver
 		m.bound(dev.Path, e.Device.Driver, false)
 		if had != "" && dev.Driver == "" {
@@ -64,16 +67,35 @@ func (m *Machine) seen(e Seen) {
 	}
 }
 
+// varied takes in the variables that rules have begun to ask for.
+func (m *Machine) varied(dev *device, env []string) {
+	if slices.Equal(dev.Env, env) {
+		return
+	}
+	dev.Env = env
+	before := dev.verdict
+	m.decide(dev)
+	if before != dev.verdict {
+		m.noteRefused(dev)
+		m.wantAll(dev, m.step)
+		m.lookIfSettled(dev)
+	}
+}
+
 // decide gives a device its verdict under the rules of now.
 func (m *Machine) decide(dev *device) {
 	m.unref(dev)
-	v := m.verdicts[dev.Modalias]
+	key := dev.Modalias
+	if m.set != nil {
+		key = m.set.Key(dev.Device)
+	}
+	v := m.verdicts[key]
 	if v == nil {
-		v = &verdict{modalias: dev.Modalias}
+		v = &verdict{key: key, modalias: dev.Modalias}
 		if m.set != nil {
 			v.Decision = m.set.Decide(dev.Device)
 		}
-		m.verdicts[dev.Modalias] = v
+		m.verdicts[key] = v
 	}
 	// The strings of a MODALIAS are long, and many devices share one.
 	dev.Modalias = v.modalias
@@ -94,8 +116,8 @@ func (m *Machine) unref(dev *device) {
 		return
 	}
 	dev.verdict = nil
-	if v.users--; v.users == 0 && m.verdicts[v.modalias] == v {
-		delete(m.verdicts, v.modalias)
+	if v.users--; v.users == 0 && m.verdicts[v.key] == v {
+		delete(m.verdicts, v.key)
 	}
 }
 

@@ -30,7 +30,7 @@ type Machine struct {
 
 	wants    []*want             // in the order of loading
 	devices  []*device           // by path, ascending
-	verdicts map[string]*verdict // by MODALIAS
+	verdicts map[string]*verdict // by what rules.Set.Key returns
 	modules  map[string]*module  // by name
 	ops      map[OpID]*module    // loads whose Done has not come
 

@@ -33,6 +33,25 @@ type Event struct {
 	Modalias  []byte // a kernel leaves it out of some actions, [Unbind] among them
 	Firmware  []byte // FIRMWARE: the file that a driver asks user space for
 	Seqnum    uint64 // counts over all network namespaces; 0 if there was none
+
+	env []byte // all variables, those above among them, each ended by a NUL or a newline
+}
+
+// Variable returns the value of a variable of the event's environment. Of a
+// device that a scan met there are variables only if [Source.ReadVariables]
+// asked for them.
+func (e *Event) Variable(name string) (value []byte, ok bool) {
+	for rest := e.env; len(rest) > 0; {
+		end := bytes.IndexAny(rest, "\x00\n")
+		if end < 0 {
+			end = len(rest)
+		}
+		if key, value, found := bytes.Cut(rest[:end], []byte("=")); found && string(key) == name {
+			return value, true
+		}
+		rest = rest[min(end+1, len(rest)):]
+	}
+	return nil, false
 }
 
 var modulePrefix = []byte("/module/")

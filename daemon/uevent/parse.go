@@ -32,7 +32,7 @@ func Parse(message []byte, e *Event) error {
 	case len(path) < 2 || path[0] != '/':
 		return malformed(message, "the DEVPATH in the header is not an absolute path")
 	}
-	*e = Event{Action: asAction(action), Path: path}
+	*e = Event{Action: asAction(action), Path: path, env: env}
 	if says := e.environment(env); says != "" {
 		return malformed(message, says)
 	}

@@ -34,6 +34,7 @@ type Scanner struct {
 	driver  [256]byte     // a link's last part is at most 255 bytes (NAME_MAX), what stands before it is short
 	content [4 << 10]byte // an environment has 2,048 bytes at most, an attribute a page
 	event   Event
+	all     []byte // room for an environment, if all of it is wanted; nil if not
 	skipped int
 	stopped bool
 }
@@ -140,8 +141,22 @@ func (s *Scanner) device(name []byte, e *Event) error {
 	if err != nil {
 		return err
 	}
-	e.Path, err = devpath(s.link[:n])
+	if e.Path, err = devpath(s.link[:n]); err != nil || s.all == nil {
+		return err
+	}
+	e.env, err = readat(s.inner.fd, s.join(name[:len(name)-1], "/uevent\x00"), s.all)
 	return err
+}
+
+// variables has the scans to come read the whole environment of each device, or
+// only what they need.
+func (s *Scanner) variables(wanted bool) {
+	switch {
+	case !wanted:
+		s.all = nil
+	case s.all == nil:
+		s.all = make([]byte, len(s.content))
+	}
 }
 
 // modalias reads a device's MODALIAS.

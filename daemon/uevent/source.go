@@ -65,6 +65,7 @@ type Source struct {
 
 	wanted atomic.Uint32 // the scan that was asked for, 0 for none
 	missed atomic.Uint32 // the scan that could not be made, 0 for none
+	whole  atomic.Bool   // scans read the environments of devices
 	marks  chan uint32   // of calls of CatchUp that were not answered yet
 	socket atomic.Pointer[Socket]
 	counts struct{ received, malformed, foreign, overflows, scans atomic.Uint64 }
@@ -106,6 +107,12 @@ func (s *Source) Counts() Counts {
 		Scans:     s.counts.scans.Load(),
 	}
 }
+
+// ReadVariables has the scans to come read the environments of devices, so that
+// [Event.Variable] finds in them what uevents tell. Kernels that take a device's
+// lock to show its uevent file let such a scan wait for each probe. It may be
+// called from any goroutine.
+func (s *Source) ReadVariables(wanted bool) { s.whole.Store(wanted) }
 
 // Rescan asks for a scan of sysfs with a number above 0, which the sink is
 // told of each finding. It returns at once and may be called from any
@@ -237,6 +244,7 @@ func (s *Source) settle(ctx context.Context) {
 // scan tells the sink what is there. It ends early, without Scanned, with the
 // context.
 func (s *Source) scan(ctx context.Context, scan uint32) error {
+	s.scanner.variables(s.whole.Load())
 	modules, err := s.scanner.Modules(func(name []byte, state string) bool {
 		s.sink.Module(scan, name, state)
 		return ctx.Err() == nil

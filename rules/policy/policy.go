@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -216,4 +217,29 @@ func (p *Policy) Variables() []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// LineOf returns the line where a rule has a key.
+func (r *Rule) LineOf(k Key) int { return r.has[k] }
+
+// Value returns what a rule says about a key, as TOML.
+func (r *Rule) Value(k Key) string {
+	switch k {
+	case KeyStage:
+		return strconv.Quote(string(r.Stage))
+	case KeyAfter:
+		return strconv.Quote(r.After)
+	case KeyAsync:
+		if r.Async == "auto" {
+			return `"auto"`
+		}
+		return r.Async
+	case KeyIdle:
+		return strconv.Quote(r.Idle.String())
+	case KeyPrefer:
+		return fmt.Sprintf("%q", r.Prefer)
+	case KeyBindTimeout:
+		return strconv.Quote(r.BindTimeout.String())
+	}
+	return strconv.Quote(r.Options)
 }

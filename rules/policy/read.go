@@ -167,23 +167,21 @@ func (r *reader) fault(d *draft, line int, err error) {
 var topKeys = []string{"bind_timeout", "rule"}
 
 func (r *reader) topKey(key string, line int, value *toml.Node) {
-	var err error
 	switch {
 	case r.set[key]:
-		err = fmt.Errorf("%s is given twice", key)
+		r.fault(nil, line, fmt.Errorf("%s is given twice", key))
 	case key == "bind_timeout":
-		r.setting = setting{place: place{r.file, line}}
-		r.setting.value, err = duration(value)
+		d, err := duration(value)
+		if err != nil {
+			r.fault(nil, line, fmt.Errorf("%s: %w", key, err))
+		}
+		r.setting = setting{d, place{r.file, line}}
 	case key == "rule" && value.Kind == toml.Array:
 		r.inlineRules(value)
 	default:
-		err = unknown("key", key, topKeys)
+		r.fault(nil, line, unknown("key", key, topKeys))
 	}
 	r.set[key] = true
-	if err != nil {
-		r.setting = setting{}
-		r.fault(nil, line, fmt.Errorf("%s: %w", key, err))
-	}
 }
 
 // inlineRules reads rule = [{…}, {…}].
@@ -207,17 +205,18 @@ func (r *reader) inlineRules(array *toml.Node) {
 
 // ruleKey reads a key of a rule.
 func (r *reader) ruleKey(d *draft, key string, line int, value *toml.Node) {
-	err := unknown("key", key, ruleKeys())
-	if d.given[key] != 0 {
+	read := fields[key]
+	var err error
+	switch {
+	case key == "env":
+		err = r.env(d, value)
+	case read == nil:
+		r.fault(d, line, unknown("key", key, ruleKeys()))
+		return
+	case d.given[key] != 0:
 		err = fmt.Errorf("it is in line %d already", d.given[key])
-	} else if read := fields[key]; read != nil {
+	default:
 		err = read(d.Rule, value)
-	} else if key == "env" && value.Kind == toml.InlineTable {
-		err = nil
-		for it := value.Children(); it.Next(); {
-			keys, at := r.keys(it.Node())
-			r.keyValue(envTable, d, keys, at, it.Node().Value())
-		}
 	}
 	d.given[key] = line
 	if err != nil {
@@ -227,6 +226,17 @@ func (r *reader) ruleKey(d *draft, key string, line int, value *toml.Node) {
 	if slices.Contains(Keys, Key(key)) {
 		d.has[Key(key)] = line
 	}
+}
+
+func (r *reader) env(d *draft, value *toml.Node) error {
+	if value.Kind != toml.InlineTable {
+		return fmt.Errorf("it is to be a table, not %s", kind(value))
+	}
+	for it := value.Children(); it.Next(); {
+		keys, line := r.keys(it.Node())
+		r.keyValue(envTable, d, keys, line, it.Node().Value())
+	}
+	return nil
 }
 
 func (r *reader) variable(d *draft, name string, line int, value *toml.Node) {

@@ -31,7 +31,11 @@ var fields = map[string]func(*Rule, *toml.Node) error{
 }
 
 // ruleKeys are the names of all that a rule may have.
-func ruleKeys() []string { return slices.Sorted(maps.Keys(fields)) }
+func ruleKeys() []string {
+	keys := append(slices.Collect(maps.Keys(fields)), "env")
+	slices.Sort(keys)
+	return keys
+}
 
 // text reads a string that is not empty.
 func text(n *toml.Node) (string, error) {

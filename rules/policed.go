@@ -1,0 +1,276 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kmodd/kmodd/modalias"
+	"github.com/kmodd/kmodd/rules/modprobed"
+	"github.com/kmodd/kmodd/rules/policy"
+)
+
+// An Option changes what a [Set] decides by.
+type Option func(*Set)
+
+// WithPolicy has a set heed the operator's policy as well.
+func WithPolicy(p *policy.Policy) Option {
+	return func(s *Set) {
+		if len(p.Rules) > 0 {
+			s.policy = p
+		}
+		s.warnings = append(s.warnings, p.Warnings...)
+		s.byAll = slices.ContainsFunc(p.Rules, func(r *policy.Rule) bool { return len(r.Subsystem)+len(r.Env) > 0 })
+	}
+}
+
+// Key returns what decides about a device as a string: devices with the same
+// one get the same decision. It is the MODALIAS, unless there are rules that
+// look at more.
+func (s *Set) Key(d Device) string {
+	if !s.byAll {
+		return d.Modalias
+	}
+	return strings.Join(append([]string{d.Modalias, d.Subsystem}, d.Env...), "\x00")
+}
+
+// Variables returns the names of the variables of a device's uevent that rules
+// ask for: what [Device.Env] must hold.
+func (s *Set) Variables() []string {
+	if s.policy == nil {
+		return nil
+	}
+	return s.policy.Variables()
+}
+
+// policed are a plan's dealings with the policy: nil where there is none.
+type policed struct {
+	*policy.Policy
+	device *policy.Device // nil if a module is asked for by its name
+	by     policy.Verdict // about the device
+}
+
+// police looks up what the policy says of the device that a plan is for.
+func (p *plan) police(d *Device, list []found) {
+	if p.set.policy == nil {
+		return
+	}
+	p.policed = &policed{Policy: p.set.policy}
+	if d == nil {
+		return
+	}
+	p.policed.device = seenByPolicy(d)
+	var matching []policy.Module
+	for _, f := range list {
+		matching = append(matching, p.asModule(f.module))
+	}
+	p.policed.by = p.policed.OfDevice(p.policed.device, matching)
+}
+
+// asModule is a module as the policy sees it.
+func (p *plan) asModule(name string) policy.Module {
+	m := policy.Module{Name: name}
+	file := ""
+	if installed := p.set.module(name); installed != nil {
+		file = strings.TrimPrefix(strings.TrimPrefix(installed.File, p.set.tables.Dir()), "/")
+	}
+	modalias := ""
+	if p.policed.device != nil {
+		modalias = p.policed.device.Modalias
+	}
+	m.Class = policy.ClassOf(file, modalias)
+	return m
+}
+
+// ruleOn returns the rule that counts for a module's key, and why in words; nil
+// if the policy says nothing. The rules that it won over are noted.
+func (p *plan) ruleOn(module string, k policy.Key) (*policy.Rule, Reason) {
+	if p.policed == nil {
+		return nil, Reason{}
+	}
+	m := p.asModule(module)
+	verdict := p.policed.OfModule(m, p.policed.device)
+	r := verdict.First(k)
+	if r == nil {
+		return nil, Reason{}
+	}
+	p.lose(verdict[k], k, module)
+	return r, because(r, k, m)
+}
+
+// because says what a rule has to say about a key of a module.
+func because(r *policy.Rule, k policy.Key, m policy.Module) Reason {
+	says := fmt.Sprintf("%s: %s = %s", r, k, r.Value(k))
+	if len(r.Class) > 0 && m.Name != "" {
+		says += fmt.Sprintf(" (%s is of class %s: %s)", m.Name, m.Class.Name, m.Class.Because)
+	}
+	return Reason{r.File, r.LineOf(k), says}
+}
+
+// lose notes the rules that say something else, and come later.
+func (p *plan) lose(rules []*policy.Rule, k policy.Key, about string) {
+	for _, r := range rules[1:] {
+		lost := Reason{r.File, r.LineOf(k), fmt.Sprintf("%s: %s = %s for %s does not count, for %s comes before it", r, k, r.Value(k), about, rules[0])}
+		if !slices.Contains(p.decision.Lost, lost) {
+			p.decision.Lost = append(p.decision.Lost, lost)
+		}
+	}
+}
+
+// denied tells whether the policy denies a module, and by what.
+func (p *plan) denied(module string) (by Reason, ok bool) {
+	r, because := p.ruleOn(module, policy.KeyStage)
+	return because, r != nil && r.Stage == policy.Deny
+}
+
+// forbidden refuses a module that the policy does not let in, or that needs one
+// which it does not let in. With hotplug it refuses what is loaded only when
+// somebody asks for it, too.
+func (p *plan) forbidden(f found, hotplug bool) bool {
+	if p.policed == nil {
+		return false
+	}
+	r, because := p.ruleOn(f.module, policy.KeyStage)
+	if r != nil && (r.Stage == policy.Deny || r.Stage == policy.Manual && hotplug) {
+		p.refuse(f.module, "", f.because, because)
+		return true
+	}
+	return p.needsDenied(f.module, "", f.because)
+}
+
+// needsDenied refuses a module that can't go in without one that is denied.
+func (p *plan) needsDenied(module, named string, led Reason) bool {
+	m := p.set.module(module)
+	if m == nil {
+		return false
+	}
+	for _, need := range m.Needs {
+		by, denied := p.denied(need)
+		if !denied {
+			continue
+		}
+		p.refuse(need, module, Reason{m.Origin.File, m.Line, fmt.Sprintf("%s needs %s", module, need)}, by)
+		p.refuse(module, named, led, Reason{m.Origin.File, m.Line, fmt.Sprintf("it needs %s, which is denied", need)})
+		return true
+	}
+	return false
+}
+
+// forbiddenSoftdep refuses a softdep of a module in the same way. The module
+// itself does not need it.
+func (p *plan) forbiddenSoftdep(f found, named string, d *modprobed.Softdep) bool {
+	if p.policed == nil {
+		return false
+	}
+	if by, denied := p.denied(f.module); denied {
+		p.refuse(f.module, named, reason(d.Rule), by)
+		return true
+	}
+	return p.needsDenied(f.module, named, reason(d.Rule))
+}
+
+// denyDevice refuses all that matches a device which the policy denies.
+func (p *plan) denyDevice(list []found) bool {
+	if p.policed == nil {
+		return false
+	}
+	r := p.policed.by.First(policy.KeyStage)
+	if r == nil || r.Stage != policy.Deny || r.OnModule() {
+		return false
+	}
+	p.decision.Denied = true
+	by := because(r, policy.KeyStage, policy.Module{})
+	p.lose(p.policed.by[policy.KeyStage], policy.KeyStage, "the device")
+	for _, f := range list {
+		p.refuse(f.module, "", f.because, by)
+	}
+	if len(list) == 0 {
+		p.refuse("", "", by)
+	}
+	return true
+}
+
+// preferred returns what the policy wants for the device instead of what
+// matches, in its order, and refuses the rest. A module need not match: drivers
+// such as vfio_pci take what they are given. Without any that is installed what
+// matches counts.
+func (p *plan) preferred(list []found) []found {
+	if p.policed == nil {
+		return list
+	}
+	r := p.policed.by.First(policy.KeyPrefer)
+	if r == nil {
+		return list
+	}
+	by := because(r, policy.KeyPrefer, policy.Module{})
+	p.lose(p.policed.by[policy.KeyPrefer], policy.KeyPrefer, "the device")
+	var first []found
+	for _, name := range r.Prefer {
+		if p.set.loadable(name) == nil {
+			if _, builtin := p.set.tables.Builtin(name); !builtin {
+				p.refuse(name, "", by, Reason{Source: p.set.tables.Dir(), Says: name + " is not installed"})
+				continue
+			}
+		}
+		first = append(first, found{module: name, because: by})
+		p.decision.Prefer = append(p.decision.Prefer, name)
+	}
+	if len(first) == 0 {
+		return list
+	}
+	p.decision.BindTimeout = p.bindTimeout(r)
+	for _, f := range list {
+		if !slices.Contains(r.Prefer, f.module) {
+			p.refuse(f.module, "", f.because, by)
+		}
+	}
+	return first
+}
+
+// bindTimeout is what the rule says that prefers, or the first other one that
+// says anything, or what is set for all.
+func (p *plan) bindTimeout(r *policy.Rule) time.Duration {
+	if r.Has(policy.KeyBindTimeout) {
+		return r.BindTimeout
+	}
+	return p.policed.BindTimeout()
+}
+
+// keepAccepted takes out of the preferences what may not be loaded after all.
+func (p *plan) keepAccepted() {
+	d := &p.decision
+	d.Prefer = slices.DeleteFunc(d.Prefer, func(name string) bool { return !slices.Contains(d.Modules, name) })
+	if len(d.Prefer) == 0 {
+		d.BindTimeout = 0
+	}
+}
+
+// treat adds to a step what the policy says of its module.
+func (p *plan) treat(s *Step, w wanted) {
+	if p.policed == nil {
+		return
+	}
+	if r, by := p.ruleOn(s.Module, policy.KeyStage); r != nil {
+		s.Stage = r.Stage
+		p.decision.Reasons = append(p.decision.Reasons, by)
+	}
+	if r, by := p.ruleOn(s.Module, policy.KeyOptions); r != nil {
+		s.Options, _ = p.set.options(w.Name, w.alias, r.Options)
+		p.decision.Reasons = append(p.decision.Reasons, by)
+	}
+	for _, k := range [...]policy.Key{policy.KeyAfter, policy.KeyAsync, policy.KeyIdle} {
+		if r, by := p.ruleOn(s.Module, k); r != nil {
+			p.decision.Reasons = append(p.decision.Reasons, by)
+		}
+	}
+}
+
+// seenByPolicy is a device as the policy sees it.
+func seenByPolicy(d *Device) *policy.Device {
+	name, err := modalias.Normalize(d.Modalias)
+	if err != nil {
+		name = d.Modalias
+	}
+	return &policy.Device{Modalias: name, Subsystem: d.Subsystem, Env: d.Env}
+}
