@@ -32,7 +32,10 @@ func Run(ctx context.Context, out, progress io.Writer, o Options) error {
 	}{
 		{"uevents", func() ([]row, error) { return parsing(ctx, o.Runs) }},
 		{"a flood of uevents", func() ([]row, error) { return injecting(ctx, o.Runs) }},
-		{"look-ups", func() ([]row, error) { return lookingUp(ctx, progress, o.Runs) }},
+		{"look-ups", func() (rows []row, err error) {
+			rows, r.families, err = lookingUp(ctx, progress, o.Runs)
+			return rows, err
+		}},
 		{"the size", func() ([]row, error) { return size(ctx) }},
 		{"the busy PC", func() ([]row, error) { return coldplugs(ctx, progress, o.Boots) }},
 	}

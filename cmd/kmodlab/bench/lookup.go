@@ -1,69 +1,90 @@
 package bench
 
 import (
-	"bytes"
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/kmodd/kmodd/cmd/kmodlab/debian"
 	"github.com/kmodd/kmodd/match"
 	"github.com/kmodd/kmodd/match/index"
-	"github.com/kmodd/kmodd/modalias/modaliastest"
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/modprobed"
 )
 
-// lookingUp measures look-ups in the tables of Debian's kernel, and compares every result with libkmod's.
-func lookingUp(ctx context.Context, progress io.Writer, runs int) ([]row, error) {
-	kernel, err := debian.LoadKernel(ctx, progress)
+// lookingUp measures look-ups in the tables of Debian's kernels, and compares every result with libkmod's.
+func lookingUp(ctx context.Context, progress io.Writer, runs int) (rows []row, families []familyRow, err error) {
+	peer, err := buildLibkmod(ctx, progress)
 	if err != nil {
-		return nil, err
-	}
-	dir := filepath.Join(kernel.Root, "lib/modules", kernel.Version)
-	peer, err := buildLibkmod(ctx, progress, dir)
-	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer peer.remove()
-	t, err := openTables(dir)
+	for _, of := range []struct {
+		arch  debian.Architecture
+		times float64 // how many times as fast as libkmod the mix is to be
+	}{{debian.AMD64, 8}, {debian.ARM64, 50}} {
+		r, err := lookingUpIn(ctx, progress, of.arch, peer, runs)
+		if err != nil {
+			return nil, nil, err
+		}
+		rows = append(rows, r.rows(of.times)...)
+		families = append(families, r.familyRows()...)
+	}
+	return rows, families, nil
+}
+
+// lookingUpIn measures look-ups in one kernel's tables.
+func lookingUpIn(ctx context.Context, progress io.Writer, arch debian.Architecture, peer libkmod, runs int) (r *race, err error) {
+	t, err := debianTable(ctx, progress, arch)
 	if err != nil {
 		return nil, err
 	}
 	defer t.tables.Close()
-	names, err := t.names()
+	if r, err = t.race(); err != nil {
+		return nil, err
+	}
+	theirs, err := peer.start(ctx, t.tables.Dir(), r.names()...)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.compare(ctx, peer, names); err != nil {
+	defer func() { err = errors.Join(err, theirs.stop()) }()
+	if err := r.compare(theirs); err != nil {
 		return nil, err
 	}
-	return t.race(ctx, peer, names, runs)
+	for range runs {
+		if err := r.run(theirs); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 // A table is what is looked up in, twice: the index of aliases alone, and the rules that it is a part of.
 type table struct {
+	arch    debian.Architecture
 	tables  *match.Tables
 	aliases *index.Index
 	set     *rules.Set
 }
 
-func openTables(dir string) (t table, err error) {
+// debianTable opens the tables of Debian's kernel for an architecture.
+func debianTable(ctx context.Context, progress io.Writer, arch debian.Architecture) (t table, err error) {
+	kernel, err := arch.LoadKernel(ctx, progress)
+	if err != nil {
+		return t, err
+	}
+	dir := filepath.Join(kernel.Root, "lib/modules", kernel.Version)
 	data, err := os.ReadFile(filepath.Join(dir, "modules.alias.bin"))
 	if err != nil {
 		return t, err
 	}
+	t.arch = arch
 	if t.aliases, err = index.New(data); err != nil {
 		return t, err
 	}
@@ -74,26 +95,6 @@ func openTables(dir string) (t table, err error) {
 	return t, nil
 }
 
-// names makes a name from each alias, and as many that no alias matches, in an order in which neighbours
-// have nothing to do with each other.
-func (t table) names() ([]string, error) {
-	r := rand.New(rand.NewPCG(1, 0))
-	var hits, misses []string
-	err := t.aliases.Each(func(key []byte, _ index.Value) {
-		hits = append(hits, modaliastest.Concrete(string(key), r))
-	})
-	// A miss is a hit with a wrong byte, at any place behind the name of its bus.
-	for len(misses) < len(hits) && err == nil {
-		name := []byte(hits[len(misses)])
-		at := bytes.IndexByte(name, ':') + 1
-		name[min(at+r.IntN(max(1, len(name)-at)), len(name)-1)] = '~'
-		misses = append(misses, string(name))
-	}
-	all := slices.Concat(hits, misses)
-	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return all, err
-}
-
 // modules are the modules that a name leads to by kmodd's rules.
 func (t table) modules(name string) string {
 	return strings.Join(t.set.Resolve(name).Modules, " ")
@@ -101,11 +102,7 @@ func (t table) modules(name string) string {
 
 // compare returns an error if any name leads kmodd and libkmod to other modules, or to the same
 // in another order.
-func (t table) compare(ctx context.Context, peer libkmod, names []string) error {
-	theirs, _, err := peer.lookUp(ctx, names, 0)
-	if err != nil {
-		return err
-	}
+func (t table) compare(names, theirs []string) error {
 	var wrong []error
 	for i, name := range names {
 		if ours := t.modules(name); ours != theirs[i] {
@@ -113,32 +110,108 @@ func (t table) compare(ctx context.Context, peer libkmod, names []string) error 
 		}
 	}
 	if len(wrong) > 0 {
-		return fmt.Errorf("%d of %d look-ups differ from libkmod's, the first:\n%w", len(wrong), len(names), errors.Join(wrong[:min(5, len(wrong))]...))
+		return fmt.Errorf("%d of %d look-ups for %s differ from libkmod's, the first:\n%w",
+			len(wrong), len(names), t.arch, errors.Join(wrong[:min(5, len(wrong))]...))
 	}
 	return nil
 }
 
-// race has kmodd and libkmod look the names up by turns.
-func (t table) race(ctx context.Context, peer libkmod, names []string, runs int) ([]row, error) {
-	var walk, decide, allocations, theirs []float64
-	var found []index.Value
-	for range runs {
-		ns, allocs := timed(names, func(name string) { found, _ = t.aliases.Search(found[:0], name) })
-		walk, allocations = append(walk, ns), append(allocations, allocs)
-		ns, _ = timed(names, func(name string) { t.set.Resolve(name) })
-		decide = append(decide, ns)
-		_, took, err := peer.lookUp(ctx, names, 1)
-		if err != nil {
-			return nil, err
+// A race is kmodd and libkmod looking the same groups of names up by turns.
+type race struct {
+	table
+	families []family
+	groups   []group   // the mix, then hits and misses of each family
+	decide   []float64 // mean times of the mix with dependencies and reasons, in nanoseconds
+	agreed   int       // results of the mix that are libkmod's
+}
+
+// A group is names that are looked up one after the other, and mean times for each in nanoseconds, run by run.
+type group struct {
+	names                     []string
+	walk, allocations, theirs []float64
+}
+
+// race makes the names.
+func (t table) race() (*race, error) {
+	families, err := t.families()
+	if err != nil {
+		return nil, err
+	}
+	groups := []group{{names: mix(families)}}
+	for _, f := range families {
+		groups = append(groups, group{names: sample(f.hits)}, group{names: sample(f.misses)})
+	}
+	return &race{table: t, families: families, groups: groups}, nil
+}
+
+func (r *race) names() (all [][]string) {
+	for _, g := range r.groups {
+		all = append(all, g.names)
+	}
+	return all
+}
+
+// compare has libkmod look all names up. A result that is not its own is an error.
+func (r *race) compare(theirs *libkmodRun) error {
+	modules, err := theirs.modules()
+	if err != nil {
+		return err
+	}
+	for i, g := range r.groups {
+		if err := r.table.compare(g.names, modules[i]); err != nil {
+			return err
 		}
-		theirs = append(theirs, float64(took[0])/float64(len(names)))
+	}
+	r.agreed = len(modules[0])
+	return nil
+}
+
+// run has kmodd look up all names, and then libkmod.
+func (r *race) run(theirs *libkmodRun) error {
+	var found []index.Value
+	for i := range r.groups {
+		g := &r.groups[i]
+		ns, allocations := timed(g.names, func(name string) { found, _ = r.aliases.Search(found[:0], name) })
+		g.walk, g.allocations = append(g.walk, ns), append(g.allocations, allocations)
+	}
+	ns, _ := timed(r.groups[0].names, func(name string) { r.set.Resolve(name) })
+	r.decide = append(r.decide, ns)
+	took, err := theirs.turn()
+	if err != nil {
+		return err
+	}
+	for i := range r.groups {
+		g := &r.groups[i]
+		g.theirs = append(g.theirs, float64(took[i])/float64(len(g.names)))
+	}
+	return nil
+}
+
+// rows are about the mix.
+func (r *race) rows(times float64) []row {
+	all := r.groups[0]
+	aliases := 0
+	for _, f := range r.families {
+		aliases += len(f.hits)
 	}
 	return []row{
-		{what: fmt.Sprintf("look up %d names, mean", len(names)), unit: inNanoseconds, ours: walk,
-			whose: "libkmod", peer: theirs, bound: atMost(2000)},
-		{what: "  allocations", unit: inCount, ours: allocations, bound: atMost(0)},
-		{what: "  with dependencies and reasons", unit: inNanoseconds, ours: decide, whose: "libkmod", peer: theirs},
-	}, nil
+		{what: fmt.Sprintf("look up %d names, %s", len(all.names), r.arch), unit: inNanoseconds, ours: all.walk,
+			whose: "libkmod", peer: all.theirs, times: times},
+		{what: "  allocations", unit: inCount, ours: all.allocations, bound: atMost(0)},
+		{what: "  with dependencies and reasons", unit: inNanoseconds, ours: r.decide, whose: "libkmod", peer: all.theirs},
+		{what: fmt.Sprintf("  the same results, %d aliases", aliases), unit: inFull, ours: []float64{float64(r.agreed)}},
+	}
+}
+
+// familyRows are about the families, one by one.
+func (r *race) familyRows() (rows []familyRow) {
+	for i, f := range r.families {
+		rows = append(rows, familyRow{
+			arch: string(r.arch), family: f.name, aliases: len(f.hits),
+			hits: r.groups[1+2*i], misses: r.groups[2+2*i],
+		})
+	}
+	return rows
 }
 
 // timed is the mean time of a look-up in nanoseconds, and its mean number of allocations. A first pass, which
@@ -157,75 +230,4 @@ func timed(names []string, lookUp func(string)) (ns, allocations float64) {
 	runtime.ReadMemStats(&after)
 	n := float64(len(names))
 	return float64(took) / n, float64(after.Mallocs-before.Mallocs) / n
-}
-
-//go:embed libkmod/lookup.c
-var lookupSource []byte
-
-// A libkmod is the peer's program.
-type libkmod struct {
-	program string // in a folder of its own
-	tables  string
-}
-
-// buildLibkmod compiles the peer, for the tables in a directory.
-func buildLibkmod(ctx context.Context, progress io.Writer, tables string) (l libkmod, err error) {
-	if _, err := debian.Need(ctx, progress, "gcc", "gcc"); err != nil {
-		return l, err
-	}
-	for _, header := range [][2]string{{"/usr/include/stdlib.h", "libc6-dev"}, {"/usr/include/libkmod.h", "libkmod-dev"}} {
-		if err := debian.NeedFile(ctx, progress, header[0], header[1]); err != nil {
-			return l, err
-		}
-	}
-	dir, err := os.MkdirTemp("", "kmodlab-libkmod-")
-	if err != nil {
-		return l, err
-	}
-	l = libkmod{filepath.Join(dir, "lookup"), tables}
-	cmd := exec.CommandContext(ctx, "gcc", "-O2", "-Wall", "-Werror", "-xc", "-", "-o", l.program, "-lkmod")
-	cmd.Stdin = bytes.NewReader(lookupSource)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return l, errors.Join(fmt.Errorf("compile the peer with libkmod: %w\n%s", err, out), l.remove())
-	}
-	return l, nil
-}
-
-func (l libkmod) remove() error { return os.RemoveAll(filepath.Dir(l.program)) }
-
-// lookUp has libkmod look names up: once for the modules, each named once, and some rounds for the time.
-func (l libkmod) lookUp(ctx context.Context, names []string, rounds int) (modules []string, took []time.Duration, err error) {
-	cmd := exec.CommandContext(ctx, l.program, l.tables, strconv.Itoa(rounds))
-	cmd.Stdin = strings.NewReader(strings.Join(names, "\n") + "\n")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, nil, fmt.Errorf("look up with libkmod: %w", err)
-	}
-	lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
-	if len(lines) != len(names)+rounds {
-		return nil, nil, fmt.Errorf("libkmod answered %d lines to %d names and %d rounds", len(lines), len(names), rounds)
-	}
-	for _, line := range lines[:len(names)] {
-		modules = append(modules, once(line))
-	}
-	for _, line := range lines[len(names):] {
-		ns, err := strconv.ParseInt(line, 10, 64)
-		if err != nil {
-			return nil, nil, fmt.Errorf("libkmod's time: %w", err)
-		}
-		took = append(took, time.Duration(ns))
-	}
-	return modules, took, nil
-}
-
-// once leaves out what is named again: libkmod names a module for each of its aliases that matches.
-func once(line string) string {
-	var kept []string
-	for _, name := range strings.Fields(line) {
-		if !slices.Contains(kept, name) {
-			kept = append(kept, name)
-		}
-	}
-	return strings.Join(kept, " ")
 }

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/kmodd/kmodd/cmd/kmodlab/debian"
@@ -10,27 +9,43 @@ import (
 
 // A fiftieth of the names that the bench compares in full.
 func TestLookUpsAreThoseOfLibkmod(t *testing.T) {
-	kernel, err := debian.LoadKernel(t.Context(), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(kernel.Root, "lib/modules", kernel.Version)
-	peer, err := buildLibkmod(t.Context(), os.Stderr, dir)
+	peer, err := buildLibkmod(t.Context(), os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer peer.remove()
-	tables, err := openTables(dir)
+	for _, arch := range []debian.Architecture{debian.AMD64, debian.ARM64} {
+		t.Run(string(arch), func(t *testing.T) { compareSample(t, peer, arch) })
+	}
+}
+
+func compareSample(t *testing.T, peer libkmod, arch debian.Architecture) {
+	tables, err := debianTable(t.Context(), os.Stderr, arch)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tables.tables.Close()
-	names, err := tables.names()
+	families, err := tables.families()
 	if err != nil {
 		t.Fatal(err)
 	}
-	sample := append(names[:len(names)/50], "usb_storage", "usb-storage", "e1000", "ext4", "fs-ext4", "no such name", "symbol:usb_register_driver", "pci:v[", "")
-	if err := tables.compare(t.Context(), peer, sample); err != nil {
+	names := mix(families)
+	names = append(names[:len(names)/50], "usb_storage", "usb-storage", "e1000", "ext4", "fs-ext4", "no such name", "symbol:usb_register_driver", "pci:v[", "")
+	run, err := peer.start(t.Context(), tables.tables.Dir(), nil, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules, err := run.modules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tables.compare(names, modules[1]); err != nil {
+		t.Error(err)
+	}
+	if took, err := run.turn(); err != nil || len(took) != 2 || took[1] <= 0 {
+		t.Errorf("a turn took %v: %v", took, err)
+	}
+	if err := run.stop(); err != nil {
 		t.Error(err)
 	}
 }

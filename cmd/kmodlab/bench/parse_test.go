@@ -88,6 +88,15 @@ func TestTableSaysWhatWasReached(t *testing.T) {
 		{what: "fast", unit: inNanoseconds, ours: []float64{90, 100, 400}, whose: "peer", peer: []float64{250}, bound: atMost(100)},
 		{what: "big", unit: inBytes, ours: []float64{2e6, 4e6}, bound: atMost(2e6)},
 		{what: "none", unit: inCount, ours: []float64{0}, whose: "peer", peer: []float64{7}},
+		{what: "slow", unit: inNanoseconds, ours: []float64{10}, whose: "peer", peer: []float64{79}, times: 8},
+		{what: "swift", unit: inNanoseconds, ours: []float64{10}, whose: "peer", peer: []float64{1234}, times: 50},
+		{what: "all", unit: inFull, ours: []float64{52439}},
+	}, families: []familyRow{
+		{arch: "m68k", family: "zorro", aliases: 7,
+			hits:   group{names: []string{"a"}, walk: []float64{100}, theirs: []float64{90}, allocations: []float64{0}},
+			misses: group{names: []string{"b"}, walk: []float64{50}, theirs: []float64{12_345}, allocations: []float64{2}}},
+		{arch: "m68k", family: "greedy", aliases: 1,
+			hits: group{names: []string{"a"}, walk: []float64{100}, theirs: []float64{90}, allocations: []float64{0}}},
 	}}
 	var text, markdown strings.Builder
 	if err := r.writeText(&text); err != nil {
@@ -98,10 +107,17 @@ func TestTableSaysWhatWasReached(t *testing.T) {
 	}
 	wantText := `date  2001-01-01
 
-WHAT  KMODD    PEER         PEER/KMODD  BOUND       REACHED
-fast  100 ns   peer 250 ns  2.5         <= 100 ns   yes
-big   3.00 MB                           <= 2.00 MB  NO
-none  0        peer 7                               
+WHAT   KMODD    PEER          PEER/KMODD  BOUND        REACHED
+fast   100 ns   peer 250 ns   2.5         <= 100 ns    yes
+big    3.00 MB                            <= 2.00 MB   NO
+none   0        peer 7                                 
+slow   10 ns    peer 79 ns    7.9         >= 8 times   NO
+swift  10 ns    peer 1234 ns  123         >= 50 times  yes
+all    52439                                           
+
+TABLE  FAMILY  ALIASES  HIT     LIBKMOD  LIBKMOD/KMODD  MISS   LIBKMOD  LIBKMOD/KMODD  ALLOCATIONS
+m68k   zorro   7        100 ns  90 ns    0.9            50 ns  12.3 µs  247            2
+m68k   greedy  1        100 ns  90 ns    0.9                                           0
 `
 	wantMarkdown := `- date: 2001-01-01
 
@@ -110,6 +126,14 @@ none  0        peer 7
 | fast | 100 ns | peer 250 ns | 2.5 | <= 100 ns | yes |
 | big | 3.00 MB |  |  | <= 2.00 MB | NO |
 | none | 0 | peer 7 |  |  |  |
+| slow | 10 ns | peer 79 ns | 7.9 | >= 8 times | NO |
+| swift | 10 ns | peer 1234 ns | 123 | >= 50 times | yes |
+| all | 52439 |  |  |  |  |
+
+| TABLE | FAMILY | ALIASES | HIT | LIBKMOD | LIBKMOD/KMODD | MISS | LIBKMOD | LIBKMOD/KMODD | ALLOCATIONS |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| m68k | zorro | 7 | 100 ns | 90 ns | 0.9 | 50 ns | 12.3 µs | 247 | 2 |
+| m68k | greedy | 1 | 100 ns | 90 ns | 0.9 |  |  |  | 0 |
 `
 	if diff := cmp.Diff(wantText, text.String()); diff != "" {
 		t.Errorf("text (-want +got):\n%s", diff)

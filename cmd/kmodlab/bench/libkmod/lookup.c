@@ -2,13 +2,14 @@
  * Looks names up with libkmod, as the peer of kmodd's bench. Built and run by
  * kmodlab bench only; nothing that ships links libkmod.
  *
- *	lookup DIRECTORY ROUNDS <NAMES
+ *	lookup DIRECTORY NAMES...
  *
- * DIRECTORY holds the tables, as /lib/modules/VERSION. Of each name, one a
- * line, it prints the modules in one line, in libkmod's order. Then it looks
- * all names up again ROUNDS times, and prints how many nanoseconds each round
- * took.
+ * DIRECTORY holds the tables, as /lib/modules/VERSION; each NAMES is a file of
+ * names, one a line. Of each name it prints the modules in one line, in
+ * libkmod's order. Then for every line that it is sent it looks all names up
+ * again, and prints in one line how many nanoseconds each file took.
  */
+#include <errno.h>
 #include <libkmod.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,25 +22,34 @@ static void fail(const char *what, int err)
 	exit(1);
 }
 
-static char **read_names(size_t *count)
+struct names {
+	char **name;
+	size_t count;
+};
+
+static struct names read_names(const char *path)
 {
-	char **names = NULL, *line = NULL;
+	struct names names = { NULL, 0 };
+	char *line = NULL;
 	size_t room = 0, size = 0;
 	ssize_t length;
+	FILE *file = fopen(path, "r");
 
-	*count = 0;
-	while ((length = getline(&line, &size, stdin)) > 0) {
+	if (file == NULL)
+		fail(path, errno);
+	while ((length = getline(&line, &size, file)) > 0) {
 		if (line[length - 1] == '\n')
 			line[length - 1] = '\0';
-		if (*count == room) {
+		if (names.count == room) {
 			room = room ? 2 * room : 1024;
-			names = realloc(names, room * sizeof(*names));
+			names.name = realloc(names.name, room * sizeof(*names.name));
 		}
-		if (names == NULL || (names[*count] = strdup(line)) == NULL)
-			fail("read names", 12 /* ENOMEM */);
-		++*count;
+		if (names.name == NULL || (names.name[names.count] = strdup(line)) == NULL)
+			fail("read names", ENOMEM);
+		++names.count;
 	}
 	free(line);
+	fclose(file);
 	return names;
 }
 
@@ -76,35 +86,58 @@ static long long now(void)
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
-int main(int argc, char **argv)
+static long long time_all(struct kmod_ctx *ctx, const struct names *names)
+{
+	long long began = now();
+
+	for (size_t i = 0; i < names->count; i++)
+		kmod_module_unref_list(look_up(ctx, names->name[i]));
+	return now() - began;
+}
+
+static struct kmod_ctx *open_tables(const char *directory)
 {
 	const char *no_configuration[] = { NULL };
-	struct kmod_ctx *ctx;
-	char **names;
-	size_t count;
+	struct kmod_ctx *ctx = kmod_new(directory, no_configuration);
 	int err;
 
-	if (argc != 3)
-		fail("usage: lookup DIRECTORY ROUNDS", 22 /* EINVAL */);
-	names = read_names(&count);
-	ctx = kmod_new(argv[1], no_configuration);
 	if (ctx == NULL)
-		fail("kmod_new", 12);
+		fail("kmod_new", ENOMEM);
 	err = kmod_load_resources(ctx);
 	if (err < 0)
 		fail("kmod_load_resources", err);
-	for (size_t i = 0; i < count; i++) {
-		struct kmod_list *list = look_up(ctx, names[i]);
+	return ctx;
+}
 
-		print_modules(list);
-		kmod_module_unref_list(list);
+int main(int argc, char **argv)
+{
+	struct kmod_ctx *ctx;
+	struct names *files;
+	int count = argc - 2;
+
+	if (count < 1)
+		fail("usage: lookup DIRECTORY NAMES...", EINVAL);
+	files = calloc(count, sizeof(*files));
+	if (files == NULL)
+		fail("read names", ENOMEM);
+	for (int f = 0; f < count; f++)
+		files[f] = read_names(argv[f + 2]);
+	ctx = open_tables(argv[1]);
+	for (int f = 0; f < count; f++) {
+		for (size_t i = 0; i < files[f].count; i++) {
+			struct kmod_list *list = look_up(ctx, files[f].name[i]);
+
+			print_modules(list);
+			kmod_module_unref_list(list);
+		}
 	}
-	for (int round = atoi(argv[2]); round > 0; round--) {
-		long long began = now();
-
-		for (size_t i = 0; i < count; i++)
-			kmod_module_unref_list(look_up(ctx, names[i]));
-		printf("%lld\n", now() - began);
+	fflush(stdout);
+	for (int c = getchar(); c != EOF; c = getchar()) {
+		if (c != '\n')
+			continue;
+		for (int f = 0; f < count; f++)
+			printf("%lld%c", time_all(ctx, &files[f]), f + 1 < count ? ' ' : '\n');
+		fflush(stdout);
 	}
 	return 0;
 }
