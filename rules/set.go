@@ -29,7 +29,8 @@ type Set struct {
 }
 
 // NewSet returns the set of tables and configuration. The tables must stay open
-// as long as the set is used.
+// as long as the set is used. In the dialect of kmod, which has no policy, none
+// is heeded.
 func NewSet(tables *match.Tables, config *modprobed.Config, options ...Option) *Set {
 	s := &Set{
 		tables: tables,
@@ -39,6 +40,9 @@ func NewSet(tables *match.Tables, config *modprobed.Config, options ...Option) *
 	}
 	for _, set := range options {
 		set(s)
+	}
+	if config.Dialect == modprobed.Kmod {
+		s.policy, s.byAll = nil, false
 	}
 	return s
 }

@@ -22,6 +22,7 @@ import (
 type system struct {
 	root   string
 	kernel string // empty for the running one, or the only one
+	compat compat // whose reading of modprobe.d
 }
 
 // open reads the system's tables and configuration, and writes what is wrong
@@ -43,7 +44,7 @@ func (s system) open(warnings io.Writer) (*rules.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := rules.NewSet(tables, modprobed.Load(s.root, dir, cmdline), rules.WithPolicy(policy.Load(s.root)))
+	set := rules.NewSet(tables, modprobed.Dialect(s.compat).Load(s.root, dir, cmdline), rules.WithPolicy(policy.Load(s.root)))
 	for _, w := range set.Warnings() {
 		fmt.Fprintln(warnings, "kmodctl: warning:", w)
 	}

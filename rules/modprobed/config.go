@@ -58,6 +58,8 @@ type (
 
 // A Config is everything that was read, in reading order. It is immutable.
 type Config struct {
+	Dialect Dialect // in which it was read, and is to be followed
+
 	Aliases    []Alias
 	Options    []Options
 	Blacklists []Blacklist

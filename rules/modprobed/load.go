@@ -20,10 +20,19 @@ func Directories(root string) []string { return dropin.Directories(root, "modpro
 // "/"), with the softdeps in moduleDir, which is a path of its own, and a
 // kernel command line as in /proc/cmdline. What can't be read or understood is
 // a warning.
-func Load(root, moduleDir, cmdline string) *Config {
-	var c Config
+func Load(root, moduleDir, cmdline string) *Config { return Kmodd.Load(root, moduleDir, cmdline) }
+
+// A File is the text of a configuration file.
+type File struct{ Name, Text string }
+
+// Parse reads the configuration in files, in the order given, and in a kernel
+// command line.
+func Parse(cmdline string, files ...File) *Config { return Kmodd.Parse(cmdline, files...) }
+
+// load adds what the files in some paths say, and those that modules ship.
+func (c *Config) load(paths []string, moduleDir string) {
 	moduleDir = filepath.Clean(moduleDir)
-	for _, path := range c.files(root, moduleDir) {
+	for _, path := range c.files(paths, moduleDir) {
 		text, err := dropin.Read(path)
 		switch {
 		case errors.Is(err, os.ErrNotExist) && filepath.Dir(path) == moduleDir:
@@ -34,27 +43,11 @@ func Load(root, moduleDir, cmdline string) *Config {
 			c.readFile(path, text)
 		}
 	}
-	c.readCommandLine(cmdline)
-	return &c
-}
-
-// A File is the text of a configuration file.
-type File struct{ Name, Text string }
-
-// Parse reads the configuration in files, in the order given, and in a kernel
-// command line.
-func Parse(cmdline string, files ...File) *Config {
-	var c Config
-	for _, f := range files {
-		c.readFile(f.Name, f.Text)
-	}
-	c.readCommandLine(cmdline)
-	return &c
 }
 
 // files returns the paths of the files that count, in reading order.
-func (c *Config) files(root, moduleDir string) []string {
-	files := dropin.Files(Directories(root), ".conf", func(dir string, err error) { c.warn(dir, 0, "%v", err) })
+func (c *Config) files(paths []string, moduleDir string) []string {
+	files := dropin.Files(paths, ".conf", func(dir string, err error) { c.warn(dir, 0, "%v", err) })
 	for _, name := range shipped {
 		files = append(files, filepath.Join(moduleDir, name))
 	}
