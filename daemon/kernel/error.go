@@ -9,9 +9,9 @@ import (
 )
 
 // An Error is the kernel's refusal to load or to unload one module, or to probe
-// one device.
+// one device; or the failure of a command that stands for a module.
 type Error struct {
-	Op     string        // "load", "unpack", "unload" or "probe"
+	Op     string        // "open", "unpack", "load", "unload", "probe" or "run"
 	Module string        // of a probe, the device
 	File   string        // "" where no file was involved
 	Errno  syscall.Errno // 0 where the kernel was not asked

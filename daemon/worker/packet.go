@@ -15,7 +15,7 @@ import (
 // length before them. A request fits in a socket's buffer. A reply is small,
 // because the daemon has room for one for each call on its way.
 const (
-	version    = 2
+	version    = 3
 	maxRequest = 64 << 10
 	maxReply   = 4 << 10
 	maxWords   = 3000 // of a reply; more is cut off
@@ -23,22 +23,40 @@ const (
 
 var errPacket = errors.New("malformed packet, or one of another version of kmodd")
 
-// unpackFirst says in a request that the worker itself has to unpack the file;
-// the other values are the kernel's ways of loading.
-const unpackFirst kernel.How = 0xff
+// A task says what a worker is asked for.
+type task byte
 
-// probe says in a request that the file beside it is a bus's drivers_probe, and
-// that module.Name is the name of a device.
-const probe kernel.How = 0xfe
+const (
+	loadPlain  = task(kernel.Plain)
+	loadPacked = task(kernel.Packed)
+)
 
-// request asks for one load, or one probe. The file travels beside it.
+const (
+	// unpackFirst is a load of a file that the worker itself has to unpack.
+	unpackFirst = 0xff - task(iota)
+	// probeDevice says that the file beside the request is a bus's
+	// drivers_probe, and that module.Name is the name of a device.
+	probeDevice
+	// runCommand has no file beside it.
+	runCommand
+)
+
+// request asks for one thing. Where that needs a file it travels beside it.
 type request struct {
-	how    kernel.How
-	module kernel.Module
+	task    task
+	module  kernel.Module // all but a command
+	command Command
 }
 
+// hasFile tells whether a file travels beside a request.
+func (t task) hasFile() bool { return t != runCommand }
+
 func (r request) append(b []byte) []byte {
-	b = append(b, version, byte(r.how))
+	b = append(b, version, byte(r.task))
+	if r.task == runCommand {
+		b = binary.BigEndian.AppendUint64(b, uint64(r.command.Limit))
+		return appendStrings(b, r.command.Verb, r.command.Module, r.command.Shell, r.command.Options)
+	}
 	return appendStrings(b, r.module.Name, r.module.File, r.module.Options)
 }
 
@@ -46,8 +64,15 @@ func parseRequest(b []byte) (r request, err error) {
 	if len(b) < 2 || b[0] != version {
 		return r, errPacket
 	}
-	r.how = kernel.How(b[1])
-	return r, cutStrings(b[2:], &r.module.Name, &r.module.File, &r.module.Options)
+	r.task, b = task(b[1]), b[2:]
+	if r.task != runCommand {
+		return r, cutStrings(b, &r.module.Name, &r.module.File, &r.module.Options)
+	}
+	if len(b) < 8 {
+		return r, errPacket
+	}
+	r.command.Limit = time.Duration(binary.BigEndian.Uint64(b))
+	return r, cutStrings(b[8:], &r.command.Verb, &r.command.Module, &r.command.Shell, &r.command.Options)
 }
 
 // reply is the outcome of one load.

@@ -13,8 +13,14 @@ import (
 
 func TestPacketsComeBackAsTheyWere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		asked := request{kernel.How(rapid.Byte().Draw(t, "how")),
-			kernel.Module{Name: rapid.String().Draw(t, "name"), File: rapid.String().Draw(t, "file"), Options: rapid.String().Draw(t, "options")}}
+		asked := request{task: task(rapid.Byte().Draw(t, "task"))}
+		if asked.task == runCommand || rapid.Bool().Draw(t, "command") {
+			asked.task = runCommand
+			asked.command = Command{Verb: rapid.String().Draw(t, "verb"), Module: rapid.String().Draw(t, "module"), Shell: rapid.String().Draw(t, "shell"),
+				Options: rapid.String().Draw(t, "options"), Limit: time.Duration(rapid.Int64().Draw(t, "limit"))}
+		} else {
+			asked.module = kernel.Module{Name: rapid.String().Draw(t, "name"), File: rapid.String().Draw(t, "file"), Options: rapid.String().Draw(t, "options")}
+		}
 		if got, err := parseRequest(asked.append(nil)); err != nil || got != asked {
 			t.Errorf("%+v, %v, want %+v", got, err, asked)
 		}
@@ -41,7 +47,9 @@ func FuzzPackets(f *testing.F) {
 	f.Add([]byte{version})
 	f.Add([]byte{version + 1, 0, 0, 0, 0})
 	f.Add([]byte{version, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
-	f.Add(request{kernel.Plain, kernel.Module{Name: "m", File: "/m.ko", Options: "a=1"}}.append(nil))
+	f.Add(request{task: loadPlain, module: kernel.Module{Name: "m", File: "/m.ko", Options: "a=1"}}.append(nil))
+	f.Add(request{task: runCommand, command: Command{Verb: "install", Module: "m", Shell: "true", Limit: time.Second}}.append(nil))
+	f.Add([]byte{version, byte(runCommand), 0, 0})
 	f.Add(reply{op: "load", words: "no", errno: 2, firmware: "a.bin\nb.bin", missing: 3}.append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r, err := parseRequest(b); err == nil {

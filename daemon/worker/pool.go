@@ -19,15 +19,17 @@ import (
 
 // A Result is the outcome of one call.
 type Result struct {
-	Op    uint64
-	Probe bool // it was a [Pool.Probe]: only Err and Took have a meaning then
+	Op      uint64
+	Probe   bool // it was a [Pool.Probe]: only Err and Took have a meaning then
+	Command bool // it was a [Pool.Run]: likewise
 	// Already says that the module was live before the call (EEXIST), so that
 	// somebody else put it in. Err is nil then.
 	Already bool
 	Took    time.Duration // in the worker, unpacking included; 0 if it did not get that far
 	// Err is an [*kernel.Error] if the file could not be opened or unpacked
-	// (Op says so) or the kernel refused it, a [*DeathError] if the worker
-	// ended in the call, and anything else if there could be no worker.
+	// (Op says so), the kernel refused it or a command failed, a [*DeathError]
+	// if the worker ended in the call, and anything else if there could be no
+	// worker.
 	Err error
 	// Firmware is what the module's file names and the kernel would not find,
 	// as seen just before the call. Of compressed files it is known only where
@@ -53,7 +55,7 @@ func (r Result) Errno() syscall.Errno {
 // processes had run out: trying again later may well help.
 func (r Result) Unasked() bool {
 	var call *kernel.Error
-	if errors.As(r.Err, &call) && call.Op != "open" && call.Op != "probe" {
+	if errors.As(r.Err, &call) && (call.Op == "load" || call.Op == "unpack") {
 		return false
 	}
 	return slices.Contains([]syscall.Errno{unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE}, errnoOf(r.Err))
@@ -64,19 +66,21 @@ func (r Result) Unasked() bool {
 // state "coming" then, until the next boot.
 type DeathError struct {
 	Module string // of a probe, the device
-	Probe  bool
+	Doing  string // "load", "probe" or "run"
 	State  string // how the process ended, as wait(2) says it
 }
 
 var _ error = (*DeathError)(nil)
 
 func (e *DeathError) Error() string {
-	if e.Probe {
-		return "probe " + e.Module + ": the worker process ended without an answer (" + e.State +
-			"): look in dmesg for an oops of a driver's probe; the device stays locked until the next boot"
+	cure := "look in dmesg for an oops of the module's init; what is left of the module stays until the next boot"
+	switch e.Doing {
+	case "probe":
+		cure = "look in dmesg for an oops of a driver's probe; the device stays locked until the next boot"
+	case "run":
+		cure = "somebody killed it, and its command may go on"
 	}
-	return "load " + e.Module + ": the worker process ended without an answer (" + e.State +
-		"): look in dmesg for an oops of the module's init; what is left of the module stays until the next boot"
+	return e.Doing + " " + e.Module + ": the worker process ended without an answer (" + e.State + "): " + cure
 }
 
 // Config says how a pool is to be. Its zero value is the shipped
@@ -119,20 +123,41 @@ type Pool struct {
 	expired []*process
 }
 
-// A call is one load on its way.
+// A call is one request on its way. Which task a load is, the file tells.
 type call struct {
-	module    kernel.Module
-	probe     bool     // module is a device's name, and its bus's drivers_probe
+	request
 	worker    *process // nil while none has it; guarded by the pool's mutex
 	abandoned bool     // guarded by the pool's mutex
 }
 
 // verb is what errors say that the call was to do.
 func (c *call) verb() string {
-	if c.probe {
+	switch c.task {
+	case probeDevice:
 		return "probe"
+	case runCommand:
+		return "run"
 	}
 	return "load"
+}
+
+// about is the module, or the device, that it is about.
+func (c *call) about() string {
+	if c.task == runCommand {
+		return c.command.Module
+	}
+	return c.module.Name
+}
+
+// result is what is known of a call's result before it is made.
+func (c *call) result() Result {
+	return Result{Probe: c.task == probeDevice, Command: c.task == runCommand}
+}
+
+func (c *call) failed(err error) Result {
+	r := c.result()
+	r.Err = err
+	return r
 }
 
 // NewPool makes a pool, without any process yet. It marks every descriptor
@@ -169,13 +194,18 @@ func (p *Pool) Results() <-chan Result { return p.results }
 // Load puts one module in. Its result comes with the same op, which no other
 // call on its way may have.
 func (p *Pool) Load(op uint64, m kernel.Module) {
-	p.call(op, &call{module: m})
+	p.call(op, &call{request: request{module: m}})
+}
+
+// Run has a shell run a command. Its result comes as that of a load does.
+func (p *Pool) Run(op uint64, c Command) {
+	p.call(op, &call{request: request{task: runCommand, command: c}})
 }
 
 // Probe has the drivers of a bus try a device of it. A probe may sleep like an
 // init function. Its result comes as that of a load does.
 func (p *Pool) Probe(op uint64, bus, device string) {
-	p.call(op, &call{module: kernel.Module{Name: device, File: p.system.ProbeFile(bus)}, probe: true})
+	p.call(op, &call{request: request{task: probeDevice, module: kernel.Module{Name: device, File: p.system.ProbeFile(bus)}}})
 }
 
 func (p *Pool) call(op uint64, c *call) {
@@ -236,7 +266,7 @@ func (p *Pool) Close(ctx context.Context) error {
 func (p *Pool) begin(op uint64, c *call) {
 	w, err := p.ask(c)
 	if err != nil {
-		p.deliver(op, Result{Probe: c.probe, Err: err})
+		p.deliver(op, c.failed(err))
 		return
 	}
 	p.running.Go(func() { p.deliver(op, p.await(c, w)) })
@@ -246,26 +276,28 @@ func (p *Pool) begin(op uint64, c *call) {
 func (p *Pool) ask(c *call) (*process, error) {
 	p.asking.Lock()
 	defer p.asking.Unlock()
-	f, err := open(c.module, c.probe)
+	if c.task == runCommand {
+		return p.send(c, itself, noFile)
+	}
+	f, err := open(c.module, c.task == probeDevice)
 	if err != nil {
 		return nil, err
 	}
 	defer f.close() // the worker has it; a call that hangs must not hold it here
-	if c.probe {
-		return p.send(c, itself, request{probe, c.module}, f)
+	k := itself
+	if c.task != probeDevice {
+		if k, c.task, err = p.choose(c.module, f); err != nil {
+			return nil, err
+		}
 	}
-	k, how, err := p.choose(c.module, f)
-	if err != nil {
-		return nil, err
-	}
-	return p.send(c, k, request{how, c.module}, f)
+	return p.send(c, k, f)
 }
 
 // await waits for the worker's answer.
 func (p *Pool) await(c *call, w *process) Result {
 	answer, err := w.answer()
 	if err != nil {
-		return Result{Probe: c.probe, Err: &DeathError{Module: c.module.Name, Probe: c.probe, State: p.bury(w)}}
+		return c.failed(&DeathError{Module: c.about(), Doing: c.verb(), State: p.bury(w)})
 	}
 	p.keep(c, w)
 	return c.outcome(answer)
@@ -289,7 +321,8 @@ func (p *Pool) deliver(op uint64, result Result) {
 
 // outcome is what an answer means.
 func (c *call) outcome(a *reply) Result {
-	result := Result{Probe: c.probe, Took: a.took}
+	result := c.result()
+	result.Took = a.took
 	if a.missing > 0 {
 		result.Firmware = &kernel.Firmware{Missing: strings.FieldsFunc(a.firmware, isNewline), Total: int(a.missing)}
 	}
@@ -298,27 +331,27 @@ func (c *call) outcome(a *reply) Result {
 	case a.errno == unix.EEXIST:
 		result.Already = true
 	default:
-		result.Err = &kernel.Error{Op: a.op, Module: c.module.Name, File: c.module.File, Errno: a.errno, Words: a.words}
+		result.Err = &kernel.Error{Op: a.op, Module: c.about(), File: c.module.File, Errno: a.errno, Words: a.words}
 	}
 	return result
 }
 
 // send hands a request to an idle worker, or to a new one. An idle worker that
 // somebody killed is noticed here, and the next one tried.
-func (p *Pool) send(c *call, k program, r request, f moduleFile) (*process, error) {
+func (p *Pool) send(c *call, k program, f moduleFile) (*process, error) {
 	for {
 		w, err := p.take(c, k)
 		if err != nil {
 			return nil, err
 		}
 		fresh := w.calls == 0
-		p.packet = r.append(p.packet[:0])
+		p.packet = c.append(p.packet[:0])
 		if err = w.send(p.packet, f); err == nil {
 			return w, nil
 		}
 		p.bury(w)
 		if fresh {
-			return nil, fmt.Errorf("%s %s: hand it to a worker: %w", c.verb(), c.module.Name, err)
+			return nil, fmt.Errorf("%s %s: hand it to a worker: %w", c.verb(), c.about(), err)
 		}
 	}
 }
@@ -349,7 +382,7 @@ func (p *Pool) take(c *call, k program) (*process, error) {
 	}
 	w, err := start(k)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: start a worker: %w", c.verb(), c.module.Name, err)
+		return nil, fmt.Errorf("%s %s: start a worker: %w", c.verb(), c.about(), err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -449,6 +482,9 @@ func (p *Pool) bury(w *process) string {
 // A moduleFile is the descriptor of an open module file. For the hundred
 // modules of a coldplug an [os.File] of each would be 60 kB of garbage.
 type moduleFile int
+
+// noFile is none.
+const noFile moduleFile = -1
 
 // open opens a module file to be passed to a worker, or a bus's drivers_probe
 // to be written to. Without O_NONBLOCK a FIFO of that name would hold up the

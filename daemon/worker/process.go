@@ -32,12 +32,12 @@ func unpackers() []string {
 }
 
 // choose says which program loads a file, and how.
-func (p *Pool) choose(m kernel.Module, f moduleFile) (program, kernel.How, error) {
+func (p *Pool) choose(m kernel.Module, f moduleFile) (program, task, error) {
 	switch packing := kernel.Packing(f); packing {
 	case "":
-		return itself, kernel.Plain, nil
+		return itself, loadPlain, nil
 	case p.native:
-		return itself, kernel.Packed, nil
+		return itself, loadPacked, nil
 	default:
 		for _, place := range p.unpackers {
 			if unix.Access(place, unix.X_OK) == nil {
@@ -107,8 +107,9 @@ var environment = []string{
 	"GODEBUG=disablethp=1,asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0",
 }
 
-// send passes a request, as a packet, and a file. The socket's buffer is empty, since a
-// worker has one request at a time, so this does not wait.
+// send passes a request, as a packet, and a file, unless that is noFile. The
+// socket's buffer is empty, since a worker has one request at a time, so this
+// does not wait.
 func (w *process) send(packet []byte, f moduleFile) error {
 	if len(packet) > maxRequest {
 		return unix.EMSGSIZE
@@ -118,7 +119,10 @@ func (w *process) send(packet []byte, f moduleFile) error {
 		return err
 	}
 	w.calls++
-	rights := unix.UnixRights(int(f))
+	var rights []byte
+	if f != noFile {
+		rights = unix.UnixRights(int(f))
+	}
 	var sent error
 	err = raw.Write(func(fd uintptr) bool {
 		sent = unix.Sendmsg(int(fd), packet, rights, nil, unix.MSG_NOSIGNAL)

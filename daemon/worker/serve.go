@@ -58,10 +58,14 @@ const (
 // with, one by one, until its other end is closed. It takes the whole process:
 // it returns the exit status, with which the caller must exit at once.
 func Serve(loader Loader, unpack Unpack) int {
-	signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	signal.Ignore(deafTo...)
+	unix.CloseOnExec(socket) // commands don't get it
 	rename(filepath.Base(os.Args[0]))
 	return attended(func() int { return serve(loader, unpack) })
 }
+
+// deafTo are the signals that a worker ignores.
+var deafTo = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP}
 
 // rename gives the process its name in ps and in the kernel's log, which is
 // "exe" otherwise. By system calls, because package os would make a poller for
@@ -123,14 +127,14 @@ func serve(loader Loader, unpack Unpack) int {
 			return exitPacket
 		}
 		answer := carryOut(r, f, loader, unpack)
-		f.Close()
+		f.Close() // of no file that is an error, which says nothing
 		if unix.Send(socket, answer.append(nil), unix.MSG_NOSIGNAL) != nil {
 			return exitDone // the daemon has gone: nobody to tell
 		}
 	}
 }
 
-// receive reads one request and the file that comes with it.
+// receive reads one request and the file that comes with it, nil if none does.
 func receive() (r request, f *os.File, err error) {
 	packet, rights := make([]byte, maxRequest), make([]byte, unix.CmsgSpace(4))
 	n, rightsLen, _, _, err := unix.Recvmsg(socket, packet, rights, unix.MSG_CMSG_CLOEXEC)
@@ -145,6 +149,9 @@ func receive() (r request, f *os.File, err error) {
 	}
 	if r, err = parseRequest(packet[:n]); err != nil {
 		return r, nil, fmt.Errorf("read a request: %w", err)
+	}
+	if !r.task.hasFile() {
+		return r, nil, nil
 	}
 	fd, err := descriptor(rights[:rightsLen])
 	return r, os.NewFile(uintptr(fd), r.module.File), err
@@ -166,7 +173,7 @@ func descriptor(rights []byte) (int, error) {
 // carryOut does what a request asks for and times it.
 func carryOut(r request, f *os.File, loader Loader, unpack Unpack) reply {
 	began := time.Now()
-	firmware, err := load(r, f, loader, unpack)
+	firmware, err := perform(r, f, loader, unpack)
 	answer := reply{took: time.Since(began), firmware: strings.Join(firmware.Missing, "\n"), missing: uint32(firmware.Total)}
 	if err == nil {
 		return answer
@@ -178,20 +185,27 @@ func carryOut(r request, f *os.File, loader Loader, unpack Unpack) reply {
 	return answer
 }
 
+func perform(r request, f *os.File, loader Loader, unpack Unpack) (kernel.Firmware, error) {
+	switch r.task {
+	case probeDevice:
+		return kernel.Firmware{}, loader.Probe(r.module.Name, f)
+	case runCommand:
+		return kernel.Firmware{}, r.command.run()
+	}
+	return load(r, f, loader, unpack)
+}
+
 // load looks for the module's firmware first: its probes ask for it during the
 // call. What the kernel unpacks is not looked into.
 func load(r request, f *os.File, loader Loader, unpack Unpack) (firmware kernel.Firmware, err error) {
-	if r.how == probe {
-		return firmware, loader.Probe(r.module.Name, f)
-	}
-	if r.how == kernel.Plain {
+	if r.task == loadPlain {
 		var st unix.Stat_t
 		if unix.Fstat(int(f.Fd()), &st) == nil {
 			firmware = loader.MissingFirmware(f, st.Size)
 		}
 	}
-	if r.how != unpackFirst {
-		return firmware, loader.Load(r.module, f, r.how)
+	if r.task != unpackFirst {
+		return firmware, loader.Load(r.module, f, kernel.How(r.task))
 	}
 	image, err := unpacked(f, unpack)
 	if err != nil {
