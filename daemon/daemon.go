@@ -26,7 +26,10 @@ type Config struct {
 	Version string
 	Socket  string // where people ask, as a rule control.Address
 	Limits  core.Limits
-	Log     *slog.Logger
+	// CommandTime is for how long an install command of modprobe.d may run
+	// before it is killed, 0 for a minute.
+	CommandTime time.Duration
+	Log         *slog.Logger
 	// Reload makes it read tables and configuration again, as SIGHUP does.
 	Reload <-chan struct{}
 }

@@ -11,18 +11,19 @@ import (
 // levels are those of the notes that are of interest without being asked for.
 // What a driver's arrival looks like device by device is for debugging.
 var levels = map[string]slog.Level{
-	"live":      slog.LevelInfo,
-	"declined":  slog.LevelInfo,
-	"scanned":   slog.LevelInfo,
-	"rules":     slog.LevelInfo,
-	"refused":   slog.LevelInfo,
-	"put off":   slog.LevelWarn,
-	"failed":    slog.LevelWarn,
-	"slow":      slog.LevelWarn,
-	"not taken": slog.LevelInfo,
-	"firmware":  slog.LevelWarn,
-	"probe":     slog.LevelInfo,
-	"lost":      slog.LevelWarn,
+	"live":        slog.LevelInfo,
+	"declined":    slog.LevelInfo,
+	"command ran": slog.LevelInfo,
+	"scanned":     slog.LevelInfo,
+	"rules":       slog.LevelInfo,
+	"refused":     slog.LevelInfo,
+	"put off":     slog.LevelWarn,
+	"failed":      slog.LevelWarn,
+	"slow":        slog.LevelWarn,
+	"not taken":   slog.LevelInfo,
+	"firmware":    slog.LevelWarn,
+	"probe":       slog.LevelInfo,
+	"lost":        slog.LevelWarn,
 }
 
 // logNote writes a note to the log.

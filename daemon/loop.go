@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
@@ -21,6 +22,7 @@ import (
 // A loop owns the machine. It is the only goroutine that touches it.
 type loop struct {
 	version, release string
+	commandTime      time.Duration
 	started          time.Duration
 	log              *slog.Logger
 
@@ -54,6 +56,7 @@ type loop struct {
 // A loader puts modules in: a [worker.Pool].
 type loader interface {
 	Load(op uint64, m kernel.Module)
+	Run(op uint64, c worker.Command)
 	Probe(op uint64, bus, device string)
 	Abandon(op uint64)
 	Results() <-chan worker.Result
@@ -74,6 +77,13 @@ type underway struct {
 	since  uint64
 }
 
+// CommandTime is for how long an install command may run unless the daemon was
+// told something else. A minute is what the
+// kernel itself gives user space to answer a driver's request
+// (firmware_class.timeout); a command that loads a module whose init takes
+// longer ends with its driver in all the same, for nothing can end that.
+const CommandTime = time.Minute
+
 // An ask is a request on its way to the machine and back.
 type ask struct {
 	id      uint64
@@ -85,6 +95,9 @@ func newLoop(c Config, release string, pool loader) *loop {
 	l := &loop{
 		version: c.Version,
 		release: release,
+
+		commandTime: cmp.Or(c.CommandTime, CommandTime),
+
 		started: sinceBoot(),
 		log:     c.Log,
 		pool:    pool,
@@ -191,8 +204,7 @@ func (l *loop) step(e core.Event) {
 func (l *loop) carryOut(e core.Effect) core.Event {
 	switch e := e.(type) {
 	case core.Load:
-		l.loads[e.Op] = underway{e.Step.Module, l.kmsg.Now()}
-		l.pool.Load(uint64(e.Op), kernel.Module{Name: e.Step.Module, File: e.Step.File, Options: e.Step.Options})
+		l.load(e)
 	case core.Abandon:
 		l.pool.Abandon(uint64(e.Op))
 	case core.Rescan:
@@ -216,6 +228,17 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 	return nil
 }
 
+// load hands a module, or the command that stands for it, to a worker.
+func (l *loop) load(e core.Load) {
+	s := e.Step
+	l.loads[e.Op] = underway{s.Module, l.kmsg.Now()}
+	if s.Install != "" {
+		l.pool.Run(uint64(e.Op), worker.Command{Verb: "install", Module: s.Module, Shell: s.Install, Options: s.Options, Limit: l.commandTime})
+		return
+	}
+	l.pool.Load(uint64(e.Op), kernel.Module{Name: s.Module, File: s.File, Options: s.Options})
+}
+
 // finished turns a worker's result into what the machine is told. What the
 // kernel had to say of a load that went well is of interest only while somebody
 // listens.
@@ -227,6 +250,9 @@ func (l *loop) finished(r worker.Result) core.Event {
 	load := l.loads[done.Op]
 	delete(l.loads, done.Op)
 	done.Module = load.module
+	if r.Command {
+		done.State = control.State(l.system.State(load.module))
+	}
 	if r.Firmware != nil {
 		done.Firmware = r.Firmware.Missing
 	}

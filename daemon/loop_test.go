@@ -37,9 +37,11 @@ type desk struct {
 	scans   chan uint32
 	marks   chan uint32
 	probes  chan string
+	runs    chan worker.Command
 }
 
 func (d *desk) Load(op uint64, m kernel.Module)     { d.loads <- m }
+func (d *desk) Run(op uint64, c worker.Command)     { d.runs <- c }
 func (d *desk) Probe(op uint64, bus, device string) { d.probes <- bus + "/" + device }
 func (d *desk) Abandon(uint64)                      {}
 func (d *desk) Results() <-chan worker.Result       { return d.results }
@@ -56,6 +58,7 @@ func startLoop(t *testing.T) (*loop, *desk) {
 		scans:   make(chan uint32, 8),
 		marks:   make(chan uint32, 8),
 		probes:  make(chan string, 8),
+		runs:    make(chan worker.Command, 8),
 	}
 	l := newLoop(Config{Version: "test", Limits: core.DefaultLimits, Log: silent}, "6.1-test", d)
 	l.source = d
@@ -75,11 +78,17 @@ func startLoop(t *testing.T) (*loop, *desk) {
 // read hands rules to a loop and waits until they are in force.
 func read(t *testing.T, l *loop, dep, alias string) {
 	t.Helper()
+	readWith(t, l, dep, alias, "")
+}
+
+// readWith is read with a file of modprobe.d.
+func readWith(t *testing.T, l *loop, dep, alias, conf string) {
+	t.Helper()
 	tables, err := match.Parse("/lib/modules/6.1-test", map[string]string{"modules.dep": dep, "modules.alias": alias})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := ruleChange{set: rules.NewSet(tables, modprobed.Parse("")), tables: tables, inForce: make(chan struct{})}
+	c := ruleChange{set: rules.NewSet(tables, modprobed.Parse("", modprobed.File{Name: "x.conf", Text: conf})), tables: tables, inForce: make(chan struct{})}
 	l.rules <- c
 	<-c.inForce
 }
@@ -267,3 +276,23 @@ type task struct {
 func (t *task) Run(ctx context.Context) error { return t.run(ctx) }
 func (t *task) Ready() <-chan struct{}        { return t.ready }
 func (t *task) String() string                { return "a task" }
+
+func TestAnInstallCommandIsRunAndWhatTheKernelSaysAfterwardsCounts(t *testing.T) {
+	l, d := startLoop(t)
+	readWith(t, l, "a.ko:\n", "alias t:a a\n", "install a /bin/true $CMDLINE_OPTS\noptions a x=1\n")
+	<-d.scans
+	l.post(core.Seen{Device: rules.Device{Path: "/d", Modalias: "t:a"}, Scan: 1})
+	l.post(core.Scanned{Scan: 1})
+	want := worker.Command{Verb: "install", Module: "a", Shell: "/bin/true $CMDLINE_OPTS", Options: "x=1", Limit: time.Minute}
+	if c := <-d.runs; c != want {
+		t.Errorf("it runs %+v, want %+v", c, want)
+	}
+	d.results <- worker.Result{Op: 1, Command: true}
+	answer, err := l.Ask(t.Context(), control.ModulesRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if modules := answer.([]control.Module); len(modules) != 1 || modules[0].State != control.Stood {
+		t.Errorf("modules: %+v", modules)
+	}
+}

@@ -166,7 +166,7 @@ func (p *plan) newStep(w wanted) Step {
 	p.decision.Reasons = append(p.decision.Reasons, m.because...)
 	s := Step{Module: m.Name, File: m.File, Options: m.options, Soft: w.soft, Needs: m.Needs}
 	if m.install != nil {
-		s.Install = m.install.Shell
+		s.Install, s.InstallBy = m.install.Shell, m.installBy
 	}
 	p.treat(&s, w)
 	if slices.ContainsFunc(s.Needs, p.unplanned) {

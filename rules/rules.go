@@ -33,7 +33,10 @@ type Step struct {
 	File    string // absolute path of the .ko file, compressed or not; "" if only Install stands for it
 	Options string // parameters, "" for none
 	Install string // the modprobe.d install command that stands for it, "" for none
-	Soft    bool   // asked for by a softdep only: its failure is nobody else's
+	// InstallBy is the line of that command, nil for none. It is shared: don't
+	// change it.
+	InstallBy *Reason
+	Soft      bool // asked for by a softdep only: its failure is nobody else's
 
 	// Stage is what the policy says of the time to load it, "" for nothing.
 	Stage policy.Stage

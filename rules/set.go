@@ -91,10 +91,12 @@ func (s *Set) Decide(d Device) Decision {
 // stands for one, in the form in which decisions share it.
 type module struct {
 	match.Module
-	options  string
-	because  []Reason // the lines that have a part in it
-	install  *modprobed.Command
-	softdeps []*modprobed.Softdep
+	options string
+	because []Reason // the lines that have a part in it
+	install *modprobed.Command
+	// installBy is the line of install.
+	installBy *Reason
+	softdeps  []*modprobed.Softdep
 }
 
 // module returns the module of this name, nil if none is installed.
@@ -151,7 +153,9 @@ func (s *Set) describe(installed match.Module, alias string) *module {
 	m.options, m.because = s.options(m.Name, alias, "")
 	m.install, _ = s.config.Install(m.Name)
 	if m.install != nil {
-		m.because = append(m.because, reason(m.install.Rule))
+		by := reason(m.install.Rule)
+		m.installBy = &by
+		m.because = append(m.because, by)
 	}
 	for i := range s.config.Softdeps {
 		d := &s.config.Softdeps[i]

@@ -245,7 +245,8 @@ options drv b=2
 		{Module: "lib", File: dir + "/lib.ko", Options: "x", Needs: []string{"core"}},
 		{Module: "extra", File: dir + "/extra.ko", Soft: true},
 		{Module: "drv", File: dir + "/drv.ko", Options: "a=1 only=this b=2 c=3", Install: "/sbin/special $CMDLINE_OPTS",
-			Needs: []string{"core", "lib"}, After: []string{"extra"}},
+			InstallBy: &rules.Reason{Source: "x.conf", Line: 2, Says: "install drv /sbin/special $CMDLINE_OPTS"},
+			Needs:     []string{"core", "lib"}, After: []string{"extra"}},
 	}
 	d := s.Resolve("pci:v1d1")
 	if diff := cmp.Diff(want, d.Steps); diff != "" {
@@ -269,7 +270,8 @@ x.conf:3: softdep drv pre: extra`
 
 func TestInstallLineWithoutAModule(t *testing.T) {
 	d := newSet(t, "install cmd /bin/true", "").Resolve("cmd")
-	if diff := cmp.Diff([]rules.Step{{Module: "cmd", Install: "/bin/true"}}, d.Steps); diff != "" {
+	want := []rules.Step{{Module: "cmd", Install: "/bin/true", InstallBy: &rules.Reason{Source: "x.conf", Line: 1, Says: "install cmd /bin/true"}}}
+	if diff := cmp.Diff(want, d.Steps); diff != "" {
 		t.Error(diff)
 	}
 }

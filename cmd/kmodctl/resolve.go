@@ -121,14 +121,15 @@ type resolution struct {
 
 // step is rules.Step with names for JSON.
 type step struct {
-	Module  string       `json:"module"`
-	File    string       `json:"file"`
-	Options string       `json:"options,omitempty"`
-	Install string       `json:"install,omitempty"`
-	Soft    bool         `json:"soft,omitempty"`
-	Stage   policy.Stage `json:"stage,omitempty"`
-	Needs   []string     `json:"needs,omitempty"`
-	After   []string     `json:"after,omitempty"`
+	Module    string        `json:"module"`
+	File      string        `json:"file"`
+	Options   string        `json:"options,omitempty"`
+	Install   string        `json:"install,omitempty"`
+	InstallBy *rules.Reason `json:"-"` // among the reasons
+	Soft      bool          `json:"soft,omitempty"`
+	Stage     policy.Stage  `json:"stage,omitempty"`
+	Needs     []string      `json:"needs,omitempty"`
+	After     []string      `json:"after,omitempty"`
 }
 
 func jsonAnswer(set *rules.Set, out io.Writer) func(string) error {

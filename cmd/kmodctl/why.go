@@ -143,6 +143,9 @@ func (t *story) unbound(d control.DeviceWhy) string {
 			t.advise("dmesg | grep %s may say why the driver did not take the device (as root)", path.Base(d.Path))
 		}
 		return "It has no driver: what matches is in, and did not take it."
+	case t.anyIs(control.Stood, d.Modules):
+		t.advise("modprobe.d has an install command for %s: whether it was to load it, its author knows", d.Modules[0])
+		return "It has no driver: the install command of what matches ran, and did not load it."
 	case t.anyIs(control.Declined, d.Modules):
 		return "It has no driver: what matches found no hardware of its kind."
 	}
@@ -253,6 +256,10 @@ func became(m control.Module) string {
 		return "failed"
 	case m.State == control.Declined:
 		return "found no hardware of its kind"
+	case m.State == control.Stood:
+		return "is not in the kernel, though its install command ran and ended well"
+	case m.State == control.Forbidden:
+		return "is refused by its install command"
 	case m.State == control.Builtin:
 		return "is built into the kernel"
 	case m.State == control.Waiting:

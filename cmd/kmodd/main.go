@@ -75,6 +75,8 @@ func parse(args []string, stdout, stderr io.Writer) (daemon.Config, error) {
 	flags.IntVar(&config.Limits.Slots, "workers", config.Limits.Slots, "load at most `n` modules at once")
 	flags.DurationVar(&config.Limits.Patience, "patience", config.Limits.Patience,
 		"a load that takes longer than this `time` makes room for another one")
+	flags.DurationVar(&config.CommandTime, "command-time", daemon.CommandTime,
+		"kill an install command of modprobe.d that takes longer than this `time`")
 	level := flags.String("log", "info", "log from `level` on: debug, info, warn or error")
 	show := flags.Bool("version", false, "print the version and end")
 	if err := flags.Parse(args); err != nil {
@@ -89,6 +91,8 @@ func parse(args []string, stdout, stderr io.Writer) (daemon.Config, error) {
 		return config, usage(stderr, "unexpected argument %q", flags.Arg(0))
 	case config.Limits.Patience <= 0:
 		return config, usage(stderr, "-patience %v: it must be more than nothing", config.Limits.Patience)
+	case config.CommandTime <= 0:
+		return config, usage(stderr, "-command-time %v: it must be more than nothing", config.CommandTime)
 	case config.Limits.Slots < 1:
 		return config, usage(stderr, "-workers %d: at least one is needed", config.Limits.Slots)
 	case min.UnmarshalText([]byte(*level)) != nil:

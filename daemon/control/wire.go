@@ -55,11 +55,16 @@ const (
 	// its hardware and found none. Of processors, chipsets and the like the
 	// kernel's tables name more than one machine can have.
 	Declined State = "no hardware"
-	Builtin  State = "built in"
+	// Stood is what an install command of modprobe.d stands for that ended well
+	// and did not put it in: whatever needs it goes on.
+	Stood State = "command ran"
+	// Forbidden is what such a command forbids by doing nothing but to fail.
+	Forbidden State = "refused"
+	Builtin   State = "built in"
 )
 
 // States are those that modules are counted by: all but Absent and Builtin.
-var States = []State{Waiting, InLoad, Coming, Live, Going, Broken, Declined}
+var States = []State{Waiting, InLoad, Coming, Live, Going, Broken, Declined, Stood, Forbidden}
 
 // Status is the daemon in one page. Times are since the kernel's start, on
 // CLOCK_MONOTONIC, so that they stand beside dmesg's.
@@ -107,10 +112,12 @@ const (
 	NoHardware Outcome = "no hardware" // ENODEV: its init found no hardware of its kind
 	Busy       Outcome = "busy"        // EBUSY: another load of it was under way
 	PutOff     Outcome = "put off"     // no memory, descriptor or process to ask the kernel with
+	CommandRan Outcome = "command ran" // its install command ended well, and it is not in
+	SaidNo     Outcome = "refused"     // its install command did nothing but to fail
 )
 
 // Outcomes are all of them.
-var Outcomes = []Outcome{Loaded, LiveBefore, NotLoaded, NoHardware, Busy, PutOff}
+var Outcomes = []Outcome{Loaded, LiveBefore, NotLoaded, NoHardware, Busy, PutOff, CommandRan, SaidNo}
 
 // LoadTimes is a histogram. Counts[i] is the number of loads that took up to
 // Bounds[i], and longer than the bound before; the last one, which has no

@@ -20,8 +20,9 @@ import (
 type board struct {
 	modules  []fake.Module
 	devices  []fake.Device
-	softdeps []string // lines of modprobe.d
-	wanted   []string // modules that modules-load.d names
+	softdeps []string          // lines of modprobe.d
+	wanted   []string          // modules that modules-load.d names
+	commands map[string]string // install lines, by module
 	slots    int
 }
 
@@ -47,11 +48,29 @@ func newBoard(rng *rand.Rand) *board {
 			b.softdeps = append(b.softdeps, fmt.Sprintf("softdep %s %s: %s", m.Name, kind, other))
 		}
 	}
+	b.commands = make(map[string]string)
+	for _, m := range b.modules {
+		if rng.IntN(8) == 0 {
+			b.commands[m.Name] = strings.ReplaceAll(installs[rng.IntN(len(installs))], "NAME", m.Name)
+		}
+	}
 	for range max(0, rng.IntN(5)-2) {
 		b.wanted = append(b.wanted, b.modules[rng.IntN(len(b.modules))].Name)
 	}
 	return b
 }
+
+// installs are the install commands that boards have.
+var installs = []string{cmdTrue, cmdFalse, cmdFails, cmdLoads + "NAME", cmdLoads + "NAME", cmdLoads + "NAME" + cmdThenFails, cmdHangs}
+
+const (
+	cmdTrue      = "/bin/true"
+	cmdFalse     = "/bin/false"
+	cmdFails     = "exit 3"
+	cmdLoads     = "modprobe -i "
+	cmdThenFails = "; exit 1"
+	cmdHangs     = "sleep 1000"
+)
 
 // wants are the lines of modules-load.d, and one that leads to nothing.
 func (b *board) wants() []core.Want {
@@ -110,6 +129,12 @@ func (b *board) badBuilds() []fake.Module {
 // order, modules.dep knows of no dependencies.
 func (b *board) set(t testing.TB, blacklist []string, order bool) *rules.Set {
 	t.Helper()
+	return b.setWith(t, blacklist, order, true)
+}
+
+// setWith is set, with or without the install lines.
+func (b *board) setWith(t testing.TB, blacklist []string, order, commands bool) *rules.Set {
+	t.Helper()
 	var dep, alias, conf strings.Builder
 	for _, m := range b.modules {
 		fmt.Fprintf(&dep, "%s.ko:", m.Name)
@@ -125,6 +150,11 @@ func (b *board) set(t testing.TB, blacklist []string, order bool) *rules.Set {
 	}
 	for _, line := range b.softdeps {
 		fmt.Fprintln(&conf, line)
+	}
+	for _, m := range b.modules {
+		if command := b.commands[m.Name]; command != "" && commands {
+			fmt.Fprintln(&conf, "install", m.Name, command)
+		}
 	}
 	for _, name := range blacklist {
 		fmt.Fprintln(&conf, "blacklist", name)
@@ -175,6 +205,9 @@ func (b *board) matching(modalias string) []string {
 func (b *board) sound(name string) bool {
 	m := b.module(name)
 	hangs := m.Init == fake.Forever || m.Probe == fake.Forever && !m.Async
+	if command := b.commands[name]; command != "" && !strings.HasPrefix(command, cmdLoads) {
+		return false
+	}
 	if hangs || m.Result != 0 || m.Refused != 0 || m.Oops {
 		return false
 	}

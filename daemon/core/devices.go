@@ -257,6 +257,8 @@ func (m *Machine) result(dev *device) control.Result {
 		return control.Failed
 	case dev.deferred:
 		return control.Deferred
+	case m.forbidden(dev):
+		return control.Refused
 	}
 	return undriven(dev.verdict.Modules)
 }

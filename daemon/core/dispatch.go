@@ -58,9 +58,9 @@ func (m *Machine) ready(mod *module) (ok bool, never *doom) {
 	for _, name := range mod.step.Needs {
 		need := m.module(name)
 		switch need.state {
-		case control.Live:
+		case control.Live, control.Stood:
 			continue
-		case control.Broken, control.Declined:
+		case control.Broken, control.Declined, control.Forbidden:
 			return false, &doom{need.state, fmt.Sprintf("needs %s: %s", name, need.said().err)}
 		case control.Absent:
 			if need.step.Module == "" {

@@ -29,6 +29,12 @@
 // Modules are loaded when a device appears and not when it changes: loading on
 // every change would bring back what an administrator has just removed.
 //
+// A module that modprobe.d has an install command for goes in, or not, by that
+// command: what is said of loads holds for it. A command that ends well counts
+// for what needs the module, even if it did not put it in, as it does for
+// modprobe; one that fails is not tried again before a device appears that calls
+// for it, or rules change.
+//
 // # When it is settled
 //
 // Nothing is pending when a scan has ended since the last one was asked for,
@@ -49,5 +55,6 @@
 // Every event that changed something and every decision leaves as a [Note],
 // with the reasons that were recorded where it was taken. The words of
 // Note.What are: seen, gone, bound, unbound, refused, load, live, failed,
-// declined, put off, slow, said, not taken, firmware, probe, waiting, appeared, removed, lost, scanned, rules.
+// declined, command ran, put off, slow, said, not taken, firmware, probe, waiting,
+// appeared, removed, lost, scanned, rules.
 package core

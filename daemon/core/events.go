@@ -54,12 +54,16 @@ type (
 	// for if the load failed, or if somebody reads details. Firmware is what
 	// the module's file names and is not installed, a part of it if it is
 	// much.
+	//
+	// Of a load that a command stands for, State is what the kernel says of the
+	// module when the command has ended; of others it is empty.
 	Done struct {
 		Op            OpID
 		Module        string
 		Errno         syscall.Errno
 		Says          string
 		Unasked       bool
+		State         control.State
 		Log, Firmware []string
 	}
 
@@ -156,7 +160,8 @@ type Effect interface{ effect() }
 type OpID uint64
 
 type (
-	// Load asks for a module to be put in by a worker.
+	// Load asks for a module to be put in by a worker, or for its install
+	// command to be run by one.
 	Load struct {
 		Op   OpID
 		Step rules.Step

@@ -294,7 +294,7 @@ func (m *Machine) newRules(e NewRules) {
 	for i, dev := range m.devices {
 		before := dev.verdict
 		m.decide(dev)
-		if again[i] || !slices.Equal(before.Modules, dev.verdict.Modules) {
+		if again[i] || !slices.Equal(before.Modules, dev.verdict.Modules) || m.otherCommand(dev.verdict.Decision) {
 			m.wantAll(dev, m.step)
 			m.lookIfSettled(dev)
 		}

@@ -357,15 +357,6 @@ func TestABlacklistIsObeyedAndNamed(t *testing.T) {
 	}
 }
 
-func TestAnInstallCommandIsNotPassedOver(t *testing.T) {
-	b := newBench(t, plainDep, plainAlias, "install a /bin/false\n", rules.Device{Path: "/d", Modalias: "t:c"})
-	b.loading()
-	b.result("/d", control.Failed)
-	if m := b.module("a"); !strings.Contains(m.Error, "/bin/false") {
-		t.Errorf("a: %s", m.Error)
-	}
-}
-
 func TestSoftdepsThatWaitForEachOtherAreLetGo(t *testing.T) {
 	b := newBench(t, plainDep, plainAlias, "softdep a pre: b\nsoftdep b pre: a\n",
 		rules.Device{Path: "/d", Modalias: "t:a"}, rules.Device{Path: "/e", Modalias: "t:b"})

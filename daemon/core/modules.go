@@ -22,7 +22,7 @@ type module struct {
 	wantedBy            string // the device, the module or the line that it was first wanted for
 	wanted, began, live time.Duration
 	remarks             *remarks // nil for none
-	broke               uint64   // the step in which it turned out that it can't be had
+	broke               uint64   // the step in which it turned out that it can't be had, or its command ran
 
 	op      OpID   // the load whose Done has not come, 0 for none
 	begunIn uint32 // the last scan that had ended when that began
@@ -89,7 +89,7 @@ func (mod *module) pending() bool {
 
 // missed tells whether the module was tried and can't be had.
 func (mod *module) missed() bool {
-	return mod.state == control.Broken || mod.state == control.Declined
+	return mod.state == control.Broken || mod.state == control.Declined || mod.state == control.Forbidden
 }
 
 // module returns the record of a module, a new one if need be.
@@ -159,7 +159,7 @@ func (m *Machine) want(s rules.Step, by string, since uint64) {
 	switch mod.state {
 	case control.Live, control.Waiting, control.InLoad:
 		return
-	case control.Broken, control.Declined:
+	case control.Broken, control.Declined, control.Forbidden, control.Stood:
 		if mod.broke >= since {
 			return
 		}
@@ -175,10 +175,6 @@ func (m *Machine) want(s rules.Step, by string, since uint64) {
 
 // queue lets a module wait for what it needs and for a slot.
 func (m *Machine) queue(mod *module) {
-	if mod.step.Install != "" {
-		m.fail(mod, control.Broken, nil, "modprobe.d", fmt.Sprintf("modprobe.d has an install command for it (%s), which kmodd does not run: load it with modprobe", mod.step.Install))
-		return
-	}
 	mod.state, mod.remarks = control.Waiting, nil
 	m.waiting = append(m.waiting, mod)
 	m.dirty = true
@@ -312,9 +308,14 @@ func (m *Machine) done(e Done) {
 	}
 	mod := m.ops[e.Op]
 	if mod == nil {
+		m.commandAfter(e)
 		return
 	}
 	mod.scan = m.scan
+	if e.State != "" && !e.Unasked {
+		m.commandEnded(mod, e)
+		return
+	}
 	switch {
 	case e.Errno == 0, e.Errno == syscall.EEXIST:
 		if e.Errno != 0 {
@@ -383,7 +384,7 @@ func (m *Machine) stillWanted(mod *module) bool {
 // load was under way: that was live when the load began.
 func (m *Machine) lostANeed(mod *module) bool {
 	return m.anyModule(mod.step.Needs, func(need *module) bool {
-		return need.state != control.Live || need.live > mod.began
+		return !need.served() || need.live > mod.began
 	})
 }
 
@@ -401,12 +402,16 @@ func (m *Machine) endOp(mod *module, how control.Outcome) {
 }
 
 // fail takes in that a module can't be had: as is to be expected of some
-// (control.Declined), or not (control.Broken). log is what the kernel wrote to
+// (control.Declined), as somebody wants it (control.Forbidden), or not
+// (control.Broken). log is what the kernel wrote to
 // its log about it.
 func (m *Machine) fail(mod *module, as control.State, log []string, source, why string) {
 	what, outcome := "failed", control.NotLoaded
-	if as == control.Declined {
+	switch as {
+	case control.Declined:
 		what, outcome = "declined", control.NoHardware
+	case control.Forbidden:
+		what, outcome = "refused", control.SaidNo
 	}
 	m.endOp(mod, outcome)
 	m.leave(mod)

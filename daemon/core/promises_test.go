@@ -24,9 +24,12 @@ func (w *world) checkLoad(e core.Load) {
 	}
 	for _, need := range w.board.closure(*w.board.module(name)) {
 		_, taken := w.removed[need]
-		if w.kernel.State(need) != kernel.Live && !taken {
+		if w.kernel.State(need) != kernel.Live && !taken && w.board.commands[need] == "" {
 			w.violate("%s is loaded before %s, which it needs", name, need)
 		}
+	}
+	if command := w.board.commands[name]; e.Step.Install != command {
+		w.violate("%s goes in by %q, and the command %q stands for it", name, e.Step.Install, command)
 	}
 	if slices.Contains(w.blacklist, name) && !w.wantedByAnother(name) {
 		w.violate("%s is loaded though it is blacklisted", name)
@@ -70,14 +73,14 @@ func (w *world) checkAtRest() {
 // out since then is nobody's fault.
 func (w *world) checkServed(by string, since time.Duration, name string) {
 	removed, taken := w.removed[name]
-	if slices.Contains(w.blacklist, name) || taken && removed >= since || w.isGoing(name) {
+	if slices.Contains(w.blacklist, name) || taken && removed >= since || w.isGoing(name) || w.unlucky[name] {
 		return
 	}
 	for _, need := range w.board.closure(*w.board.module(name)) {
 		if at, taken := w.removed[need]; taken && at >= since || w.isGoing(need) {
 			return
 		}
-		if !w.board.sound(need) {
+		if !w.board.sound(need) || w.unlucky[need] {
 			return // never live, so this one is never asked for
 		}
 	}
@@ -164,11 +167,36 @@ func (w *world) checkModules() {
 		wrong := (state == control.Live) != (ok == kernel.Live) ||
 			state == control.InLoad && !flying ||
 			state == control.Coming && ok != kernel.Coming ||
-			state == control.Waiting && !w.needsStuck(m.Name)
+			state == control.Waiting && !w.needsStuck(m.Name) ||
+			!w.commandTold(m.Name, state)
 		if wrong {
 			w.violate("%s is said to be %q, the kernel says %s", m.Name, state, ok)
 		}
 	}
+}
+
+// commandTold tells whether what a command has led to is called by its name:
+// of a module whose last load it was, that nobody has loaded since.
+func (w *world) commandTold(name string, state control.State) bool {
+	_, asked := w.asked[name]
+	_, flying := w.inFlight[name]
+	if !asked || flying || w.kernel.State(name) != kernel.Absent || w.removed[name] != 0 || w.badly[name] {
+		return true
+	}
+	switch w.board.commands[name] {
+	case cmdTrue:
+		return state == control.Stood
+	case cmdFalse:
+		return state == control.Forbidden
+	case cmdFails, cmdHangs:
+		return state == control.Broken
+	}
+	return state != control.Stood && state != control.Forbidden || w.needsForbidden(name)
+}
+
+// needsForbidden tells whether a command forbids something that a module needs.
+func (w *world) needsForbidden(name string) bool {
+	return slices.ContainsFunc(w.board.closure(*w.board.module(name)), func(need string) bool { return w.board.commands[need] == cmdFalse })
 }
 
 // needsStuck tells whether a module needs one that will never be live, so that
@@ -225,7 +253,7 @@ func (w *world) mayBeOut(name string, since time.Duration) bool {
 		removed, taken := w.removed[need]
 		_, flying := w.inFlight[need]
 		state := w.kernel.State(need)
-		return !w.board.sound(need) || w.busy[need] || taken && removed >= since || flying || state == kernel.Coming || state == kernel.Going
+		return !w.board.sound(need) || w.busy[need] || w.unlucky[need] || taken && removed >= since || flying || state == kernel.Coming || state == kernel.Going
 	}) || w.kernel.State(name) == kernel.Live
 }
 

@@ -124,6 +124,10 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 	}{
 		{"loads without regard to dependencies", givenRules(func(w *world) *rules.Set { return w.board.set(w.t, w.blacklist, false) })},
 		{"does not know the blacklist", givenRules(func(w *world) *rules.Set { return w.board.set(w.t, nil, true) })},
+		{"does not know install commands", givenRules(func(w *world) *rules.Set { return w.board.setWith(w.t, w.blacklist, true, false) })},
+		{"takes a command that ended well for a live module", afterCommands(func(e *core.Done) { e.State = control.Live })},
+		{"takes a command that failed for one that ended well", afterCommands(func(e *core.Done) { e.Errno = 0 })},
+		{"takes a command for the kernel", afterCommands(func(e *core.Done) { e.State = "" })},
 		{"keeps its first rules", keepsRules},
 		{"does not hear what it has inherited", deaf(hears[core.Inherited])},
 		{"does not hear what is wanted without a device", wantsNothing},
@@ -217,6 +221,20 @@ func neverTriesAgain(_ *world, m machine) machine {
 		}
 		return e
 	}}
+}
+
+// afterCommands breaks a machine that is told something else of the ends of
+// install commands.
+func afterCommands(falsify func(*core.Done)) breaker {
+	return func(_ *world, m machine) machine {
+		return &fault{machine: m, hears: func(e core.Event) core.Event {
+			if done, ok := e.(core.Done); ok && done.State != "" {
+				falsify(&done)
+				return done
+			}
+			return e
+		}}
+	}
 }
 
 func givesUp(_ *world, m machine) machine {

@@ -39,7 +39,7 @@ func (m *Machine) newWants(wanted []Want, unfinished map[string]bool) {
 		if was < 0 {
 			m.noteWant(w)
 		}
-		if was < 0 || unfinished[w.Name] || !slices.Equal(before[was].Modules, w.Modules) {
+		if was < 0 || unfinished[w.Name] || !slices.Equal(before[was].Modules, w.Modules) || m.otherCommand(w.Decision) {
 			again = append(again, w)
 		}
 	}

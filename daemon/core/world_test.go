@@ -58,6 +58,7 @@ type world struct {
 	slots     map[core.OpID]bool // loads that hold a slot
 	asked     map[string]time.Duration
 	busy      map[string]bool // modules whose last load ended with EBUSY
+	unlucky   map[string]bool // modules whose command failed for what others did
 	awaited   []string        // firmware
 
 	// Loads of this life: asked for, put off, and abandoned.
@@ -86,6 +87,8 @@ type flight struct {
 	op     core.OpID
 	module string
 	probe  bool
+	// Of a load by an install command, the command.
+	command string
 }
 
 // Tidings are what the machine was last told of a module.
@@ -219,6 +222,7 @@ func (w *world) start(modules []control.Module) {
 	w.slots = make(map[core.OpID]bool)
 	w.asked = make(map[string]time.Duration)
 	w.busy = make(map[string]bool)
+	w.unlucky = make(map[string]bool)
 	w.awaited = nil
 	w.begun, w.unasked, w.abandoned = 0, 0, 0
 	w.handed = make(map[string]bool)
@@ -266,10 +270,11 @@ func (w *world) learn(e core.Event) {
 			if op == e.Op {
 				if e.Unasked {
 					w.unasked++
+					delete(w.asked, name)
 				}
 				delete(w.inFlight, name)
-				w.busy[name] = e.Errno == syscall.EBUSY
-				w.learnEnd(name, e.Errno)
+				w.busy[name] = e.Errno == syscall.EBUSY || e.State == control.Coming || e.State == control.Going
+				w.learnEnd(name, e)
 			}
 		}
 	case core.Scanned:
@@ -283,9 +288,12 @@ func (w *world) learn(e core.Event) {
 
 // learnEnd notes what the end of a load tells of a module, unless the uevents
 // have told more since it began.
-func (w *world) learnEnd(name string, errno syscall.Errno) {
-	if !w.told[name].newer {
-		w.toldOf(name, errno == 0 || errno == syscall.EEXIST, w.lastScan)
+func (w *world) learnEnd(name string, e core.Done) {
+	switch {
+	case e.State != "":
+		w.toldOf(name, e.State == control.Live, w.lastScan)
+	case !w.told[name].newer:
+		w.toldOf(name, e.Errno == 0 || e.Errno == syscall.EEXIST, w.lastScan)
 	}
 }
 
@@ -295,6 +303,10 @@ func (w *world) toldOf(name string, live bool, scan uint32) {
 
 // carryOut does one thing, and returns the answer to a question.
 func (w *world) carryOut(e core.Effect) core.Event {
+	if load, ok := e.(core.Load); ok {
+		load.Step.InstallBy = nil // its address would show
+		e = load
+	}
 	w.trace = append(w.trace, fmt.Sprintf("%v %#v", w.now, e))
 	switch e := e.(type) {
 	case core.Load:
@@ -376,9 +388,75 @@ func (w *world) load(e core.Load) {
 			w.tell(core.Done{Op: e.Op, Errno: syscall.EAGAIN, Says: "no process", Unasked: true})
 			return
 		}
+		if e.Step.Install != "" {
+			w.runCommand(e)
+			return
+		}
 		call := w.kernel.Insert(w.now, strings.TrimPrefix(e.Step.File, "/lib/modules/test/"), e.Step.Options)
 		w.calls[call] = flight{life: life, op: e.Op, module: name}
 	})
+}
+
+// commandTime is how long the commands of a world may take.
+const commandTime = 10 * time.Second
+
+// runCommand has a worker run the install command of a module.
+func (w *world) runCommand(e core.Load) {
+	f := flight{life: w.life, op: e.Op, module: e.Step.Module, command: e.Step.Install}
+	if !strings.HasPrefix(f.command, cmdLoads) {
+		w.runAlone(f)
+		return
+	}
+	call := w.kernel.Insert(w.now, e.Step.Module+".ko", e.Step.Options)
+	w.calls[call] = f
+	w.after(commandTime, func() {
+		if _, runs := w.calls[call]; runs { // nothing can end the call
+			delete(w.calls, call)
+			w.unlucky[f.module] = true
+			w.commandEnded(f, syscall.EIO)
+		}
+	})
+}
+
+// runAlone runs a command that does nothing to the kernel.
+func (w *world) runAlone(f flight) {
+	takes, errno := w.soon(), syscall.Errno(0)
+	switch f.command {
+	case cmdHangs:
+		takes, errno = commandTime, syscall.EIO
+	case cmdFalse, cmdFails:
+		errno = syscall.EIO
+	}
+	w.after(takes, func() { w.commandEnded(f, errno) })
+}
+
+// commandEnded has the worker answer that a command has ended.
+func (w *world) commandEnded(f flight, errno syscall.Errno) {
+	if f.life != w.life {
+		return
+	}
+	w.afterInLife(w.soon(), func() {
+		done := core.Done{Op: f.op, Module: f.module, Errno: errno, State: control.State(w.kernel.State(f.module))}
+		if errno != 0 {
+			done.Says = "its install command says no"
+		}
+		w.tell(done)
+	})
+}
+
+// commandLoaded has a command end, or the rest of it, whose modprobe has ended.
+func (w *world) commandLoaded(f flight, e fake.Event) {
+	errno := e.Errno
+	if errno == syscall.EEXIST {
+		errno = 0
+	}
+	if errno == syscall.EBUSY || errno == syscall.ENOENT {
+		w.unlucky[f.module] = true
+	}
+	if errno != 0 || e.What == fake.Killed || strings.HasSuffix(f.command, cmdThenFails) {
+		errno = syscall.EIO
+	}
+	w.commandEnded(f, errno)
 }
 
 // advanceKernel lets the kernel work up to now and passes on what it says.
@@ -411,6 +489,10 @@ func (w *world) finished(e fake.Event) {
 			probed.Says = e.Errno.Error()
 		}
 		w.afterInLife(w.soon(), func() { w.tell(probed) })
+		return
+	}
+	if f.command != "" {
+		w.commandLoaded(f, e)
 		return
 	}
 	done := core.Done{Op: f.op, Module: f.module, Errno: e.Errno}
