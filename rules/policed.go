@@ -14,9 +14,13 @@ import (
 // An Option changes what a [Set] decides by.
 type Option func(*Set)
 
-// WithPolicy has a set heed the operator's policy as well.
+// WithPolicy has a set heed the operator's policy as well. Where modprobe.d is
+// read as kmod does, there is none.
 func WithPolicy(p *policy.Policy) Option {
 	return func(s *Set) {
+		if s.config.Dialect == modprobed.Kmod {
+			return
+		}
 		if len(p.Rules) > 0 {
 			s.policy = p
 		}

@@ -191,6 +191,18 @@ func TestRulesThatLoseAreNamed(t *testing.T) {
 	}
 }
 
+func TestWhoReadsAsKmodKnowsNoPolicy(t *testing.T) {
+	installed, err := match.Parse(dir, tables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := policy.Parse(policy.File{Name: "k.toml", Text: rule(`stage = "deny"`)})
+	s := rules.NewSet(installed, modprobed.Kmod.Parse(""), rules.WithPolicy(p))
+	if d := s.Resolve("core"); len(d.Steps) == 0 || len(d.Refused) > 0 {
+		t.Errorf("steps %s, refused %s", steps(d), refused(d))
+	}
+}
+
 func TestDevicesShareDecisionsUnlessRulesLookAtMore(t *testing.T) {
 	a := rules.Device{Path: "/a", Modalias: "m", Subsystem: "usb"}
 	b := rules.Device{Path: "/b", Modalias: "m", Subsystem: "hid"}

@@ -46,9 +46,7 @@ running system, not below another root.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&s.root, "root", "/", "use the system below this `directory`")
-	cmd.Flags().StringVar(&s.kernel, "kernel", "", "use the modules of this kernel `version` (default: the running one, or the only one below --root)")
-	cmd.Flags().Var(&s.compat, "compat", "kmod: read modprobe.d as kmod's modprobe does, with what docs/modprobe.md lists as mended")
+	s.flags(cmd)
 	return cmd
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"github.com/kmodd/kmodd/match"
@@ -25,9 +26,28 @@ type system struct {
 	compat compat // whose reading of modprobe.d
 }
 
+// flags adds the flags that name the system.
+func (s *system) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.root, "root", "/", "use the system below this `directory`")
+	cmd.Flags().StringVar(&s.kernel, "kernel", "", "use the modules of this kernel `version` (default: the running one, or the only one below --root)")
+	cmd.Flags().Var(&s.compat, "compat", "kmod: read modprobe.d as kmod's modprobe does, with what docs/modprobe.md lists as mended")
+}
+
 // open reads the system's tables and configuration, and writes what is wrong
 // with them to warnings.
 func (s system) open(warnings io.Writer) (*rules.Set, error) {
+	set, err := s.read(policy.Load)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range set.Warnings() {
+		fmt.Fprintln(warnings, "kmodctl: warning:", w)
+	}
+	return set, nil
+}
+
+// read reads them, the policy by a function that is given the root.
+func (s system) read(load func(root string) *policy.Policy) (*rules.Set, error) {
 	var err error
 	if s.root, err = filepath.Abs(s.root); err != nil {
 		return nil, fmt.Errorf("root %s: %w", s.root, err)
@@ -44,11 +64,7 @@ func (s system) open(warnings io.Writer) (*rules.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := rules.NewSet(tables, modprobed.Dialect(s.compat).Load(s.root, dir, cmdline), rules.WithPolicy(policy.Load(s.root)))
-	for _, w := range set.Warnings() {
-		fmt.Fprintln(warnings, "kmodctl: warning:", w)
-	}
-	return set, nil
+	return rules.NewSet(tables, modprobed.Dialect(s.compat).Load(s.root, dir, cmdline), rules.WithPolicy(load(s.root))), nil
 }
 
 // depmod names the depmod command that helps below another root too.

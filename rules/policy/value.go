@@ -164,11 +164,11 @@ func unknown(what, word string, known []string) error {
 
 // Nearest returns that of the known words which a person most likely meant, ""
 // if none is near: the one with the fewest letters to add, drop, change or swap
-// with the next, and not more than a third of its own.
+// with the next, and not more than a third of the longer one.
 func Nearest(word string, known []string) string {
 	best, least := "", 0
 	for _, k := range known {
-		if d := distance(word, k); d <= max(1, len(k)/3) && (best == "" || d < least) {
+		if d := distance(word, k); d <= max(1, len(k)/3, len(word)/3) && (best == "" || d < least) {
 			best, least = k, d
 		}
 	}
