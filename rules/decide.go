@@ -44,17 +44,22 @@ func (p *plan) consider(f found, hotplug bool) {
 		p.refuse(f.module, "", f.because, reason(r))
 		return
 	}
-	if r, ok := s.config.Refused(f.module); ok {
+	if r, ok := s.config.Refused(f.module); ok && !s.asKmod() {
 		p.refuse(f.module, "", f.because, reason(r))
 		return
 	}
 	if p.forbidden(f, hotplug) {
 		return
 	}
-	if m := s.loadable(f.module); m != nil {
+	if m := s.loadable(f); m != nil {
 		p.accept(f)
 		p.probe(wanted{module: m, alias: f.alias})
 		return
+	}
+	if s.asKmod() {
+		// Nothing is amiss for it until the module itself is to be put in.
+		p.accept(f)
+		p.probe(wanted{module: s.bare(f.module), alias: f.alias})
 	}
 	p.refuse(f.module, "", f.because, Reason{Source: s.tables.Dir(), Says: f.module + " is not installed"})
 }

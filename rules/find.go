@@ -5,6 +5,7 @@ import (
 
 	"github.com/kmodd/kmodd/match"
 	"github.com/kmodd/kmodd/modalias"
+	"github.com/kmodd/kmodd/rules/modprobed"
 )
 
 // A found is one module that a name leads to.
@@ -12,6 +13,10 @@ type found struct {
 	module  string
 	alias   string // by which it was reached, "" if by its own name
 	because Reason
+
+	// install is the line of exactly this name that it was found by. It counts
+	// even where the pattern of an earlier one matches.
+	install *modprobed.Command
 }
 
 // find looks a name up in the seven places. The name has the form of
@@ -37,7 +42,7 @@ func (s *Set) inConfig(name string) (list []found) {
 	for i := range s.config.Aliases {
 		a := &s.config.Aliases[i]
 		if modalias.Match(a.Pattern, name) {
-			list = append(list, found{a.Module, a.Pattern, reason(a.Rule)})
+			list = append(list, found{module: a.Module, alias: a.Pattern, because: reason(a.Rule)})
 		}
 	}
 	return list
@@ -61,12 +66,17 @@ func (s *Set) inSymbols(name string) []found {
 	return hits(name, s.tables.Symbols(nil, name))
 }
 
+// inCommands finds what install and remove lines name. As for modprobe the name
+// of the module ends at a dot, which that of the line need not.
 func (s *Set) inCommands(name string) []found {
-	r, ok := s.config.HasCommand(name)
-	if !ok {
-		return nil
+	module := modalias.ModuleName(name)
+	if c, ok := s.config.InstallOf(name); ok {
+		return []found{{module: module, because: reason(c.Rule), install: c}}
 	}
-	return []found{{module: name, because: reason(r)}}
+	if c, ok := s.config.RemoveOf(name); ok {
+		return []found{{module: module, because: reason(c.Rule)}}
+	}
+	return nil
 }
 
 func (s *Set) inAliases(name string) []found { return hits(name, s.tables.Aliases(nil, name)) }
@@ -89,7 +99,7 @@ func hits(name string, list []match.Hit) []found {
 	}
 	out := make([]found, len(list))
 	for i, h := range list {
-		out[i] = found{h.Module, name, Reason{h.Origin.File, h.Line, h.Rule}}
+		out[i] = found{module: h.Module, alias: name, because: Reason{h.Origin.File, h.Line, h.Rule}}
 	}
 	return out
 }

@@ -15,8 +15,8 @@ type plan struct {
 	decision Decision
 	policed  *policed
 
-	probed []string // modules asked for, by the look-up or by a softdep
-	begun  []string // modules whose softdeps are, or have been, seen to
+	probed []probed // what was asked for, by the look-up or by a softdep
+	done   []string // modules that are planned with their softdeps
 }
 
 // plans holds the memory of ended plans, which those to come use again.
@@ -28,7 +28,7 @@ func (p *plan) end() {
 	*p = plan{
 		decision: Decision{Modules: emptied(d.Modules), Steps: emptied(d.Steps), Refused: emptied(d.Refused), Reasons: emptied(d.Reasons), Lost: emptied(d.Lost), Prefer: emptied(d.Prefer)},
 		probed:   emptied(p.probed),
-		begun:    emptied(p.begun),
+		done:     emptied(p.done),
 	}
 	plans.Put(p)
 }
@@ -45,14 +45,19 @@ type wanted struct {
 	soft  bool   // by a softdep only
 }
 
+// A probed is a module as something asked for it. libkmod takes a module that
+// was reached by an alias for another one than that of its own name, which
+// shows where softdeps go in circles.
+type probed struct{ module, alias string }
+
 // probe plans a module with everything that belongs before and after it. A
 // softdep that leads back to a module under way ends here.
 func (p *plan) probe(w wanted) {
-	if slices.Contains(p.probed, w.Name) {
+	if slices.Contains(p.probed, probed{w.Name, w.alias}) {
 		p.require(w)
 		return
 	}
-	p.probed = append(p.probed, w.Name)
+	p.probed = append(p.probed, probed{w.Name, w.alias})
 	p.needs(w)
 	p.withSoftdeps(w)
 }
@@ -84,33 +89,35 @@ func (p *plan) require(w wanted) {
 }
 
 // withSoftdeps plans a module, which has all that it needs in the plan already,
-// between its softdeps.
+// between its softdeps. One that is under way, and needed by its own pre-softdep,
+// goes before that: need wins.
 func (p *plan) withSoftdeps(w wanted) {
-	if p.step(w.Name) >= 0 {
+	if slices.Contains(p.done, w.Name) {
 		p.require(w)
 		return
 	}
-	if slices.Contains(p.begun, w.Name) {
-		// Its own pre-softdep needs it: a loop, which need wins.
-		p.add(w, nil)
-		return
+	pre, post := p.softdeps(w.module)
+	if len(pre)+len(post) > 0 && p.set.asKmod() {
+		w.module = w.commandedBy(nil)
 	}
-	p.begun = append(p.begun, w.Name)
-	var after []string
-	for _, d := range w.softdeps {
-		after = append(after, p.softdeps(w.Name, d.Pre, d)...)
+	p.add(w, p.probeSoftdeps(pre))
+	for _, name := range p.probeSoftdeps(post) {
+		p.follow(name, w.Name)
 	}
-	p.add(w, after)
-	for _, d := range w.softdeps {
-		for _, name := range p.softdeps(w.Name, d.Post, d) {
-			p.follow(name, w.Name)
-		}
-	}
+	p.done = append(p.done, w.Name)
 }
 
-// softdeps plans what the names of a module's softdep lead to, and returns the
-// modules.
-func (p *plan) softdeps(named string, names []string, d *modprobed.Softdep) (modules []string) {
+// softdeps looks up what the softdeps of a module lead to.
+func (p *plan) softdeps(m *module) (pre, post []found) {
+	for _, d := range m.softdeps {
+		pre = p.lookUp(pre, m.Name, d.Pre, d)
+		post = p.lookUp(post, m.Name, d.Post, d)
+	}
+	return pre, post
+}
+
+// lookUp appends what the names in a module's softdep lead to.
+func (p *plan) lookUp(list []found, named string, names []string, d *modprobed.Softdep) []found {
 	for _, written := range names {
 		name, err := modalias.Normalize(written)
 		if err != nil {
@@ -118,31 +125,33 @@ func (p *plan) softdeps(named string, names []string, d *modprobed.Softdep) (mod
 			continue
 		}
 		for _, f := range p.set.find(name) {
-			if !p.forbiddenSoftdep(f, named, d) && p.softdep(f) {
-				modules = append(modules, f.module)
+			if !p.forbiddenSoftdep(f, named, d) {
+				list = append(list, f)
 			}
+		}
+	}
+	return list
+}
+
+// probeSoftdeps plans what softdeps lead to, and returns the modules. Blacklists
+// say nothing about them.
+func (p *plan) probeSoftdeps(list []found) (modules []string) {
+	for _, f := range list {
+		if m := p.set.softdep(f); m != nil {
+			p.probe(wanted{module: m, alias: f.alias, soft: true})
+			modules = append(modules, f.module)
 		}
 	}
 	return modules
 }
 
-// softdep plans one module that a softdep leads to. Blacklists say nothing
-// about it. It reports whether there is anything to put in.
-func (p *plan) softdep(f found) bool {
-	if _, builtin := p.set.tables.Builtin(f.module); builtin {
-		return false
-	}
-	m := p.set.loadable(f.module)
-	if m == nil {
-		return false
-	}
-	p.probe(wanted{module: m, alias: f.alias, soft: true})
-	return true
-}
-
 // add adds the step of a module, which waits for what it needs and for those
-// of the modules in after that are before it.
+// of the modules in after that are before it. What is built in or not installed
+// has no step.
 func (p *plan) add(w wanted, after []string) {
+	if w.File == "" && w.install == nil {
+		return
+	}
 	at := p.step(w.Name)
 	if at < 0 {
 		at = len(p.decision.Steps)
@@ -161,7 +170,7 @@ func (p *plan) add(w wanted, after []string) {
 func (p *plan) newStep(w wanted) Step {
 	m := w.module
 	if p.set.hasOptions(w.alias) {
-		m = p.set.describe(w.Module, w.alias)
+		m = p.set.describe(w.Module, w.alias).commandedBy(w.install)
 	}
 	p.decision.Reasons = append(p.decision.Reasons, m.because...)
 	s := Step{Module: m.Name, File: m.File, Options: m.options, Soft: w.soft, Needs: m.Needs}

@@ -211,7 +211,7 @@ func (p *plan) preferred(list []found) []found {
 	p.lose(p.policed.by[policy.KeyPrefer], policy.KeyPrefer, "the device")
 	var first []found
 	for _, name := range r.Prefer {
-		if p.set.loadable(name) == nil {
+		if p.set.loadable(found{module: name}) == nil {
 			if _, builtin := p.set.tables.Builtin(name); !builtin {
 				p.refuse(name, "", by, Reason{Source: p.set.tables.Dir(), Says: name + " is not installed"})
 				continue

@@ -41,7 +41,7 @@ func NewSet(tables *match.Tables, config *modprobed.Config, options ...Option) *
 	for _, set := range options {
 		set(s)
 	}
-	if config.Dialect == modprobed.Kmod {
+	if s.asKmod() {
 		s.policy, s.byAll = nil, false
 	}
 	return s
@@ -130,17 +130,50 @@ func (s *Set) shared(name string) string {
 	return name
 }
 
-// loadable returns the module of this name, or, where none is installed, what an
-// install line makes of the name; nil if there is neither.
-func (s *Set) loadable(name string) *module {
-	if m := s.module(name); m != nil {
+// loadable returns the module that the look-up led to, or, where none is
+// installed, what an install line makes of the name; nil if there is neither.
+func (s *Set) loadable(f found) *module {
+	m := s.module(f.module)
+	if m == nil {
+		m = s.bare(f.module)
+	}
+	if f.install != nil {
+		m = m.commandedBy(f.install)
+	}
+	if m.File == "" && m.install == nil {
+		return nil
+	}
+	return m
+}
+
+// softdep is loadable for a softdep. One that is built in has no step, but its
+// own softdeps count. For kmod that holds for what is not installed, too.
+func (s *Set) softdep(f found) *module {
+	_, builtin := s.tables.Builtin(f.module)
+	if m := s.loadable(f); m != nil && !builtin {
 		return m
 	}
-	if _, ok := s.config.Install(name); ok {
-		return s.describe(match.Module{Name: name}, "")
+	if builtin || s.asKmod() {
+		return s.bare(f.module).commandedBy(nil)
 	}
 	return nil
 }
+
+// bare returns a module without a file.
+func (s *Set) bare(name string) *module { return s.describe(match.Module{Name: name}, "") }
+
+// commandedBy returns the module with another install line, or none.
+func (m *module) commandedBy(c *modprobed.Command) *module {
+	if m.install == c {
+		return m
+	}
+	other := *m
+	other.install = c
+	return &other
+}
+
+// asKmod reports whether decisions are to be those of kmod.
+func (s *Set) asKmod() bool { return s.config.Dialect == modprobed.Kmod }
 
 // describe adds to what is installed what the configuration says of it, when it
 // is asked for by an alias, or by its own name ("").
@@ -157,14 +190,29 @@ func (s *Set) describe(installed match.Module, alias string) *module {
 		m.installBy = &by
 		m.because = append(m.because, by)
 	}
-	for i := range s.config.Softdeps {
-		d := &s.config.Softdeps[i]
-		if len(d.Pre)+len(d.Post) > 0 && modalias.Match(d.Pattern, m.Name) {
-			m.softdeps = append(m.softdeps, d)
-			m.because = append(m.because, reason(d.Rule))
-		}
+	m.softdeps = s.softdepsOf(m.Name)
+	for _, d := range m.softdeps {
+		m.because = append(m.because, reason(d.Rule))
 	}
 	return m
+}
+
+// softdepsOf returns the softdep lines for a module: for kmod the first one only,
+// even if it names nothing.
+func (s *Set) softdepsOf(name string) (list []*modprobed.Softdep) {
+	for i := range s.config.Softdeps {
+		d := &s.config.Softdeps[i]
+		if !modalias.Match(d.Pattern, name) {
+			continue
+		}
+		if len(d.Pre)+len(d.Post) > 0 {
+			list = append(list, d)
+		}
+		if s.asKmod() {
+			break
+		}
+	}
+	return list
 }
 
 // options returns the parameters for a module that was asked for by an alias,

@@ -14,8 +14,12 @@ const cmdlineBlanks = " \t\n\v\f\r"
 // the kernel's own module_blacklist=. All other words are somebody else's.
 func (c *Config) readCommandLine(line string) {
 	for w := range Words(line) {
-		key, value, _ := strings.Cut(strings.Trim(w, `"`), "=")
 		r := Rule{File: KernelCommandLine, Text: w}
+		if c.Dialect == Kmod {
+			c.addAsKmod(r)
+			continue
+		}
+		key, value, _ := strings.Cut(strings.Trim(w, `"`), "=")
 		switch strings.ReplaceAll(key, "-", "_") {
 		case "modprobe.blacklist":
 			c.addBlacklists(strings.Trim(value, `"`), r)
@@ -29,6 +33,22 @@ func (c *Config) readCommandLine(line string) {
 		default:
 			c.addParameter(r)
 		}
+	}
+}
+
+// addAsKmod adds a word as kmod understands it. It takes the names in
+// modprobe.blacklist= as they are, quotes included, and has nothing against
+// names that are empty.
+func (c *Config) addAsKmod(r Rule) {
+	module, option, ok := parameter(r.Text)
+	names, blacklist := strings.CutPrefix(option, "blacklist=")
+	switch {
+	case ok && module == "modprobe" && blacklist:
+		for name := range strings.SplitSeq(names, ",") {
+			c.Blacklists = append(c.Blacklists, Blacklist{name, r})
+		}
+	case ok:
+		c.addOption(module, option, r)
 	}
 }
 
@@ -47,9 +67,13 @@ func (c *Config) addBlacklists(names string, r Rule) {
 // addParameter adds a module's parameter, if the word is one.
 func (c *Config) addParameter(r Rule) {
 	module, option, ok := parameter(r.Text)
-	if !ok {
+	if !ok || module == "" || option == "" || option[0] == '=' {
 		return
 	}
+	c.addOption(module, option, r)
+}
+
+func (c *Config) addOption(module, option string, r Rule) {
 	name, err := modalias.Normalize(module)
 	if err != nil {
 		c.warn(r.File, 0, "%s skipped: %v", r.Text, err)
@@ -65,9 +89,9 @@ func (c *Config) addParameter(r Rule) {
 func parameter(word string) (module, option string, ok bool) {
 	w, quoted := strings.CutPrefix(word, `"`)
 	key, value, hasValue := strings.Cut(w, "=")
-	module, param, _ := strings.Cut(key, ".")
+	module, param, ok := strings.Cut(key, ".")
 	switch {
-	case module == "" || param == "" || strings.ContainsAny(key, `"`+cmdlineBlanks):
+	case !ok || strings.ContainsAny(key, `"`+cmdlineBlanks):
 		return "", "", false
 	case strings.Contains(param, "."):
 		return "", "", false

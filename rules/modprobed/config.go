@@ -115,15 +115,17 @@ func (c *Config) Install(module string) (*Command, bool) {
 	return nil, false
 }
 
-// HasCommand returns the rule that is exactly for this name, an install line
-// before a remove line.
-func (c *Config) HasCommand(name string) (Rule, bool) {
-	for _, commands := range [][]Command{c.Installs, c.Removes} {
-		for i := range commands {
-			if commands[i].Pattern == name {
-				return commands[i].Rule, true
-			}
+// InstallOf returns the first install line that is exactly for this name.
+func (c *Config) InstallOf(name string) (*Command, bool) { return exactly(c.Installs, name) }
+
+// RemoveOf returns the first remove line that is exactly for this name.
+func (c *Config) RemoveOf(name string) (*Command, bool) { return exactly(c.Removes, name) }
+
+func exactly(commands []Command, name string) (*Command, bool) {
+	for i := range commands {
+		if commands[i].Pattern == name {
+			return &commands[i], true
 		}
 	}
-	return Rule{}, false
+	return nil, false
 }

@@ -94,15 +94,17 @@ func TestShippedSoftdepsStandUnderTheirName(t *testing.T) {
 
 func TestWhatCannotBeReadIsAWarning(t *testing.T) {
 	root := tree(t, map[string]string{
-		"run/modprobe.d":        "a file where a directory should be",
 		"etc/modprobe.d/b.conf": "blacklist b",
+		"run/keep":              "",
 	})
-	if err := os.Symlink("nowhere", filepath.Join(root, "etc/modprobe.d/a.conf")); err != nil {
-		t.Fatal(err)
+	for link, target := range map[string]string{"etc/modprobe.d/a.conf": "nowhere", "run/modprobe.d": "modprobe.d"} {
+		if err := os.Symlink(target, filepath.Join(root, link)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c := modprobed.Load(root, filepath.Join(root, "lib/modules/6.1"), "")
 	want := []modprobed.Warning{
-		{File: filepath.Join(root, "run/modprobe.d"), Says: "not a directory"},
+		{File: filepath.Join(root, "run/modprobe.d"), Says: "too many levels of symbolic links"},
 		{File: filepath.Join(root, "etc/modprobe.d/a.conf"), Says: "no such file or directory"},
 	}
 	if diff := cmp.Diff(want, c.Warnings); diff != "" {
@@ -124,6 +126,25 @@ func TestAFIFOIsAWarningAndHoldsUpNobody(t *testing.T) {
 	}
 	c := modprobed.Load(root, filepath.Join(root, "lib/modules/6.1"), "")
 	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].String(), "not a regular file") {
+		t.Errorf("warnings: %v", c.Warnings)
+	}
+}
+
+// The paths of modprobe -C are directories or files, and take precedence in the
+// order in which they are given.
+func TestPathsInPlaceOfTheSystems(t *testing.T) {
+	root := tree(t, map[string]string{
+		"one/b.conf": "blacklist b-one",
+		"two/a.conf": "blacklist a-two",
+		"two/b.conf": "blacklist hidden",
+		"two/z":      "blacklist z-file",
+	})
+	paths := []string{filepath.Join(root, "one"), filepath.Join(root, "two"), filepath.Join(root, "two/z")}
+	c := modprobed.Kmodd.LoadPaths(paths, filepath.Join(root, "lib/modules/6.1"), "")
+	if diff := cmp.Diff([]string{"two/a.conf a_two", "one/b.conf b_one", "two/z z_file"}, blacklisted(root, c)); diff != "" {
+		t.Error(diff)
+	}
+	if len(c.Warnings) > 0 {
 		t.Errorf("warnings: %v", c.Warnings)
 	}
 }

@@ -17,22 +17,29 @@ func (c *Config) readFile(name, text string) {
 		first := number + 1
 		var line string
 		var lines int
-		line, text, lines = nextLine(text)
+		line, text, lines = c.nextLine(text)
+		line, _, _ = strings.Cut(line, "\x00") // where a C string ends
 		number += lines
-		line = strings.Trim(line, blanks)
-		if line == "" || line[0] == '#' {
+		if c.isSilent(line) {
 			continue
 		}
-		if err := c.statement(Rule{name, first, line}); err != nil {
+		if err := c.statement(line, Rule{name, first, strings.Trim(line, blanks)}); err != nil {
 			c.warn(name, first, "line skipped: %v", err)
 		}
 	}
 }
 
+// isSilent reports whether a line is empty, or a comment, which for kmod can't
+// be indented.
+func (c *Config) isSilent(line string) bool {
+	bare := strings.TrimLeft(line, blanks)
+	return bare == "" || line[0] == '#' || bare[0] == '#' && c.Dialect == Kmodd
+}
+
 // nextLine takes a line from text, with those that continue it, and counts
 // them. A backslash that isn't before the end of a line leaves the byte after
 // it, as in modprobe.
-func nextLine(text string) (line, rest string, lines int) {
+func (c *Config) nextLine(text string) (line, rest string, lines int) {
 	end := strings.IndexByte(text, '\n')
 	if end < 0 {
 		end = len(text)
@@ -43,25 +50,37 @@ func nextLine(text string) (line, rest string, lines int) {
 	var b strings.Builder
 	lines = 1
 	for i := 0; i < len(text); i++ {
-		c := text[i]
-		if c == '\n' {
+		next := text[i]
+		if next == '\n' {
 			return b.String(), text[i+1:], lines
 		}
-		if c == '\\' && i+1 < len(text) {
+		if next == '\\' {
 			i++
-			if c = text[i]; c == '\n' {
+			if next = c.escaped(text, i); next == '\n' {
 				lines++
 				continue
 			}
 		}
-		b.WriteByte(c)
+		b.WriteByte(next)
 	}
 	return b.String(), "", lines
 }
 
+// escaped returns the byte after a backslash. Where the file ends kmod takes
+// the end for a byte, which is -1.
+func (c *Config) escaped(text string, i int) byte {
+	switch {
+	case i < len(text):
+		return text[i]
+	case c.Dialect == Kmod:
+		return 0xff
+	}
+	return '\\'
+}
+
 // statement adds what one line says.
-func (c *Config) statement(r Rule) error {
-	command, rest := word(r.Text)
+func (c *Config) statement(line string, r Rule) error {
+	command, rest := word(line)
 	add := c.adder(command)
 	if add == nil {
 		return fmt.Errorf("no such statement: %q", command)
@@ -69,6 +88,9 @@ func (c *Config) statement(r Rule) error {
 	name, rest := word(rest)
 	if name == "" {
 		return fmt.Errorf("%s of what?", command)
+	}
+	if c.Dialect == Kmodd {
+		rest = strings.Trim(rest, blanks)
 	}
 	name, err := modalias.Normalize(name)
 	if err != nil {
@@ -126,7 +148,7 @@ func (c *Config) addOptions(name, rest string, r Rule) error {
 	if rest == "" {
 		return errors.New("options without any")
 	}
-	c.Options = append(c.Options, Options{name, rest, r})
+	c.Options = append(c.Options, Options{name, strings.ReplaceAll(rest, "\t", " "), r})
 	return nil
 }
 
@@ -153,22 +175,24 @@ func (c *Config) addSoftdep(name, rest string, r Rule) error {
 			*list = append(*list, w)
 		}
 	}
-	if len(words(rest)) == 0 {
+	if rest == "" {
 		return errors.New("softdep on nothing")
 	}
 	c.Softdeps = append(c.Softdeps, s)
 	return nil
 }
 
-// word cuts the first word off a line.
+// word cuts the first word off a line, and the one blank after it.
 func word(line string) (word, rest string) {
 	line = strings.TrimLeft(line, blanks)
 	end := strings.IndexAny(line, blanks)
 	if end < 0 {
 		return line, ""
 	}
-	return line[:end], strings.TrimLeft(line[end:], blanks)
+	return line[:end], line[end+1:]
 }
 
-// words splits at whitespace of any kind.
-func words(line string) []string { return strings.Fields(line) }
+// words splits at what C's isspace says is whitespace.
+func words(line string) []string {
+	return strings.FieldsFunc(line, func(r rune) bool { return r < 0x80 && strings.ContainsRune(cmdlineBlanks, r) })
+}

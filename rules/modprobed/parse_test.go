@@ -108,9 +108,14 @@ func TestFirstCommandAndExactCommand(t *testing.T) {
 	if _, ok := c.Install("usb"); ok {
 		t.Error("usb has a command")
 	}
-	for name, line := range map[string]int{"snd_usb": 2, "snd*": 1, "gone": 3, "snd": 0} {
-		if got, ok := c.HasCommand(name); ok != (line > 0) || got.Line != line {
-			t.Errorf("HasCommand(%q) = %v, %v", name, got, ok)
+	for name, line := range map[string]int{"snd_usb": 2, "snd*": 1, "gone": 0, "snd": 0} {
+		if got, ok := c.InstallOf(name); ok != (line > 0) || ok && got.Line != line {
+			t.Errorf("InstallOf(%q) = %v, %v", name, got, ok)
+		}
+	}
+	for name, line := range map[string]int{"snd_usb": 0, "gone": 3, "gon": 0} {
+		if got, ok := c.RemoveOf(name); ok != (line > 0) || ok && got.Line != line {
+			t.Errorf("RemoveOf(%q) = %v, %v", name, got, ok)
 		}
 	}
 }

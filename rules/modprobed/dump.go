@@ -1,0 +1,56 @@
+package modprobed
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Dump writes the statements in the form and the order of modprobe -c: by kind,
+// and those of a kind in reading order. It returns the first error of w.
+func (c *Config) Dump(w io.Writer) error {
+	var b strings.Builder
+	for _, s := range c.Blacklists {
+		statement(&b, "blacklist", s.Module)
+	}
+	for _, s := range c.Installs {
+		statement(&b, "install", s.Pattern, s.Shell)
+	}
+	for _, s := range c.Removes {
+		statement(&b, "remove", s.Pattern, s.Shell)
+	}
+	for _, s := range c.Aliases {
+		statement(&b, "alias", s.Pattern, s.Module)
+	}
+	for _, s := range c.Options {
+		statement(&b, "options", s.Name, s.Values)
+	}
+	for _, s := range c.Softdeps {
+		statement(&b, "softdep", s.Pattern, c.softdepText(s))
+	}
+	for _, s := range c.Weakdeps {
+		statement(&b, "weakdep", s.Pattern, strings.Join(s.Modules, " "))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func statement(b *strings.Builder, words ...string) {
+	fmt.Fprintln(b, strings.Join(words, " "))
+}
+
+// softdepText is what a softdep names. kmod 30 leaves out the blank in the
+// middle.
+func (c *Config) softdepText(s Softdep) string {
+	var parts []string
+	if len(s.Pre) > 0 {
+		parts = append(parts, "pre: "+strings.Join(s.Pre, " "))
+	}
+	if len(s.Post) > 0 {
+		parts = append(parts, "post: "+strings.Join(s.Post, " "))
+	}
+	if c.Dialect == Kmod {
+		return strings.Join(parts, "")
+	}
+	return strings.Join(parts, " ")
+}
