@@ -17,7 +17,8 @@ func (s *Set) decide(asked string, hotplug bool, d *Device) Decision {
 		p.refuse("", "", Reason{Source: "name", Says: err.Error()})
 		return p.decided()
 	}
-	list := s.find(name)
+	list, at := s.search(name)
+	p.passedOver(name, at, list)
 	p.police(d, list)
 	if p.denyDevice(list) {
 		return p.decided()

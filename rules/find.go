@@ -22,20 +22,36 @@ type found struct {
 // find looks a name up in the seven places. The name has the form of
 // modalias.Normalize.
 func (s *Set) find(name string) []found {
-	for _, look := range [...]func(string) []found{
-		s.inConfig,
-		s.inModules,
-		s.inSymbols,
-		s.inCommands,
-		s.inAliases,
-		s.inBuiltins,
-		s.inBuiltinAliases,
-	} {
-		if list := look(name); len(list) > 0 {
-			return list
+	list, _ := s.search(name)
+	return list
+}
+
+// The places, in the order of the search.
+const (
+	inConfig = iota
+	inModules
+	inSymbols
+	inCommands
+)
+
+var places = [...]func(*Set, string) []found{
+	(*Set).inConfig,
+	(*Set).inModules,
+	(*Set).inSymbols,
+	(*Set).inCommands,
+	(*Set).inAliases,
+	(*Set).inBuiltins,
+	(*Set).inBuiltinAliases,
+}
+
+// search is find, and says which of the places knew the name.
+func (s *Set) search(name string) (list []found, at int) {
+	for at, look := range places {
+		if list := look(s, name); len(list) > 0 {
+			return list, at
 		}
 	}
-	return nil
+	return nil, len(places)
 }
 
 func (s *Set) inConfig(name string) (list []found) {

@@ -173,11 +173,13 @@ func (p *plan) newStep(w wanted) Step {
 		m = p.set.describe(w.Module, w.alias).commandedBy(w.install)
 	}
 	p.decision.Reasons = append(p.decision.Reasons, m.because...)
-	s := Step{Module: m.Name, File: m.File, Options: m.options, Soft: w.soft, Needs: m.Needs}
+	s := Step{Module: m.Name, File: m.File, Soft: w.soft, Needs: m.Needs}
 	if m.install != nil {
 		s.Install, s.InstallBy = m.install.Shell, m.installBy
 	}
-	p.treat(&s, w)
+	p.treat(&s)
+	s.Options = p.options(m, w)
+	p.stepped(m)
 	if slices.ContainsFunc(s.Needs, p.unplanned) {
 		s.Needs = slices.DeleteFunc(slices.Clone(s.Needs), p.unplanned)
 	}

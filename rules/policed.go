@@ -115,10 +115,7 @@ func because(r *policy.Rule, k policy.Key, m policy.Module) Reason {
 // lose notes the rules that say something else, and come later.
 func (p *plan) lose(rules []*policy.Rule, k policy.Key, about string) {
 	for _, r := range rules[1:] {
-		lost := Reason{r.File, r.LineOf(k), fmt.Sprintf("%s: %s = %s for %s does not count, for %s comes before it", r, k, r.Value(k), about, rules[0])}
-		if !slices.Contains(p.decision.Lost, lost) {
-			p.decision.Lost = append(p.decision.Lost, lost)
-		}
+		p.loses(Reason{r.File, r.LineOf(k), fmt.Sprintf("%s: %s = %s for %s does not count, for %s comes before it", r, k, r.Value(k), about, rules[0])})
 	}
 }
 
@@ -251,7 +248,7 @@ func (p *plan) keepAccepted() {
 }
 
 // treat adds to a step what the policy says of its module.
-func (p *plan) treat(s *Step, w wanted) {
+func (p *plan) treat(s *Step) {
 	if p.policed == nil {
 		return
 	}
@@ -259,15 +256,25 @@ func (p *plan) treat(s *Step, w wanted) {
 		s.Stage = r.Stage
 		p.decision.Reasons = append(p.decision.Reasons, by)
 	}
-	if r, by := p.ruleOn(s.Module, policy.KeyOptions); r != nil {
-		s.Options, _ = p.set.options(w.Name, w.alias, r.Options)
-		p.decision.Reasons = append(p.decision.Reasons, by)
-	}
 	for _, k := range [...]policy.Key{policy.KeyAfter, policy.KeyAsync, policy.KeyIdle} {
 		if r, by := p.ruleOn(s.Module, k); r != nil {
 			p.decision.Reasons = append(p.decision.Reasons, by)
 		}
 	}
+}
+
+// options returns the parameters of a module with those of the policy, and notes
+// which values do not count.
+func (p *plan) options(m *module, w wanted) string {
+	r, by := p.ruleOn(m.Name, policy.KeyOptions)
+	if r == nil {
+		p.loses(m.overridden...)
+		return m.options
+	}
+	p.decision.Reasons = append(p.decision.Reasons, by)
+	values, _, lost := p.set.options(m.Name, w.alias, given{r.Options, by})
+	p.loses(lost...)
+	return values
 }
 
 // seenByPolicy is a device as the policy sees it.

@@ -97,6 +97,8 @@ type module struct {
 	// installBy is the line of install.
 	installBy *Reason
 	softdeps  []*modprobed.Softdep
+
+	overridden []Reason // the options that do not count
 }
 
 // module returns the module of this name, nil if none is installed.
@@ -183,7 +185,7 @@ func (s *Set) describe(installed match.Module, alias string) *module {
 		_, builtin := s.tables.Builtin(need)
 		return builtin || need == m.Name
 	})
-	m.options, m.because = s.options(m.Name, alias, "")
+	m.options, m.because, m.overridden = s.options(m.Name, alias, given{})
 	m.install, _ = s.config.Install(m.Name)
 	if m.install != nil {
 		by := reason(m.install.Rule)
@@ -218,24 +220,35 @@ func (s *Set) softdepsOf(name string) (list []*modprobed.Softdep) {
 // options returns the parameters for a module that was asked for by an alias,
 // or by its own name (""). Those of the policy go between those of modprobe.d and
 // of the kernel command line: the kernel lets the last one win.
-func (s *Set) options(name, alias, policy string) (values string, because []Reason) {
-	var files, cmdline []string
+func (s *Set) options(name, alias string, policy given) (values string, because, lost []Reason) {
+	var files, cmdline []given
 	for i := range s.config.Options {
 		o := &s.config.Options[i]
 		if o.Name != name && (alias == "" || o.Name != alias) {
 			continue
 		}
+		g := given{o.Values, reason(o.Rule)}
 		if o.File == modprobed.KernelCommandLine {
-			cmdline = append(cmdline, o.Values)
+			cmdline = append(cmdline, g)
 		} else {
-			files = append(files, o.Values)
+			files = append(files, g)
 		}
-		because = append(because, reason(o.Rule))
+		because = append(because, g.by)
 	}
-	if policy != "" {
+	if policy.values != "" {
 		files = append(files, policy)
 	}
-	return strings.Join(append(files, cmdline...), " "), because
+	all := append(files, cmdline...)
+	return joined(all), because, overridden(all)
+}
+
+// joined returns parameters as the kernel wants them.
+func joined(list []given) string {
+	values := make([]string, len(list))
+	for i, g := range list {
+		values[i] = g.values
+	}
+	return strings.Join(values, " ")
 }
 
 // hasOptions reports whether there are options for an alias.
