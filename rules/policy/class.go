@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A Class is what a module drives, and how that is known.
@@ -165,7 +166,10 @@ var byCode = map[string][]struct{ digits, class string }{
 }
 
 // Classes returns all classes, sorted.
-func Classes() []string {
+func Classes() []string { return slices.Clone(classes()) }
+
+// classes are made when a rule first names one, and not for each that does.
+var classes = sync.OnceValue(func() []string {
 	all := []string{Other}
 	for _, p := range byPlace {
 		all = append(all, p.class)
@@ -177,7 +181,7 @@ func Classes() []string {
 	}
 	slices.Sort(all)
 	return slices.DeleteFunc(slices.Compact(all), func(class string) bool { return class == "" })
-}
+})
 
 // ClassOf returns the class of a module: by where the kernel keeps its file,
 // which is given below the module directory ("kernel/drivers/net/…"), and where

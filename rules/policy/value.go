@@ -102,8 +102,8 @@ func moduleNamed(s string) (string, error) {
 }
 
 func classNamed(s string) (string, error) {
-	if classes := Classes(); !slices.Contains(classes, s) {
-		return "", unknown("class", s, classes)
+	if known := classes(); !slices.Contains(known, s) {
+		return "", unknown("class", s, known)
 	}
 	return s, nil
 }
