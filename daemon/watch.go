@@ -151,7 +151,7 @@ func (w *watch) matters(e fsnotify.Event) bool {
 		return false
 	}
 	base := filepath.Base(e.Name)
-	isRead := strings.HasPrefix(base, "modules.") || strings.HasSuffix(base, ".conf")
+	isRead := strings.HasPrefix(base, "modules.") || strings.HasSuffix(base, ".conf") || strings.HasSuffix(base, ".toml")
 	return slices.ContainsFunc(w.dirs, func(dir string) bool {
 		return isRead && same(dir, filepath.Dir(e.Name)) || leads(e.Name, dir)
 	})
