@@ -49,7 +49,7 @@ func (p *plan) consider(f found, hotplug bool) {
 		p.refuse(f.module, "", f.because, reason(r))
 		return
 	}
-	if p.forbidden(f, hotplug) {
+	if p.forbidden(f) {
 		return
 	}
 	if m := s.loadable(f); m != nil {

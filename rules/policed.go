@@ -126,14 +126,14 @@ func (p *plan) denied(module string) (by Reason, ok bool) {
 }
 
 // forbidden refuses a module that the policy does not let in, or that needs one
-// which it does not let in. With hotplug it refuses what is loaded only when
+// which it does not let in. To a device it refuses what is loaded only when
 // somebody asks for it, too.
-func (p *plan) forbidden(f found, hotplug bool) bool {
+func (p *plan) forbidden(f found) bool {
 	if p.policed == nil {
 		return false
 	}
 	r, because := p.ruleOn(f.module, policy.KeyStage)
-	if r != nil && (r.Stage == policy.Deny || r.Stage == policy.Manual && hotplug) {
+	if r != nil && (r.Stage == policy.Deny || r.Stage == policy.Manual && p.policed.device != nil) {
 		p.refuse(f.module, "", f.because, because)
 		return true
 	}

@@ -87,6 +87,9 @@ func TestManualModulesWaitForSomebodyToAsk(t *testing.T) {
 	if diff := cmp.Diff("core; lib needs core; drv needs core,lib", steps(s.Resolve("drv"))); diff != "" {
 		t.Error("somebody asks for it:", diff)
 	}
+	if diff := cmp.Diff("core; lib needs core; drv needs core,lib", steps(s.Want("drv"))); diff != "" {
+		t.Error("modules-load.d asks for it:", diff)
+	}
 }
 
 func TestADeviceIsDenied(t *testing.T) {
