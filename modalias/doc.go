@@ -43,6 +43,8 @@
 // [FormOf] tells which bus a pattern is for, by what it can match: the one
 // whose ids it can. A pattern that can match none will never load its module.
 //
+// [ParsePattern] takes a pattern apart in the same way.
+//
 // Forms are for telling people what a device is. Matching takes names as they
 // are, and needs to know no bus.
 //
