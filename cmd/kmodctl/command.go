@@ -89,7 +89,7 @@ daemon: it says what a device would need on this or another system.`,
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
 	root.AddCommand(
 		newStatus(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
-		newRescan(o), newReload(o), newSettle(o), newResolve(o), newLint(),
+		newRescan(o), newReload(o), newSettle(o), newResolve(o), newDescribe(o), newLint(),
 	)
 	return root
 }

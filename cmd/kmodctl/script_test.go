@@ -19,7 +19,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"kmodctl": func() { kernelLog = os.Getenv("KERNEL_LOG"); main() }, unpack.Name: main})
+	testscript.Main(m, map[string]func(){"kmodctl": func() {
+		kernelLog, idsRoot = os.Getenv("KERNEL_LOG"), os.Getenv("IDS_ROOT")
+		main()
+	}, unpack.Name: main})
 }
 
 // The scripts in testdata say what each command prints. Besides kmodctl itself
@@ -43,6 +46,7 @@ func scripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("KERNEL_LOG", os.DevNull)
+			env.Setenv("IDS_ROOT", env.WorkDir)
 			env.Setenv("KMODD_SOCKET", filepath.Join(env.WorkDir, "io.kmodd"))
 			env.Values[machineKey{}] = new(machine)
 			return nil

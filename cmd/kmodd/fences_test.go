@@ -32,7 +32,7 @@ func TestTheDaemonLinksNothingHeavy(t *testing.T) {
 		"net/http", "regexp", "text/template", "html/template", "testing", "crypto", "os/exec", "compress", "archive",
 		"debug/elf", "encoding/gob", "go/ast",
 		"github.com/spf13/cobra", "github.com/klauspost/compress", "github.com/mikelolasagasti/xz",
-		"github.com/prometheus/client_golang",
+		"github.com/prometheus/client_golang", "github.com/jaypipes/pcidb",
 	}
 	for _, pkg := range deps(t, module+"cmd/kmodd") {
 		if under(pkg, heavy) {
