@@ -75,8 +75,11 @@ func (m *Machine) varied(dev *device, env []string) {
 	dev.Env = env
 	before := dev.verdict
 	m.decide(dev)
-	if before != dev.verdict {
-		m.noteRefused(dev)
+	if before == dev.verdict {
+		return
+	}
+	m.noteRefused(dev)
+	if !dev.fresh {
 		m.wantAll(dev, m.step)
 		m.lookIfSettled(dev)
 	}

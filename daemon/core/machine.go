@@ -275,7 +275,11 @@ func (m *Machine) sweep(scan uint32) {
 // newRules decides everything again. That modules wait, or are waited for, is
 // forgotten first: the new rules may know another file for them, or forbid
 // them.
+//
+// Rules that ask for other variables of devices than those before them can
+// decide when the scan that follows has read them.
 func (m *Machine) newRules(e NewRules) {
+	unread := m.set != nil && !slices.Equal(m.set.Variables(), e.Set.Variables())
 	m.set = e.Set
 	clear(m.verdicts)
 	again := make([]bool, len(m.devices))
@@ -294,7 +298,11 @@ func (m *Machine) newRules(e NewRules) {
 	for i, dev := range m.devices {
 		before := dev.verdict
 		m.decide(dev)
-		if again[i] || !slices.Equal(before.Modules, dev.verdict.Modules) || m.otherCommand(dev.verdict.Decision) {
+		switch {
+		case !again[i] && slices.Equal(before.Modules, dev.verdict.Modules) && !m.otherCommand(dev.verdict.Decision):
+		case unread:
+			dev.fresh = true
+		default:
 			m.wantAll(dev, m.step)
 			m.lookIfSettled(dev)
 		}

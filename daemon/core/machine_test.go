@@ -14,6 +14,7 @@ import (
 	"github.com/kmodd/kmodd/match"
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/modprobed"
+	"github.com/kmodd/kmodd/rules/policy"
 )
 
 // A bench drives one machine step by step.
@@ -38,11 +39,19 @@ func newBench(t *testing.T, dep, alias, conf string, devices ...rules.Device) *b
 
 func (b *bench) rules(dep, alias, conf string) {
 	b.t.Helper()
+	b.policed(dep, alias, conf, "")
+}
+
+// policed gives the machine rules with a kmodd.toml.
+func (b *bench) policed(dep, alias, conf, toml string) {
+	b.t.Helper()
 	tables, err := match.Parse("/lib/modules/test", map[string]string{"modules.dep": dep, "modules.alias": alias})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.step(core.NewRules{Set: rules.NewSet(tables, modprobed.Parse("", modprobed.File{Name: "x.conf", Text: conf}))})
+	p := policy.Parse(policy.File{Name: "k.toml", Text: toml})
+	config := modprobed.Parse("", modprobed.File{Name: "x.conf", Text: conf})
+	b.step(core.NewRules{Set: rules.NewSet(tables, config, rules.WithPolicy(p))})
 }
 
 // step tells the machine something and notes which loads it asks for.
@@ -77,6 +86,23 @@ func (b *bench) live(name string) {
 }
 
 const plainDep = "a.ko:\nb.ko:\nc.ko: a.ko\n"
+
+func TestRulesAboutVariablesDecideWhenAScanHasReadThem(t *testing.T) {
+	disk := rules.Device{Path: "/d", Modalias: "t:c", Env: []string{"DEVTYPE=disk"}}
+	tape := rules.Device{Path: "/t", Modalias: "t:c", Env: []string{"DEVTYPE=tape"}}
+	bare := func(d rules.Device) rules.Device { d.Env = nil; return d }
+	b := newBench(t, plainDep, plainAlias, "blacklist c\n", bare(disk), bare(tape))
+	b.result("/d", control.Refused)
+	b.policed(plainDep, plainAlias, "", "[[rule]]\nenv = { DEVTYPE = \"disk\" }\nstage = \"manual\"")
+	b.loading()
+	b.step(core.Seen{Device: disk, Scan: 2})
+	b.step(core.Seen{Device: tape, Scan: 2})
+	b.loading()
+	b.step(core.Scanned{Scan: 2})
+	b.loading("a")
+	b.result("/d", control.Refused)
+	b.result("/t", control.Loading)
+}
 
 func TestDriversThatCompeteForADeviceAreLoadedInTurn(t *testing.T) {
 	b := newBench(t, plainDep, "alias t:1 a\nalias t:1 b\n", "", rules.Device{Path: "/d", Modalias: "t:1"})
