@@ -73,5 +73,5 @@ func (p *plan) accept(f found) {
 // refuse records a module that was not taken: for which other one it was
 // wanted, what led to it, and what stood against it.
 func (p *plan) refuse(module, by string, because ...Reason) {
-	p.decision.Refused = append(p.decision.Refused, Refusal{module, by, because})
+	p.decision.Refused = append(p.decision.Refused, Refusal{Module: module, For: by, Because: because})
 }

@@ -74,17 +74,23 @@ func (p *plan) police(d *Device, list []found) {
 
 // asModule is a module as the policy sees it.
 func (p *plan) asModule(name string) policy.Module {
-	m := policy.Module{Name: name}
-	file := ""
-	if installed := p.set.module(name); installed != nil {
-		file = strings.TrimPrefix(strings.TrimPrefix(installed.File, p.set.tables.Dir()), "/")
-	}
 	modalias := ""
 	if p.policed.device != nil {
 		modalias = p.policed.device.Modalias
 	}
-	m.Class = policy.ClassOf(file, modalias)
-	return m
+	class, _ := p.set.Class(name, modalias)
+	return policy.Module{Name: name, Class: class}
+}
+
+// Class returns what a module drives, as rules see it when a device of that
+// MODALIAS, "" for none, asks for it, and whether the module is installed.
+func (s *Set) Class(module, modalias string) (c policy.Class, installed bool) {
+	file := ""
+	m := s.module(module)
+	if m != nil {
+		file = strings.TrimPrefix(strings.TrimPrefix(m.File, s.tables.Dir()), "/")
+	}
+	return policy.ClassOf(file, modalias), m != nil
 }
 
 // ruleOn returns the rule that counts for a module's key, and why in words; nil
@@ -135,6 +141,7 @@ func (p *plan) forbidden(f found) bool {
 	r, because := p.ruleOn(f.module, policy.KeyStage)
 	if r != nil && (r.Stage == policy.Deny || r.Stage == policy.Manual && p.policed.device != nil) {
 		p.refuse(f.module, "", f.because, because)
+		p.decision.Refused[len(p.decision.Refused)-1].Manual = r.Stage == policy.Manual
 		return true
 	}
 	return p.needsDenied(f.module, "", f.because)

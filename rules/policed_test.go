@@ -124,6 +124,8 @@ func TestADeviceThatNothingMatchesIsDeniedToo(t *testing.T) {
 func TestPreferences(t *testing.T) {
 	for _, tt := range []struct{ name, policy, conf, modules, prefer, refused string }{
 		{"in their order", rule(`modalias = "pci:v1*"`, `prefer = ["rival", "drv"]`), "", "rival drv", "rival drv", ""},
+		{"what is not preferred is not loaded, and by which words", rule(`module = "drv"`, `prefer = ["extra", "rival"]`), "", "extra rival", "extra rival",
+			`drv: k.toml:3: a rule without a name: prefer = ["extra", "rival"]`},
 		{"what is not preferred is not loaded", rule(`module = "drv"`, `prefer = ["rival"]`), "", "rival", "rival",
 			`drv: k.toml:3: a rule without a name: prefer = ["rival"]`},
 		{"one that does not match", rule(`modalias = "pci:v1*"`, `prefer = ["extra", "drv", "rival"]`), "", "extra drv rival", "extra drv rival", ""},

@@ -84,4 +84,6 @@ type Refusal struct {
 	For string
 	// Because tells what led to it, and last what stood against it.
 	Because []Reason
+	// Manual says that it goes in when somebody asks for it by its name.
+	Manual bool
 }

@@ -21,8 +21,10 @@ func newWhy(o *options) *cobra.Command {
 		Use:   "why DEVICE|MODULE|MODALIAS",
 		Short: "Tell what was decided about a device or a module, and why",
 		Long: `Tells the story of a device, a module or a modalias from what the daemon wrote
-down when it decided: what matched, by which line of which file, what was loaded
-in which order and when, what was refused, and what the kernel said.
+down when it decided: what matched, by which line of which file, what was refused,
+because of what and for whose sake, what would have counted if something else did
+not come before it, what was loaded in which order, when and with which options,
+what the kernel said, and what to do next.
 
 A device is named by its path, with or without /sys, or by the path's last part.
 A modalias that no device has is answered with what would be done about it.`,
@@ -48,12 +50,13 @@ A modalias that no device has is answered with what would be done about it.`,
 // A story is a control.Story on its way to a reader.
 type story struct {
 	*bufio.Writer
-	known []control.ModuleWhy // the modules that it tells of
-	next  []string            // advice, each once
+	devices []control.DeviceWhy // that it tells of, as it does of the modules
+	known   []control.ModuleWhy
+	next    []string // advice, each once
 }
 
 func printStory(w io.Writer, s control.Story) error {
-	t := &story{Writer: bufio.NewWriter(w), known: s.Modules}
+	t := &story{Writer: bufio.NewWriter(w), devices: s.Devices, known: s.Modules}
 	for i, d := range s.Devices {
 		if i > 0 {
 			t.line("")
@@ -98,16 +101,41 @@ func (t *story) device(d control.DeviceWhy) {
 		t.line("  %s device %s", d.Subsystem, d.Modalias)
 		t.line("  %s", t.outcome(d))
 	}
+	if d.Denied {
+		t.line("  The policy denies it: no driver may have it.")
+	}
 	t.section("What the kernel said of it", d.Log)
 	t.section("Firmware that is not installed", d.Firmware)
 	if len(d.Firmware) > 0 {
 		t.advise("install the firmware: kmodd notices, and has the driver try again")
 	}
 	t.section("What matched", places(d.Reasons))
-	t.section("What matched and was refused", against(d.Refused))
-	if len(d.Refused) > 0 {
-		t.advise("to allow what was refused, take away what stands against it there; kmodd notices")
+	t.section("Who is to have it", preferred(d))
+	t.refusals(d.Refused, d.Lost)
+}
+
+// refusals tells what was refused, and what else did not count.
+func (t *story) refusals(refused []control.Refusal, lost []control.Reason) {
+	t.section("What was refused", against(refused))
+	t.section("What would have counted, but for something else", places(lost))
+	for _, r := range refused {
+		if r.Manual {
+			t.advise("modprobe %s loads what waits for somebody to ask for it (as root)", r.Module)
+		} else {
+			t.advise("to allow what was refused, take away what stands against it there; kmodd notices")
+		}
 	}
+}
+
+// preferred says who is to take a device, one after the other.
+func preferred(d control.DeviceWhy) []string {
+	switch len(d.Prefer) {
+	case 0:
+		return nil
+	case 1:
+		return []string{d.Prefer[0]}
+	}
+	return []string{fmt.Sprintf("%s: the next one if it has not taken the device after %v", strings.Join(d.Prefer, ", then "), d.BindTimeout)}
 }
 
 // outcome says how a device stands, and leaves advice where it stands badly.
@@ -169,15 +197,17 @@ func places(reasons []control.Reason) []string {
 	return lines
 }
 
-// modules tells of the modules in the order in which they went in. What went
-// wrong, and what was written down about a module, is below its line.
 // against tells of what was refused. A module that was wanted for another
-// one's sake is named.
+// one's sake is named, and each of several.
 func against(refused []control.Refusal) (lines []string) {
 	for _, r := range refused {
 		indent := ""
-		if r.For != "" {
+		switch {
+		case r.For != "":
 			lines = append(lines, r.Module+", which "+r.For+" asks for")
+			indent = "  "
+		case len(refused) > 1 && r.Module != "":
+			lines = append(lines, r.Module)
 			indent = "  "
 		}
 		for _, place := range places(r.Because) {
@@ -187,6 +217,8 @@ func against(refused []control.Refusal) (lines []string) {
 	return lines
 }
 
+// modules tells of the modules in the order in which they went in. What went
+// wrong, and what was written down about a module, is below its line.
 func (t *story) modules(modules []control.ModuleWhy) {
 	modules = slices.Clone(modules)
 	slices.SortStableFunc(modules, func(a, b control.ModuleWhy) int {
@@ -200,6 +232,9 @@ func (t *story) modules(modules []control.ModuleWhy) {
 	for _, m := range modules {
 		lines = append(lines, fmt.Sprintf("%s %-*s  %s", bracketed(when(m.Module)), width, m.Name, fate(m)))
 		below := places(m.Reasons)
+		if m.Class != nil && t.matches(m.Name) {
+			below = append(below, "of class "+m.Class.Name+": "+m.Class.Because)
+		}
 		if m.Error != "" {
 			below = append(below, m.Error)
 		}
@@ -217,6 +252,15 @@ func (t *story) modules(modules []control.ModuleWhy) {
 		}
 	}
 	t.section("Modules, in the order of their loads", lines)
+	for _, m := range modules {
+		t.refusals(m.Refused, m.Lost)
+	}
+}
+
+// matches tells whether a module is more than what others need: a device asks
+// for it, or nobody does.
+func (t *story) matches(module string) bool {
+	return len(t.devices) == 0 || slices.ContainsFunc(t.devices, func(d control.DeviceWhy) bool { return slices.Contains(d.Modules, module) })
 }
 
 // turn is a module's place in the order: the moment when it was live, or when
@@ -246,6 +290,9 @@ func fate(m control.ModuleWhy) string {
 	}
 	if m.Options != "" {
 		parts = append(parts, "with "+m.Options)
+	}
+	if m.Stage != "" {
+		parts = append(parts, "stage "+m.Stage)
 	}
 	return strings.Join(parts, "; ")
 }

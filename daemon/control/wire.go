@@ -175,7 +175,13 @@ type DeviceWhy struct {
 	Device
 	Reasons []Reason  `json:"reasons,omitempty"`
 	Refused []Refusal `json:"refused,omitempty"`
-	Log     []string  `json:"log,omitempty"` // what the kernel wrote to its log about it, if no driver took it
+	Lost    []Reason  `json:"lost,omitempty"`   // what would have counted if something else did not come before it
+	Denied  bool      `json:"denied,omitempty"` // no driver may have it
+	// Prefer names the modules of which one is to have it, the first one first,
+	// and BindTimeout is how long each has to take it.
+	Prefer      []string      `json:"prefer,omitempty"`
+	BindTimeout time.Duration `json:"bind_timeout_ns,omitempty"`
+	Log         []string      `json:"log,omitempty"` // what the kernel wrote to its log about it, if no driver took it
 	// Firmware is what a driver asked for, or may have asked for, and is not
 	// installed.
 	Firmware []string `json:"firmware,omitempty"`
@@ -186,18 +192,29 @@ type Refusal struct {
 	Module  string   `json:"module,omitempty"` // "" if what was asked for is not the name of any
 	For     string   `json:"for,omitempty"`    // the module that needs it, or names it in a softdep
 	Because []Reason `json:"because"`          // what led to it, and last what stood against it
+	Manual  bool     `json:"manual,omitempty"` // it goes in when somebody asks for it by its name
 }
 
 // ModuleWhy is a module with its reasons.
 type ModuleWhy struct {
 	Module
-	Needs   []string `json:"needs,omitempty"`
-	Devices []string `json:"devices,omitempty"` // that lead to it
-	Reasons []Reason `json:"reasons,omitempty"`
-	Log     []string `json:"log,omitempty"` // what the kernel wrote to its log about it, if its load failed
+	Needs   []string  `json:"needs,omitempty"`
+	Stage   string    `json:"stage,omitempty"`   // what the policy says of the time to load it
+	Class   *Class    `json:"class,omitempty"`   // what it drives, if its file is installed
+	Devices []string  `json:"devices,omitempty"` // that lead to it
+	Reasons []Reason  `json:"reasons,omitempty"`
+	Refused []Refusal `json:"refused,omitempty"` // if nobody may load it
+	Lost    []Reason  `json:"lost,omitempty"`
+	Log     []string  `json:"log,omitempty"` // what the kernel wrote to its log about it, if its load failed
 	// Firmware is what its file names and was not installed when it was
 	// loaded, or a part of it.
 	Firmware []string `json:"firmware,omitempty"`
+}
+
+// A Class is what a module drives, as rules of the policy see it.
+type Class struct {
+	Name    string `json:"name"`
+	Because string `json:"because"`
 }
 
 // Listening is the word of the first note that a Monitor gets: whatever happens

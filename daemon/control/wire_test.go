@@ -31,6 +31,7 @@ func TestDescriptionIsTrue(t *testing.T) {
 	want := map[string]map[string]string{
 		"Reason":    goFields[Reason](),
 		"Refusal":   goFields[Refusal](),
+		"Class":     goFields[Class](),
 		"Uevents":   goFields[Uevents](),
 		"Device":    goFields[Device](),
 		"Module":    goFields[Module](),
@@ -169,6 +170,8 @@ func goType(t reflect.Type) string {
 		return "int"
 	case reflect.String:
 		return "string"
+	case reflect.Pointer:
+		return goType(t.Elem())
 	case reflect.Slice:
 		return "[]" + goType(t.Elem())
 	case reflect.Map:

@@ -163,14 +163,47 @@ func (m *Machine) why(subject string) (control.Story, bool) {
 		story.Devices = []control.DeviceWhy{m.hypothetical(subject)}
 		return story, true
 	}
-	d := m.set.Resolve(subject)
-	for _, name := range d.Modules {
-		story.Modules = append(story.Modules, control.ModuleWhy{
-			Module:  control.Module{Name: name, State: control.Absent},
+	story.Modules = m.resolved(subject)
+	return story, len(story.Modules) > 0
+}
+
+// resolved tells of modules that nothing has asked for, as if somebody did by a
+// name.
+func (m *Machine) resolved(name string) (list []control.ModuleWhy) {
+	d := m.set.Resolve(name)
+	for _, module := range d.Modules {
+		w := control.ModuleWhy{
+			Module:  control.Module{Name: module, State: control.Absent},
+			Class:   m.class(module, ""),
 			Reasons: reasons(d.Reasons),
+			Lost:    reasons(d.Lost),
+		}
+		if i := slices.IndexFunc(d.Steps, func(s rules.Step) bool { return s.Module == module }); i >= 0 {
+			w.Needs, w.Stage = slices.Clone(d.Steps[i].Needs), string(d.Steps[i].Stage)
+		}
+		list = append(list, w)
+	}
+	if len(list) == 0 && len(d.Refused) > 0 {
+		list = append(list, control.ModuleWhy{
+			Module:  control.Module{Name: moduleName(name), State: control.Absent},
+			Class:   m.class(moduleName(name), ""),
+			Refused: refusals(d.Refused),
+			Lost:    reasons(d.Lost),
 		})
 	}
-	return story, len(d.Modules) > 0
+	return list
+}
+
+// class tells what a module drives, nil if it is not installed.
+func (m *Machine) class(module, modalias string) *control.Class {
+	if m.set == nil {
+		return nil
+	}
+	c, ok := m.set.Class(module, modalias)
+	if !ok {
+		return nil
+	}
+	return &control.Class{Name: c.Name, Because: c.Because}
 }
 
 // wasRefused tells whether a device was refused a module.
@@ -187,11 +220,8 @@ func (dev *device) is(subject string) bool {
 func moduleName(s string) string { return strings.ReplaceAll(s, "-", "_") }
 
 func (m *Machine) deviceWhy(dev *device) control.DeviceWhy {
-	w := control.DeviceWhy{
-		Device:  m.wireDevice(dev),
-		Reasons: reasons(dev.verdict.Reasons),
-		Refused: refusals(dev.verdict.Refused),
-	}
+	w := decided(dev.verdict.Decision)
+	w.Device = m.wireDevice(dev)
 	if dev.trouble != nil {
 		w.Log, w.Firmware = slices.Clone(dev.trouble.log), slices.Clone(dev.trouble.lacks)
 	}
@@ -200,10 +230,20 @@ func (m *Machine) deviceWhy(dev *device) control.DeviceWhy {
 
 func (m *Machine) hypothetical(modalias string) control.DeviceWhy {
 	d := m.set.Decide(rules.Device{Modalias: modalias})
+	w := decided(d)
+	w.Device = control.Device{Modalias: modalias, Result: undriven(d.Modules), Modules: d.Modules}
+	return w
+}
+
+// decided is what a decision says of a device.
+func decided(d rules.Decision) control.DeviceWhy {
 	return control.DeviceWhy{
-		Device:  control.Device{Modalias: modalias, Result: undriven(d.Modules), Modules: d.Modules},
-		Reasons: reasons(d.Reasons),
-		Refused: refusals(d.Refused),
+		Reasons:     reasons(d.Reasons),
+		Refused:     refusals(d.Refused),
+		Lost:        reasons(d.Lost),
+		Denied:      d.Denied,
+		Prefer:      slices.Clone(d.Prefer),
+		BindTimeout: d.BindTimeout,
 	}
 }
 
@@ -211,6 +251,8 @@ func (m *Machine) moduleWhy(mod *module) control.ModuleWhy {
 	w := control.ModuleWhy{
 		Module:   mod.wire(),
 		Needs:    slices.Clone(mod.step.Needs),
+		Stage:    string(mod.step.Stage),
+		Class:    m.class(mod.name, m.matchedBy(mod)),
 		Reasons:  reasons(m.wantedIn(mod.name)),
 		Log:      slices.Clone(mod.said().log),
 		Firmware: slices.Clone(mod.said().firmware),
@@ -219,6 +261,16 @@ func (m *Machine) moduleWhy(mod *module) control.ModuleWhy {
 		w.Devices = append(w.Devices, dev.Path)
 	}
 	return w
+}
+
+// matchedBy returns the MODALIAS of the first device that a module matches.
+func (m *Machine) matchedBy(mod *module) string {
+	for _, dev := range m.devices {
+		if slices.Contains(dev.verdict.Modules, mod.name) {
+			return dev.Modalias
+		}
+	}
+	return ""
 }
 
 // leadingTo returns the devices for which a module was decided on, as a match

@@ -306,7 +306,7 @@ func reasons(rs []rules.Reason) []control.Reason {
 func refusals(rs []rules.Refusal) []control.Refusal {
 	out := make([]control.Refusal, len(rs))
 	for i, r := range rs {
-		out[i] = control.Refusal{Module: r.Module, For: r.For, Because: reasons(r.Because)}
+		out[i] = control.Refusal{Module: r.Module, For: r.For, Because: reasons(r.Because), Manual: r.Manual}
 	}
 	return out
 }

@@ -237,7 +237,7 @@ func (r *Rule) Value(k Key) string {
 	case KeyIdle:
 		return strconv.Quote(r.Idle.String())
 	case KeyPrefer:
-		return fmt.Sprintf("%q", r.Prefer)
+		return strings.ReplaceAll(fmt.Sprintf("%q", r.Prefer), `" "`, `", "`)
 	case KeyBindTimeout:
 		return strconv.Quote(r.BindTimeout.String())
 	}
