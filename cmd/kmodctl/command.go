@@ -68,7 +68,8 @@ func newRoot() *cobra.Command {
 		Long: `kmodctl asks the daemon kmodd what it has done and why.
 
 All users may ask; rescan and reload are for root. "kmodctl resolve" needs no
-daemon: it says what a device would need on this or another system.`,
+daemon: it says what a device would need on this or another system. Nor does
+"kmodctl describe", which says what a modalias is about.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
