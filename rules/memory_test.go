@@ -3,20 +3,27 @@
 package rules_test
 
 import (
-	"path/filepath"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 
+	"github.com/kmodd/kmodd/cmd/kmodlab/debian"
 	"github.com/kmodd/kmodd/rules"
+	"github.com/kmodd/kmodd/rules/modprobed"
 )
 
 // The daemon keeps a decision for each kind of device it has seen. Three
 // hundred, from all over Debian's table, are more than a busy PC has.
 func TestDecisionsAreSmall(t *testing.T) {
 	const limit = 2000 // bytes for one, with its share of what decisions share
-	p := newPeer(t, "")
-	set := p.set()
-	names := sampled(t, filepath.Join(p.dir(), "modules.alias"), 85)
+	p := newPeer(t, debian.AMD64)
+	set := p.set(modprobed.Kmodd)
+	var names []string
+	for i, name := range p.named(t, "modules.alias", rand.New(rand.NewPCG(1, 0))) {
+		if i%85 == 84 {
+			names = append(names, name)
+		}
+	}
 	kept := make([]rules.Decision, 0, len(names))
 	before := heap()
 	for _, name := range names {

@@ -165,7 +165,7 @@ func addCommand(list *[]Command, name, rest string, r Rule) error {
 func (c *Config) addSoftdep(name, rest string, r Rule) error {
 	s := Softdep{Pattern: name, Rule: r}
 	var list *[]string
-	for _, w := range words(rest) {
+	for _, w := range c.softdepWords(rest) {
 		switch {
 		case w == "pre:":
 			list = &s.Pre
@@ -180,6 +180,16 @@ func (c *Config) addSoftdep(name, rest string, r Rule) error {
 	}
 	c.Softdeps = append(c.Softdeps, s)
 	return nil
+}
+
+// softdepWords splits what a softdep line says behind its name. kmod takes a
+// single blank too many for part of the first word.
+func (c *Config) softdepWords(rest string) []string {
+	all := words(rest)
+	if len(all) > 0 && c.Dialect == Kmod && strings.Index(rest, all[0]) == 1 {
+		all[0] = rest[:1] + all[0]
+	}
+	return all
 }
 
 // word cuts the first word off a line, and the one blank after it.
