@@ -26,6 +26,8 @@ build: ## build kmodd, kmodctl and kmodd-exporter, static, into bin/
 install: ## install what was built, units and udev's rules among it, below DESTDIR (docs/service.md)
 	install -D -t $(DESTDIR)/usr/sbin $(BIN)/kmodd
 	install -D -t $(DESTDIR)/usr/bin $(BIN)/kmodctl $(BIN)/kmodd-exporter
+	install -d $(DESTDIR)/usr/lib/kmodd/bin
+	ln -sf ../../../bin/kmodctl $(DESTDIR)/usr/lib/kmodd/bin/modprobe
 	cd deploy/systemd && find . -type f -exec install -D -m 644 '{}' '$(DESTDIR)/usr/lib/systemd/system/{}' ';'
 	install -D -m 644 -t $(DESTDIR)/usr/share/kmodd deploy/udev/80-drivers.rules deploy/kmodd/reference.toml
 

@@ -67,15 +67,15 @@ func (p *plan) consider(f found, hotplug bool) {
 	if p.forbidden(f) {
 		return
 	}
-	if m := s.loadable(f); m != nil {
+	if m := s.loadable(f); m != nil && (m.File != "" || !p.bare) {
 		p.accept(f)
-		p.probe(wanted{module: m, alias: f.alias})
+		p.probe(wanted{module: p.asked(m), alias: f.alias})
 		return
 	}
 	if s.asKmod() {
 		// Nothing is amiss for it until the module itself is to be put in.
 		p.accept(f)
-		p.probe(wanted{module: s.bare(f.module), alias: f.alias})
+		p.probe(wanted{module: p.asked(s.bare(f.module)), alias: f.alias})
 	}
 	p.refuse(f.module, "", f.because, Reason{Source: s.tables.Dir(), Says: f.module + " is not installed"})
 }

@@ -12,6 +12,7 @@ import (
 // A plan is a decision in the making.
 type plan struct {
 	set      *Set
+	bare     bool // see Ask
 	decision Decision
 	policed  *policed
 

@@ -27,8 +27,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.Execute()
-	if err == nil {
-		return 0
+	var status exitStatus
+	if err == nil || errors.As(err, &status) {
+		return int(status)
 	}
 	fmt.Fprintln(stderr, "kmodctl:", oneLine(err.Error()))
 	var usage *usageError
@@ -41,6 +42,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // oneLine keeps errors, which may quote a file, to the one line that they are
 // promised to be.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// An exitStatus ends a command that has said all there is to say.
+type exitStatus int
+
+var _ error = exitStatus(0)
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 // A usageError is a command line that can't be understood.
 type usageError struct{ err error }
@@ -91,8 +99,24 @@ daemon: it says what a device would need on this or another system. Nor does
 	root.AddCommand(
 		newStatus(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
 		newRescan(o), newReload(o), newSettle(o), newResolve(o), newDescribe(o), newLint(),
+		newTool("modprobe", "Put modules in and take them out, as modprobe(8) does"),
 	)
 	return root
+}
+
+// newTool makes a command of one of kmod's programs, which reads its own
+// arguments.
+func newTool(name, short string) *cobra.Command {
+	return &cobra.Command{
+		Use: name, Short: short,
+		DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if status := tools[name](args, version, cmd.OutOrStdout(), cmd.ErrOrStderr()); status != 0 {
+				return exitStatus(status)
+			}
+			return nil
+		},
+	}
 }
 
 // known refuses the name of a command that there is not, and offers those that

@@ -6,24 +6,39 @@
 // them. Errors are one line on standard error, with the cure; the exit status
 // is 1 then, and 2 when the command line is wrong.
 //
-// The daemon also starts this program, as kmodd-unpack-worker, for modules
-// whose compression the kernel does not know: decompressors have no place in
-// the resident process.
+// Under another name it is another program: links in kmodd's own directory, or
+// in place of kmod's, call it modprobe; and the daemon starts it as
+// kmodd-unpack-worker for modules whose compression the kernel does not know,
+// since decompressors have no place in the resident process.
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 
+	"github.com/kmodd/kmodd/cmd/kmodctl/modprobe"
 	"github.com/kmodd/kmodd/daemon/worker/unpack"
 )
 
 // version is set by the build.
 var version = "unknown"
 
+// A tool is a program of kmod's. It gets its arguments, without its name, and
+// returns its exit status.
+type tool func(args []string, version string, stdout, stderr io.Writer) int
+
+// tools are those that kmodctl is when it is called by their names, or has them
+// as its commands.
+var tools = map[string]tool{"modprobe": modprobe.Main}
+
 func main() {
-	if filepath.Base(os.Args[0]) == unpack.Name {
+	name := filepath.Base(os.Args[0])
+	if name == unpack.Name {
 		os.Exit(unpack.Main())
+	}
+	if t := tools[name]; t != nil {
+		os.Exit(t(os.Args[1:], version, &screen{to: os.Stdout}, &screen{to: os.Stderr}))
 	}
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

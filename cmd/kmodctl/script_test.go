@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"kmodctl": func() {
 		kernelLog, idsRoot = os.Getenv("KERNEL_LOG"), os.Getenv("IDS_ROOT")
 		main()
-	}, unpack.Name: main})
+	}, unpack.Name: main, "modprobe": main})
 }
 
 // The scripts in testdata say what each command prints. Besides kmodctl itself

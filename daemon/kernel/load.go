@@ -14,7 +14,18 @@ type Module struct {
 	Name    string // the kernel's name of it, with underscores
 	File    string // absolute path, compressed or not
 	Options string // parameters, "" for none
+	Force   Force  // what not to compare; always zero in the daemon
 }
+
+// A Force says which of its comparisons the kernel is to pass over, if it was
+// built with CONFIG_MODULE_FORCE_LOAD; it is tainted by that (F).
+type Force int
+
+// The comparisons, which may be added up.
+const (
+	ForceVersions Force = unix.MODULE_INIT_IGNORE_MODVERSIONS // of symbols
+	ForceMagic    Force = unix.MODULE_INIT_IGNORE_VERMAGIC
+)
 
 // How says what the kernel is to make of a module's file.
 type How uint8
@@ -53,9 +64,9 @@ func Packing(f io.ReaderAt) string {
 // The error is an [*Error]. EEXIST is among them, because whether the module
 // was there before matters to some: it says that the module is live.
 func (s System) Load(m Module, f *os.File, how How) error {
-	flags := 0
+	flags := int(m.Force)
 	if how == Packed {
-		flags = unix.MODULE_INIT_COMPRESSED_FILE
+		flags |= unix.MODULE_INIT_COMPRESSED_FILE
 	}
 	// An empty string is passed as a pointer to a NUL: the kernel refuses NULL.
 	err := unix.FinitModule(int(f.Fd()), m.Options, flags)
@@ -93,8 +104,17 @@ func (s System) failed(m Module, err error, image *io.SectionReader) error {
 // a module that is in use is refused (EAGAIN) instead of waited for, and never
 // O_TRUNC, which would take out what is in use. It returns after the module's
 // exit function, which may be never. The error is an [*Error].
-func (s System) Unload(module string) error {
-	err := unix.DeleteModule(module, unix.O_NONBLOCK)
+func (s System) Unload(module string) error { return unload(module, unix.O_NONBLOCK) }
+
+// UnloadForced is Unload with O_TRUNC, for a person who insists: where the
+// kernel was built with CONFIG_MODULE_FORCE_UNLOAD, it takes out what has no
+// exit function and what is in use, and is tainted (R). It may crash then.
+func (s System) UnloadForced(module string) error {
+	return unload(module, unix.O_NONBLOCK|unix.O_TRUNC)
+}
+
+func unload(module string, flags int) error {
+	err := unix.DeleteModule(module, flags)
 	if err == nil {
 		return nil
 	}

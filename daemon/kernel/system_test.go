@@ -50,6 +50,29 @@ unheard of
 	}
 }
 
+func TestUses(t *testing.T) {
+	s := tree(t, `
+-- sys/module/used/refcnt --
+3
+-- sys/module/used/holders/b --
+-- sys/module/used/holders/a --
+-- sys/module/unused/refcnt --
+0
+-- sys/module/unknown/initstate --
+live
+`)
+	for _, test := range []struct {
+		module     string
+		references int
+		holders    []string
+	}{{"not_there", -1, nil}, {"unknown", -1, nil}, {"unused", 0, nil}, {"used", 3, []string{"a", "b"}}} {
+		references, holders := s.Uses(test.module)
+		if diff := cmp.Diff([]any{test.references, test.holders}, []any{references, holders}); diff != "" {
+			t.Errorf("%s: %s", test.module, diff)
+		}
+	}
+}
+
 func TestCompression(t *testing.T) {
 	if got := tree(t, "").Compression(); got != "" {
 		t.Errorf("%q of a kernel that unpacks nothing", got)

@@ -106,10 +106,15 @@ func blacklisted(list []Blacklist, module string) (Rule, bool) {
 
 // Install returns the command that stands for putting in a module: the first
 // whose pattern matches.
-func (c *Config) Install(module string) (*Command, bool) {
-	for i := range c.Installs {
-		if modalias.Match(c.Installs[i].Pattern, module) {
-			return &c.Installs[i], true
+func (c *Config) Install(module string) (*Command, bool) { return command(c.Installs, module) }
+
+// Remove is Install for taking a module out.
+func (c *Config) Remove(module string) (*Command, bool) { return command(c.Removes, module) }
+
+func command(list []Command, module string) (*Command, bool) {
+	for i := range list {
+		if modalias.Match(list[i].Pattern, module) {
+			return &list[i], true
 		}
 	}
 	return nil, false

@@ -1,0 +1,36 @@
+// Package modprobe is the command modprobe(8): its options, its words and its
+// exit statuses, over the one search of package rules. It works without a
+// daemon, and with an empty environment, since the kernel's own helper
+// (/proc/sys/kernel/modprobe) may call it.
+//
+// # Putting in
+//
+// Of a name, or of every name with -a, [rules.Set.Ask] says which modules it
+// leads to, and for each of them the steps, which are carried out one after
+// another in this process. What is live is passed over. A step that fails ends
+// that module's steps, unless only a softdep asks for it. Install commands are
+// run with this process's environment.
+//
+// # Taking out
+//
+// [rules.Set.Removal] says what goes together. What is in use stays, and is
+// never waited for unless -w says how long.
+//
+// # Where it differs from kmod
+//
+// The words on standard error begin with kmod's; lines that explain them may
+// follow. --compat=kmod leaves these away, and undoes what follows:
+//
+//   - What modprobe.d means: see package rules.
+//   - What a module has needed is taken out after it as far as nothing else uses
+//     it. kmod looks at each of these modules once, those first that the others
+//     need, so that they stay.
+//   - -r -n says what -r would do. kmod names only what is unused now.
+//   - --remove-holders takes out the holders of holders, too.
+//   - A name that leads to a module which is not installed is warned of with -n.
+//
+// Not undone are: a module is named once by -n and -D in the steps for another
+// one, however many others need it; -D does not name what a softdep leads to and
+// is built in; several blanks in MODPROBE_OPTIONS are as good as one, and a quote
+// there may lack its end; --show-modversions and --show-exports are not done.
+package modprobe

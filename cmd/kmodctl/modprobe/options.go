@@ -1,0 +1,258 @@
+package modprobe
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kmodd/kmodd/cmd/kmodctl/getopt"
+	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/rules/modprobed"
+)
+
+// options are what a command line says, but for the names.
+type options struct {
+	all, remove, resolve, depends, config bool
+	dry, first, blacklist, bare, holders  bool
+
+	force   kernel.Force
+	forced  bool // taking out, too
+	wait    time.Duration
+	configs []string // in place of the directories of modprobe.d
+	root    string
+	release string // of the kernel, "" for the running one
+	syslog  bool
+	dialect modprobed.Dialect
+
+	// verbosity is the priority of syslog(3) up to which there are messages.
+	verbosity int
+	// inherited are the options that commands of modprobe.d which call modprobe
+	// shall have, in MODPROBE_OPTIONS: what kmod's own would understand.
+	inherited []string
+}
+
+// Priorities, as in syslog(3).
+const (
+	silent  = 0
+	fatal   = 2
+	failure = 3
+	warning = 4
+	info    = 5 // with -v
+)
+
+// An asked is the end of a command line that asks about modprobe itself.
+type asked struct{ answer string }
+
+var _ error = (*asked)(nil)
+
+func (a *asked) Error() string { return a.answer }
+
+// errNothing is a command line without names.
+var errNothing = errors.New("missing parameters. See -h.")
+
+// A valueError is an option's value that means nothing.
+type valueError struct{ says string }
+
+var _ error = (*valueError)(nil)
+
+func (e *valueError) Error() string { return e.says }
+
+// parse reads a command line.
+func parse(args []string, version string) (o options, words []string, err error) {
+	o = options{verbosity: warning, root: "/"}
+	words, err = getopt.Parse(args, o.table(version))
+	if err == nil && len(words) == 0 && !o.config {
+		err = errNothing
+	}
+	o.dry = o.dry || o.depends
+	return o, words, err
+}
+
+// table is what there is to say.
+func (o *options) table(version string) []getopt.Option {
+	return slices.Concat(o.acts(), o.questions(), o.generals(version))
+}
+
+// on is an option that switches something on.
+func on(short byte, what *bool, long ...string) getopt.Option {
+	return getopt.Option{Short: short, Long: long, Do: func(string) error {
+		*what = true
+		return nil
+	}}
+}
+
+// does is an option that has no value, and can't be wrong.
+func does(short byte, long string, what func()) getopt.Option {
+	return getopt.Option{Short: short, Long: []string{long}, Do: func(string) error {
+		what()
+		return nil
+	}}
+}
+
+// takes is an option with a value that may be anything.
+func takes(short byte, long string, what func(value string)) getopt.Option {
+	return getopt.Option{Short: short, Long: []string{long}, Value: true, Do: func(value string) error {
+		what(value)
+		return nil
+	}}
+}
+
+func (o *options) acts() []getopt.Option {
+	return []getopt.Option{
+		on('a', &o.all, "all"),
+		on('r', &o.remove, "remove"),
+		on(0, &o.holders, "remove-holders", "remove-dependencies"),
+		{Short: 'w', Long: []string{"wait"}, Value: true, Do: o.setWait},
+		on(0, &o.first, "first-time"),
+		on('i', &o.bare, "ignore-install", "ignore-remove"),
+		on('b', &o.blacklist, "use-blacklist"),
+		does('f', "force", func() { o.forced, o.force = true, kernel.ForceVersions|kernel.ForceMagic }),
+		does(0, "force-modversion", func() { o.force |= kernel.ForceVersions }),
+		does(0, "force-vermagic", func() { o.force |= kernel.ForceMagic }),
+	}
+}
+
+func (o *options) questions() []getopt.Option {
+	return []getopt.Option{
+		on('R', &o.resolve, "resolve-alias"),
+		on('D', &o.depends, "show-depends"),
+		on('c', &o.config, "showconfig", "show-config"),
+		on('n', &o.dry, "dry-run", "show"),
+	}
+}
+
+func (o *options) generals(version string) []getopt.Option {
+	return []getopt.Option{
+		takes('C', "config", func(path string) {
+			o.configs = append(o.configs, path)
+			o.inherited = append(o.inherited, "-C", path)
+		}),
+		takes('d', "dirname", func(dir string) { o.root = dir }),
+		takes('S', "set-version", func(release string) { o.release = release }),
+		does('s', "syslog", func() {
+			o.syslog = true
+			o.inherited = append(o.inherited, "-s")
+		}),
+		does('q', "quiet", func() {
+			o.verbosity = silent
+			o.inherited = append(o.inherited, "-q")
+		}),
+		does('v', "verbose", func() {
+			o.verbosity++
+			o.inherited = append(o.inherited, "-v")
+		}),
+		{Long: []string{"compat"}, Value: true, Do: o.setCompat},
+		{Short: 'V', Long: []string{"version"}, Do: func(string) error { return &asked{"kmodd version " + version + "\n"} }},
+		{Short: 'h', Long: []string{"help"}, Do: func(string) error { return &asked{usage} }},
+	}
+}
+
+func (o *options) setWait(value string) error {
+	ms, err := strconv.ParseUint(value, 10, 32)
+	if err != nil {
+		return &valueError{fmt.Sprintf("unexpected wait value '%s'.", value)}
+	}
+	o.wait = time.Duration(ms) * time.Millisecond
+	return nil
+}
+
+func (o *options) setCompat(value string) error {
+	if value != "kmod" {
+		return &valueError{fmt.Sprintf("compatible with '%s'? kmod is all there is: --compat=kmod", value)}
+	}
+	o.dialect = modprobed.Kmod
+	return nil
+}
+
+// words splits the value of MODPROBE_OPTIONS at blanks that no quotes are
+// around, and takes the quotes away.
+func words(line string) (list []string) {
+	var word strings.Builder
+	begun, quote := false, rune(0)
+	for _, r := range line + " " {
+		switch {
+		case r == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(r)
+		case r == '"', r == '\'':
+			begun, quote = true, r
+		case r != ' ':
+			begun = true
+			word.WriteRune(r)
+		case begun:
+			list = append(list, word.String())
+			word.Reset()
+			begun = false
+		}
+	}
+	if begun { // the quote has no end
+		list = append(list, word.String())
+	}
+	return list
+}
+
+// parameters puts the words behind a module's name into the form in which the
+// kernel reads parameters: a value with blanks in it, which a shell has taken
+// the quotes from, has quotes around it.
+func parameters(words []string) string {
+	var b strings.Builder
+	for i, word := range words {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		name, value, ok := strings.Cut(word, "=")
+		if ok && strings.Contains(value, " ") && !strings.ContainsAny(value[:1], `"'`) {
+			word = name + `="` + value + `"`
+		}
+		b.WriteString(word)
+	}
+	return b.String()
+}
+
+const usage = `Usage:
+	modprobe [options] MODULE [PARAMETER=VALUE...]
+	modprobe [options] -a MODULE...
+	modprobe [options] -r [-a] MODULE...
+	modprobe [options] -R|-D MODULE
+	modprobe [options] -c
+
+MODULE is the name of a module, or an alias such as a MODALIAS.
+
+What to do:
+	-a, --all                take every word for a module
+	-r, --remove             take modules out, and what only they have used
+	    --remove-holders     with -r: take out first the modules that use them
+	-w, --wait=MSEC          with -r: wait up to MSEC ms for a module in use
+	    --first-time         fail if there is nothing to do
+	-i, --ignore-install, --ignore-remove
+	                         pass over the commands and softdeps of MODULE
+	-b, --use-blacklist      have blacklists hold for names of modules, too
+	-f, --force              --force-modversion and --force-vermagic; with -r,
+	                         what has no exit function, too
+	    --force-modversion   don't compare versions of symbols
+	    --force-vermagic     don't compare the kernel that a module is built for
+
+What to show:
+	-n, --dry-run, --show    do nothing; with -v, print what would be done
+	-D, --show-depends       print what would be put in, loaded or not
+	-R, --resolve-alias      print which modules MODULE stands for
+	-c, --showconfig         print the configuration
+
+In general:
+	-C, --config=PATH        read this file or directory instead of modprobe.d
+	-d, --dirname=DIR        use the modules in DIR/lib/modules
+	-S, --set-version=VERSION
+	                         use the modules of this kernel
+	-q, --quiet              no messages
+	-v, --verbose            more messages
+	-s, --syslog             messages to syslog
+	    --compat=kmod        do all as kmod does it
+	-V, --version            print the version
+	-h, --help               print this
+
+Options in the variable MODPROBE_OPTIONS come before those on the command line.
+`

@@ -1,0 +1,23 @@
+package kernel
+
+import (
+	"os"
+	"slices"
+	"strconv"
+)
+
+// Uses says who is using a module: its reference count, which counts open
+// devices and modules that need it, and -1 where the kernel doesn't say; and the
+// modules among those, sorted by name.
+func (s System) Uses(module string) (references int, holders []string) {
+	dir := s.sys("module/" + module)
+	references, err := strconv.Atoi(firstLine(dir + "/refcnt"))
+	if err != nil {
+		references = -1
+	}
+	entries, _ := os.ReadDir(dir + "/holders") // sorted
+	for _, e := range entries {
+		holders = append(holders, e.Name())
+	}
+	return references, slices.Clip(holders)
+}
