@@ -37,8 +37,8 @@
 // asked for by its name; those on a module hold for what a module needs, and for
 // its softdeps, as well.
 //
-// A rule that denies and asks for no class and no module denies the device: not
-// only is nothing loaded for it, a driver that is in does not get it.
+// A rule that denies and asks for no class and no module denies the device:
+// nothing is loaded for it, whatever matches.
 //
 // # Mistakes
 //
