@@ -51,6 +51,8 @@ var _ error = (*asked)(nil)
 func (a *asked) Error() string { return a.answer }
 
 // errNothing is a command line without names.
+//
+//lint:ignore ST1005 these are modprobe's words
 var errNothing = errors.New("missing parameters. See -h.")
 
 // A valueError is an option's value that means nothing.
