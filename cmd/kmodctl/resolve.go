@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/control/decided"
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/policy"
 )
@@ -139,9 +140,9 @@ func jsonAnswer(set *rules.Set, out io.Writer) func(string) error {
 			Modalias: modalias,
 			Modules:  append([]string{}, d.Modules...),
 			Steps:    make([]step, len(d.Steps)),
-			Refused:  refusals(d.Refused),
-			Reasons:  reasons(d.Reasons),
-			Lost:     reasons(d.Lost),
+			Refused:  decided.Refusals(d.Refused),
+			Reasons:  decided.Reasons(d.Reasons),
+			Lost:     decided.Reasons(d.Lost),
 			Denied:   d.Denied,
 			Prefer:   d.Prefer,
 		}
@@ -150,20 +151,4 @@ func jsonAnswer(set *rules.Set, out io.Writer) func(string) error {
 		}
 		return enc.Encode(r)
 	}
-}
-
-func reasons(rs []rules.Reason) []control.Reason {
-	out := make([]control.Reason, len(rs))
-	for i, r := range rs {
-		out[i] = control.Reason(r)
-	}
-	return out
-}
-
-func refusals(rs []rules.Refusal) []control.Refusal {
-	out := make([]control.Refusal, len(rs))
-	for i, r := range rs {
-		out[i] = control.Refusal{Module: r.Module, For: r.For, Because: reasons(r.Because), Manual: r.Manual}
-	}
-	return out
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/control/decided"
 	"github.com/kmodd/kmodd/rules"
 )
 
@@ -175,8 +176,8 @@ func (m *Machine) resolved(name string) (list []control.ModuleWhy) {
 		w := control.ModuleWhy{
 			Module:  control.Module{Name: module, State: control.Absent},
 			Class:   m.class(module, ""),
-			Reasons: reasons(d.Reasons),
-			Lost:    reasons(d.Lost),
+			Reasons: decided.Reasons(d.Reasons),
+			Lost:    decided.Reasons(d.Lost),
 		}
 		if i := slices.IndexFunc(d.Steps, func(s rules.Step) bool { return s.Module == module }); i >= 0 {
 			w.Needs, w.Stage = slices.Clone(d.Steps[i].Needs), string(d.Steps[i].Stage)
@@ -187,8 +188,8 @@ func (m *Machine) resolved(name string) (list []control.ModuleWhy) {
 		list = append(list, control.ModuleWhy{
 			Module:  control.Module{Name: moduleName(name), State: control.Absent},
 			Class:   m.class(moduleName(name), ""),
-			Refused: refusals(d.Refused),
-			Lost:    reasons(d.Lost),
+			Refused: decided.Refusals(d.Refused),
+			Lost:    decided.Reasons(d.Lost),
 		})
 	}
 	return list
@@ -220,7 +221,7 @@ func (dev *device) is(subject string) bool {
 func moduleName(s string) string { return strings.ReplaceAll(s, "-", "_") }
 
 func (m *Machine) deviceWhy(dev *device) control.DeviceWhy {
-	w := decided(dev.verdict.Decision)
+	w := asDecided(dev.verdict.Decision)
 	w.Device = m.wireDevice(dev)
 	if dev.trouble != nil {
 		w.Log, w.Firmware = slices.Clone(dev.trouble.log), slices.Clone(dev.trouble.lacks)
@@ -230,17 +231,17 @@ func (m *Machine) deviceWhy(dev *device) control.DeviceWhy {
 
 func (m *Machine) hypothetical(modalias string) control.DeviceWhy {
 	d := m.set.Decide(rules.Device{Modalias: modalias})
-	w := decided(d)
+	w := asDecided(d)
 	w.Device = control.Device{Modalias: modalias, Result: undriven(d.Modules), Modules: d.Modules}
 	return w
 }
 
-// decided is what a decision says of a device.
-func decided(d rules.Decision) control.DeviceWhy {
+// asDecided is what a decision says of a device.
+func asDecided(d rules.Decision) control.DeviceWhy {
 	return control.DeviceWhy{
-		Reasons:     reasons(d.Reasons),
-		Refused:     refusals(d.Refused),
-		Lost:        reasons(d.Lost),
+		Reasons:     decided.Reasons(d.Reasons),
+		Refused:     decided.Refusals(d.Refused),
+		Lost:        decided.Reasons(d.Lost),
 		Denied:      d.Denied,
 		Prefer:      slices.Clone(d.Prefer),
 		BindTimeout: d.BindTimeout,
@@ -253,7 +254,7 @@ func (m *Machine) moduleWhy(mod *module) control.ModuleWhy {
 		Needs:    slices.Clone(mod.step.Needs),
 		Stage:    string(mod.step.Stage),
 		Class:    m.class(mod.name, m.matchedBy(mod)),
-		Reasons:  reasons(m.wantedIn(mod.name)),
+		Reasons:  decided.Reasons(m.wantedIn(mod.name)),
 		Log:      slices.Clone(mod.said().log),
 		Firmware: slices.Clone(mod.said().firmware),
 	}

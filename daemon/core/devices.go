@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/control/decided"
 	"github.com/kmodd/kmodd/rules"
 )
 
@@ -295,26 +296,10 @@ func (m *Machine) open(d rules.Decision) bool {
 	})
 }
 
-func reasons(rs []rules.Reason) []control.Reason {
-	out := make([]control.Reason, len(rs))
-	for i, r := range rs {
-		out[i] = control.Reason(r)
-	}
-	return out
-}
-
-func refusals(rs []rules.Refusal) []control.Refusal {
-	out := make([]control.Refusal, len(rs))
-	for i, r := range rs {
-		out[i] = control.Refusal{Module: r.Module, For: r.For, Because: reasons(r.Because), Manual: r.Manual}
-	}
-	return out
-}
-
 // against are the reasons of refusals, one after the other.
 func against(rs []rules.Refusal) (all []control.Reason) {
 	for _, r := range rs {
-		all = append(all, reasons(r.Because)...)
+		all = append(all, decided.Reasons(r.Because)...)
 	}
 	return all
 }

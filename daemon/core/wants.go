@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/control/decided"
 	"github.com/kmodd/kmodd/rules"
 )
 
@@ -110,6 +111,6 @@ func (m *Machine) refusedWant(name string) *want {
 func (w *want) why() control.ModuleWhy {
 	return control.ModuleWhy{
 		Module:  control.Module{Name: w.Name, State: control.Absent},
-		Reasons: append(reasons([]rules.Reason{w.By}), against(w.Refused)...),
+		Reasons: append(decided.Reasons([]rules.Reason{w.By}), against(w.Refused)...),
 	}
 }
