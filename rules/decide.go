@@ -30,21 +30,6 @@ func (s *Set) decide(asked string, hotplug bool, d *Device) Decision {
 	return p.decided()
 }
 
-// LookUp returns the modules that a name leads to, each once, as modprobe -R
-// does: whether they may be loaded, or are installed at all, plays no part.
-func (s *Set) LookUp(name string) (modules []string) {
-	name, err := modalias.Normalize(name)
-	if err != nil {
-		return nil
-	}
-	for _, f := range s.find(name) {
-		if !slices.Contains(modules, f.module) {
-			modules = append(modules, f.module)
-		}
-	}
-	return modules
-}
-
 // consider takes a module that the look-up led to into the plan, or says why
 // not.
 func (p *plan) consider(f found, hotplug bool) {

@@ -38,8 +38,8 @@ func newLinter(s *Set) *linter {
 	l := &linter{set: s, names: s.tables.Builtins(), classes: make(map[string]bool)}
 	for _, m := range s.tables.Installed() {
 		l.names = append(l.names, m.Name)
-		file := strings.TrimPrefix(strings.TrimPrefix(m.File, s.tables.Dir()), "/")
-		l.classes[policy.ClassOf(file, "").Name] = true
+		class, _ := s.Class(m.Name, "")
+		l.classes[class.Name] = true
 	}
 	for _, c := range s.config.Installs {
 		l.names = append(l.names, c.Pattern)

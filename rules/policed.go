@@ -18,7 +18,7 @@ type Option func(*Set)
 // read as kmod does, there is none.
 func WithPolicy(p *policy.Policy) Option {
 	return func(s *Set) {
-		if s.config.Dialect == modprobed.Kmod {
+		if s.asKmod() {
 			return
 		}
 		if len(p.Rules) > 0 {
@@ -51,8 +51,15 @@ func (s *Set) Variables() []string {
 // policed are a plan's dealings with the policy: nil where there is none.
 type policed struct {
 	*policy.Policy
-	device *policy.Device // nil if a module is asked for by its name
-	by     policy.Verdict // about the device
+	device  *policy.Device // nil if a module is asked for by its name
+	by      policy.Verdict // about the device
+	modules map[string]judged
+}
+
+// A judged is a module as the policy sees it, and what it says of it.
+type judged struct {
+	policy.Module
+	policy.Verdict
 }
 
 // police looks up what the policy says of the device that a plan is for.
@@ -60,26 +67,32 @@ func (p *plan) police(d *Device, list []found) {
 	if p.set.policy == nil {
 		return
 	}
-	p.policed = &policed{Policy: p.set.policy}
+	p.policed = &policed{Policy: p.set.policy, modules: make(map[string]judged)}
 	if d == nil {
 		return
 	}
 	p.policed.device = seenByPolicy(d)
 	var matching []policy.Module
 	for _, f := range list {
-		matching = append(matching, p.asModule(f.module))
+		matching = append(matching, p.judge(f.module).Module)
 	}
 	p.policed.by = p.policed.OfDevice(p.policed.device, matching)
 }
 
-// asModule is a module as the policy sees it.
-func (p *plan) asModule(name string) policy.Module {
+// judge looks up what the policy says of a module, once for a plan.
+func (p *plan) judge(name string) judged {
+	if j, ok := p.policed.modules[name]; ok {
+		return j
+	}
 	modalias := ""
 	if p.policed.device != nil {
 		modalias = p.policed.device.Modalias
 	}
 	class, _ := p.set.Class(name, modalias)
-	return policy.Module{Name: name, Class: class}
+	m := policy.Module{Name: name, Class: class}
+	j := judged{m, p.policed.OfModule(m, p.policed.device)}
+	p.policed.modules[name] = j
+	return j
 }
 
 // Class returns what a module drives, as rules see it when a device of that
@@ -99,14 +112,13 @@ func (p *plan) ruleOn(module string, k policy.Key) (*policy.Rule, Reason) {
 	if p.policed == nil {
 		return nil, Reason{}
 	}
-	m := p.asModule(module)
-	verdict := p.policed.OfModule(m, p.policed.device)
-	r := verdict.First(k)
+	j := p.judge(module)
+	r := j.First(k)
 	if r == nil {
 		return nil, Reason{}
 	}
-	p.lose(verdict[k], k, module)
-	return r, because(r, k, m)
+	p.lose(j.Verdict[k], k, module)
+	return r, because(r, k, j.Module)
 }
 
 // because says what a rule has to say about a key of a module.

@@ -41,9 +41,6 @@ func NewSet(tables *match.Tables, config *modprobed.Config, options ...Option) *
 	for _, set := range options {
 		set(s)
 	}
-	if s.asKmod() {
-		s.policy, s.byAll = nil, false
-	}
 	return s
 }
 
