@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/kmodd/kmodd/rules/policy"
@@ -25,6 +26,17 @@ type Reason struct {
 	Source string
 	Line   int
 	Says   string
+}
+
+// String is a reason with its place, as compilers and grep -n write places.
+func (r Reason) String() string {
+	switch {
+	case r.Source == "":
+		return r.Says
+	case r.Line == 0:
+		return r.Source + ": " + r.Says
+	}
+	return fmt.Sprintf("%s:%d: %s", r.Source, r.Line, r.Says)
 }
 
 // A Step is one module to put in, as one line of modprobe -D.

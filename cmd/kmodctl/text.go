@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/rules"
 )
 
 // table prints rows in columns under a heading, with a dash for an empty cell.
@@ -65,13 +66,5 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d days", int(d.Hours()/24))
 }
 
-// quoted is a reason with its place, as compilers and grep -n write places.
-func quoted(r control.Reason) string {
-	switch {
-	case r.Source == "":
-		return r.Says
-	case r.Line == 0:
-		return r.Source + ": " + r.Says
-	}
-	return fmt.Sprintf("%s:%d: %s", r.Source, r.Line, r.Says)
-}
+// quoted is a reason with its place.
+func quoted(r control.Reason) string { return rules.Reason(r).String() }

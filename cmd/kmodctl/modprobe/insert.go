@@ -49,7 +49,7 @@ func (c *command) putInOne(a rules.Answer, extra string) bool {
 		return false
 	}
 	for _, r := range a.Refused {
-		c.remark("%s is left out: %s", r.Module, quoted(last(r.Because)))
+		c.remark("%s is left out: %s", r.Module, last(r.Because).String())
 	}
 	return c.carryOut(a, extra)
 }
@@ -63,7 +63,7 @@ func (c *command) refused(a rules.Answer) bool {
 	because := ""
 	for _, r := range a.Refused {
 		if r.Module == a.Module {
-			because = quoted(last(r.Because))
+			because = last(r.Because).String()
 		}
 	}
 	switch {
@@ -86,14 +86,6 @@ func last(because []rules.Reason) rules.Reason {
 		return rules.Reason{}
 	}
 	return because[len(because)-1]
-}
-
-// quoted is a reason with its place.
-func quoted(r rules.Reason) string {
-	if r.Line == 0 {
-		return fmt.Sprintf("%s: %s", r.Source, r.Says)
-	}
-	return fmt.Sprintf("%s:%d: %s", r.Source, r.Line, r.Says)
 }
 
 // carryOut takes the steps for a module.

@@ -23,7 +23,6 @@ type command struct {
 	options
 	*voice
 	set    *rules.Set
-	config *modprobed.Config
 	kernel kernel.System
 	dir    string // of the modules
 	// without is why there are no tables, nil if there are some.
@@ -92,8 +91,8 @@ func (c *command) open() error {
 	if len(paths) == 0 {
 		paths = modprobed.Directories("/")
 	}
-	c.config = c.dialect.LoadPaths(paths, c.dir, strings.TrimSpace(string(cmdline)))
-	c.set = rules.NewSet(tables, c.config, rules.WithPolicy(policy.Load("/")))
+	config := c.dialect.LoadPaths(paths, c.dir, strings.TrimSpace(string(cmdline)))
+	c.set = rules.NewSet(tables, config, rules.WithPolicy(policy.Load("/")))
 	return nil
 }
 
