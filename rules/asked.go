@@ -87,7 +87,7 @@ func (p *plan) asked(m *module) *module {
 // An Out is one module to take out, and what goes with it.
 type Out struct {
 	Module  string
-	Builtin bool   // it can't be taken out
+	Builtin bool   // it can't be taken out, but for a remove command
 	Remove  string // the modprobe.d remove command that stands for it, "" for none
 	// Before are its post-softdeps, the last one first. What is in use stays,
 	// and the module itself goes all the same, if it can.
@@ -120,7 +120,11 @@ func (s *Set) Removal(name string, bare bool) (outs []Out) {
 func (s *Set) out(name string, bare bool, begun *[]string) Out {
 	o := Out{Module: name}
 	*begun = append(*begun, name)
-	if _, o.Builtin = s.tables.Builtin(name); o.Builtin {
+	if c, ok := s.config.Remove(name); ok && !bare {
+		o.Remove = c.Shell
+		o.Reasons = append(o.Reasons, reason(c.Rule))
+	}
+	if _, o.Builtin = s.tables.Builtin(name); o.Builtin && o.Remove == "" {
 		return o
 	}
 	m := s.module(name)
@@ -130,10 +134,6 @@ func (s *Set) out(name string, bare bool, begun *[]string) Out {
 	o.Unused = s.unusedOrder(m.Needs)
 	if bare {
 		return o
-	}
-	if c, ok := s.config.Remove(name); ok {
-		o.Remove = c.Shell
-		o.Reasons = append(o.Reasons, reason(c.Rule))
 	}
 	for _, d := range m.softdeps {
 		o.Before = append(s.softdepsOut(d.Post, begun), o.Before...)

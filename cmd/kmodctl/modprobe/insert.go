@@ -234,10 +234,13 @@ func (e *commandError) Error() string {
 // Unwrap is what kmod says of all of them.
 func (e *commandError) Unwrap() error { return unix.EINVAL }
 
+// withOptions is a command of modprobe.d with parameters where it wants them.
+func withOptions(line, with string) string { return strings.ReplaceAll(line, "$CMDLINE_OPTS", with) }
+
 // shell runs a command of modprobe.d, with parameters, in the environment and
 // on the terminal of whoever called modprobe.
 func (c *command) shell(kind, module, line, with string) error {
-	line = strings.ReplaceAll(line, "$CMDLINE_OPTS", with)
+	line = withOptions(line, with)
 	cmd := exec.Command("/bin/sh", "-c", line)
 	cmd.Args[0] = "sh"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

@@ -105,6 +105,7 @@ blacklist r8169
 install floppy /bin/echo floppy $CMDLINE_OPTS
 install only-a-command exit 0; echo $CMDLINE_OPTS
 remove only-a-remove exit 0
+remove tty_io exit 0
 remove ppdev /bin/false
 install failing exit 3
 install i2c-algo-bit /bin/echo i2c

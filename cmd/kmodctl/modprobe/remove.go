@@ -118,7 +118,7 @@ func (c *command) takeOutHolders(module string) bool {
 // takeOutItself takes out one module, by its command or by the kernel.
 func (c *command) takeOutItself(r removal) bool {
 	if r.Remove != "" {
-		c.show("remove %s\n", r.Remove)
+		c.show("remove %s\n", withOptions(r.Remove, ""))
 		if c.dry || c.shell("remove", r.Module, r.Remove, "") == nil {
 			return true
 		}
