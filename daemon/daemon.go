@@ -91,7 +91,8 @@ func (l *loop) tasks(c Config, listener *net.UnixListener) []Task {
 	l.book = newRulebook(l.release, l.rules, c.Reload, c.Log)
 	l.book.duties = dutiesBelow("")
 	succession := newSuccession(filepath.Dir(c.Socket), c.Log)
-	l.step(core.Inherited{Modules: succession.take()}) // the loop does not run yet
+	l.hold = succession.hold
+	l.step(succession.take()) // the loop does not run yet
 	mounted := make(chan struct{}, 1)
 	server := &control.Server{
 		Address: c.Socket, Listener: listener, Mounted: mounted,

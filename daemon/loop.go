@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -32,6 +33,7 @@ type loop struct {
 	system   kernel.System
 	kmsg     *kmsg.Log // nil if it can't be read
 	firmware firmwareWatch
+	hold     func(paths []string) // writes down which devices drivers are kept from
 	notes    control.Notes
 
 	events chan core.Event
@@ -58,6 +60,7 @@ type loader interface {
 	Load(op uint64, m kernel.Module)
 	Run(op uint64, c worker.Command)
 	Probe(op uint64, bus, device string)
+	Assign(op uint64, a kernel.Assignment)
 	Abandon(op uint64)
 	Results() <-chan worker.Result
 }
@@ -215,6 +218,12 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 		l.firmware.await(e.Names)
 	case core.Probe:
 		l.pool.Probe(uint64(e.Op), e.Subsystem, filepath.Base(e.Path))
+	case core.Assign:
+		l.pool.Assign(uint64(e.Op), kernel.Assignment{
+			Path: e.Path, Bus: e.Subsystem, Owner: kernel.Owner(e.Owner), Module: e.Module, Gently: e.Gently,
+		})
+	case core.Hold:
+		l.hold(e.Paths)
 	case core.LookModule:
 		return core.ModuleIs{Name: e.Name, State: control.State(l.system.State(e.Name))}
 	case core.CatchUp:
@@ -243,8 +252,11 @@ func (l *loop) load(e core.Load) {
 // kernel had to say of a load that went well is of interest only while somebody
 // listens.
 func (l *loop) finished(r worker.Result) core.Event {
-	if r.Probe {
+	switch {
+	case r.Probe:
 		return probed(r)
+	case r.Assigned != nil:
+		return assigned(r)
 	}
 	done := core.Done{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked()}
 	load := l.loads[done.Op]
@@ -270,6 +282,18 @@ func (l *loop) finished(r worker.Result) core.Event {
 func probed(r worker.Result) core.Event {
 	e := core.Probed{Op: core.OpID(r.Op), Unasked: r.Unasked()}
 	if r.Err != nil {
+		e.Says = r.Err.Error()
+	}
+	return e
+}
+
+func assigned(r worker.Result) core.Event {
+	e := core.Assigned{Op: core.OpID(r.Op), Module: r.Assigned.Module, Held: r.Assigned.Held, Unasked: r.Unasked()}
+	var refusal *kernel.Error
+	switch {
+	case errors.As(r.Err, &refusal) && refusal.Op == kernel.OpInUse:
+		e.InUse = refusal.Words
+	case r.Err != nil:
 		e.Says = r.Err.Error()
 	}
 	return e

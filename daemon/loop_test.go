@@ -23,6 +23,7 @@ import (
 	"github.com/kmodd/kmodd/match"
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/modprobed"
+	"github.com/kmodd/kmodd/rules/policy"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,6 +38,7 @@ type desk struct {
 	scans   chan uint32
 	marks   chan uint32
 	probes  chan string
+	assigns chan kernel.Assignment
 	runs    chan worker.Command
 }
 
@@ -44,11 +46,13 @@ func (d *desk) Load(op uint64, m kernel.Module)     { d.loads <- m }
 func (d *desk) Run(op uint64, c worker.Command)     { d.runs <- c }
 func (d *desk) Probe(op uint64, bus, device string) { d.probes <- bus + "/" + device }
 func (d *desk) Abandon(uint64)                      {}
-func (d *desk) Results() <-chan worker.Result       { return d.results }
-func (d *desk) Rescan(scan uint32)                  { d.scans <- scan }
-func (d *desk) CatchUp(mark uint32)                 { d.marks <- mark }
-func (d *desk) ReadVariables(bool)                  {}
-func (d *desk) Counts() uevent.Counts               { return uevent.Counts{Received: 42} }
+
+func (d *desk) Assign(op uint64, a kernel.Assignment) { d.assigns <- a }
+func (d *desk) Results() <-chan worker.Result         { return d.results }
+func (d *desk) Rescan(scan uint32)                    { d.scans <- scan }
+func (d *desk) CatchUp(mark uint32)                   { d.marks <- mark }
+func (d *desk) ReadVariables(bool)                    {}
+func (d *desk) Counts() uevent.Counts                 { return uevent.Counts{Received: 42} }
 
 // startLoop runs a loop with a desk until the test ends.
 func startLoop(t *testing.T) (*loop, *desk) {
@@ -58,6 +62,7 @@ func startLoop(t *testing.T) (*loop, *desk) {
 		scans:   make(chan uint32, 8),
 		marks:   make(chan uint32, 8),
 		probes:  make(chan string, 8),
+		assigns: make(chan kernel.Assignment, 8),
 		runs:    make(chan worker.Command, 8),
 	}
 	l := newLoop(Config{Version: "test", Limits: core.DefaultLimits, Log: silent}, "6.1-test", d)
@@ -88,9 +93,45 @@ func readWith(t *testing.T, l *loop, dep, alias, conf string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := ruleChange{set: rules.NewSet(tables, modprobed.Parse("", modprobed.File{Name: "x.conf", Text: conf})), tables: tables, inForce: make(chan struct{})}
+	set := rules.NewSet(tables, modprobed.Parse("", modprobed.File{Name: "x.conf", Text: conf}))
+	c := ruleChange{set: set, tables: tables, inForce: make(chan struct{})}
 	l.rules <- c
 	<-c.inForce
+}
+
+// A device that rules deny is handed to a worker when it is written down that it
+// is, and what the worker says reaches whoever asks.
+func TestADeniedDeviceIsWrittenDownAndThenTakenAway(t *testing.T) {
+	l, d := startLoop(t)
+	held := make(chan []string, 8)
+	l.hold = func(paths []string) { held <- paths }
+	tables, err := match.Parse("/lib/modules/6.1-test", map[string]string{"modules.dep": "", "modules.alias": ""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	deny := policy.Parse(policy.File{Name: "k.toml", Text: "[[rule]]\nmodalias = \"t:*\"\nstage = \"deny\"\n"})
+	c := ruleChange{set: rules.NewSet(tables, modprobed.Parse(""), rules.WithPolicy(deny)), tables: tables, inForce: make(chan struct{})}
+	l.rules <- c
+	<-c.inForce
+	l.post(core.Seen{Device: rules.Device{Path: "/d", Subsystem: "t", Modalias: "t:a"}})
+	if got := <-held; !slices.Equal(got, []string{"/d"}) {
+		t.Errorf("written down: %q", got)
+	}
+	if got, want := <-d.assigns, (kernel.Assignment{Path: "/d", Bus: "t", Owner: kernel.Nobody}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	busy := &kernel.Error{Op: kernel.OpInUse, Module: "d", Words: "a disk of it is mounted"}
+	d.results <- worker.Result{Op: 1, Assigned: new(kernel.Assigned), Err: busy}
+	if got := <-held; got != nil {
+		t.Errorf("written down: %q", got)
+	}
+	answer, err := l.Ask(t.Context(), control.WhyRequest{Subject: "/d"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := answer.(control.Story).Devices[0].Assignment; !strings.Contains(got, busy.Words) {
+		t.Errorf("why says %q", got)
+	}
 }
 
 func TestTheLoopScansLoadsAndAnswers(t *testing.T) {

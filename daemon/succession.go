@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/core"
 	"github.com/kmodd/kmodd/daemon/handover"
 )
 
@@ -68,8 +69,17 @@ func newSuccession(dir string, log *slog.Logger) *succession {
 	return s
 }
 
-// take returns what the daemon before this one had put in.
-func (s *succession) take() []control.Module {
+// take returns what the daemon before this one has left.
+func (s *succession) take() core.Inherited {
+	held, err := handover.TakeHeld(s.dir, s.boot)
+	if err != nil {
+		s.log.Warn("it is not known which devices an earlier kmodd has kept drivers from", "error", err)
+	}
+	return core.Inherited{Modules: s.takeModules(), Held: held}
+}
+
+// takeModules returns what it had put in.
+func (s *succession) takeModules() []control.Module {
 	state, err := handover.Take(s.dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		s.log.Warn("what an earlier kmodd has left is of no use: what it loaded counts as somebody else's", "error", err)
@@ -80,6 +90,13 @@ func (s *succession) take() []control.Module {
 		s.log.Info("taking over from an earlier kmodd", "modules", len(inherited), "pinned", s.root != state.Root)
 	}
 	return inherited
+}
+
+// hold writes down which devices drivers are kept from.
+func (s *succession) hold(paths []string) {
+	if err := (handover.State{Boot: s.boot, Root: s.root, Held: paths}).Hold(s.dir); err != nil {
+		s.log.Warn("can't write down which devices drivers are kept from: the next kmodd won't know", "error", err)
+	}
 }
 
 // moved tells whether process 1 has gone to another root since the start.

@@ -68,7 +68,6 @@ func (s *Set) answer(f found, list []found, how Ask, d *Device) Answer {
 	p.police(d, list)
 	if !p.denyDevice(list) {
 		p.consider(f, how.Blacklist)
-		p.keepAccepted()
 	}
 	a.Decision = p.decided()
 	return a

@@ -25,8 +25,8 @@ func (s *Set) decide(asked string, hotplug bool, d *Device) Decision {
 	}
 	for _, f := range p.preferred(list) {
 		p.consider(f, hotplug)
+		p.endTurn(f.module)
 	}
-	p.keepAccepted()
 	return p.decided()
 }
 

@@ -53,6 +53,7 @@ type policed struct {
 	*policy.Policy
 	device  *policy.Device // nil if a module is asked for by its name
 	by      policy.Verdict // about the device
+	prefers *policy.Rule   // by which it prefers what is considered, nil for none
 	modules map[string]judged
 }
 
@@ -234,18 +235,28 @@ func (p *plan) preferred(list []found) []found {
 			}
 		}
 		first = append(first, found{module: name, because: by})
-		p.decision.Prefer = append(p.decision.Prefer, name)
 	}
 	if len(first) == 0 {
 		return list
 	}
-	p.decision.BindTimeout = p.bindTimeout(r)
+	p.policed.prefers = r
 	for _, f := range list {
 		if !slices.Contains(r.Prefer, f.module) {
 			p.refuse(f.module, "", f.because, by)
 		}
 	}
 	return first
+}
+
+// endTurn ends what is planned for one of the preferences, which it is not if
+// the module may not be loaded after all.
+func (p *plan) endTurn(module string) {
+	d := &p.decision
+	if p.policed == nil || p.policed.prefers == nil || !slices.Contains(d.Modules, module) || d.prefers(module) {
+		return
+	}
+	d.Prefer = append(d.Prefer, Preference{module, len(d.Steps)})
+	d.BindTimeout = p.bindTimeout(p.policed.prefers)
 }
 
 // bindTimeout is what the rule says that prefers, or the first other one that
@@ -255,15 +266,6 @@ func (p *plan) bindTimeout(r *policy.Rule) time.Duration {
 		return r.BindTimeout
 	}
 	return p.policed.BindTimeout()
-}
-
-// keepAccepted takes out of the preferences what may not be loaded after all.
-func (p *plan) keepAccepted() {
-	d := &p.decision
-	d.Prefer = slices.DeleteFunc(d.Prefer, func(name string) bool { return !slices.Contains(d.Modules, name) })
-	if len(d.Prefer) == 0 {
-		d.BindTimeout = 0
-	}
 }
 
 // treat adds to a step what the policy says of its module.

@@ -140,7 +140,7 @@ func TestPreferences(t *testing.T) {
 			if got := strings.Join(d.Modules, " "); got != tt.modules {
 				t.Errorf("modules %q, want %q", got, tt.modules)
 			}
-			if got := strings.Join(d.Prefer, " "); got != tt.prefer {
+			if got := strings.Join(d.Preferred(), " "); got != tt.prefer {
 				t.Errorf("preferred %q, want %q", got, tt.prefer)
 			}
 			if want := policy.DefaultBindTimeout; tt.prefer != "" && d.BindTimeout != want {
@@ -150,6 +150,16 @@ func TestPreferences(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// The modules of the list are loaded one after the other, each when its turn
+// comes.
+func TestEachPreferenceHasItsSteps(t *testing.T) {
+	d := policedSet(t, rule(`modalias = "pci:v1*"`, `prefer = ["drv", "rival", "drv"]`), "", "").Decide(rules.Device{Modalias: "pci:v1d2"})
+	want := []rules.Preference{{Module: "drv", Through: 3}, {Module: "rival", Through: 4}}
+	if diff := cmp.Diff(want, d.Prefer); diff != "" {
+		t.Errorf("steps %s: %s", steps(d), diff)
 	}
 }
 

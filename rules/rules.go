@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kmodd/kmodd/rules/policy"
@@ -84,8 +85,29 @@ type Decision struct {
 	// Prefer names the modules of which one is to have the device, the first
 	// one first: each has BindTimeout to take it. Empty, the kernel's order
 	// decides. They are among Modules, and what they need among Steps.
-	Prefer      []string
+	Prefer      []Preference
 	BindTimeout time.Duration
+}
+
+// A Preference is one of the modules that are to have a device.
+type Preference struct {
+	Module string
+	// Through is the number of steps that have it in, with what it needs, after
+	// those of the preferences before it: Steps[:Through].
+	Through int
+}
+
+// Preferred names the modules of Prefer.
+func (d *Decision) Preferred() []string {
+	var names []string
+	for _, p := range d.Prefer {
+		names = append(names, p.Module)
+	}
+	return names
+}
+
+func (d *Decision) prefers(module string) bool {
+	return slices.ContainsFunc(d.Prefer, func(p Preference) bool { return p.Module == module })
 }
 
 // A Refusal is a module that was not taken, or that could not be found.

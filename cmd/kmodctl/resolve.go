@@ -144,7 +144,7 @@ func jsonAnswer(set *rules.Set, out io.Writer) func(string) error {
 			Reasons:  decided.Reasons(d.Reasons),
 			Lost:     decided.Reasons(d.Lost),
 			Denied:   d.Denied,
-			Prefer:   d.Prefer,
+			Prefer:   d.Preferred(),
 		}
 		for i, s := range d.Steps {
 			r.Steps[i] = step(s)

@@ -104,6 +104,9 @@ func (t *story) device(d control.DeviceWhy) {
 	if d.Denied {
 		t.line("  The policy denies it: no driver may have it.")
 	}
+	if d.Assignment != "" {
+		t.line("  What came of the policy: %s.", d.Assignment)
+	}
 	t.section("What the kernel said of it", d.Log)
 	t.section("Firmware that is not installed", d.Firmware)
 	if len(d.Firmware) > 0 {

@@ -181,7 +181,9 @@ type DeviceWhy struct {
 	// and BindTimeout is how long each has to take it.
 	Prefer      []string      `json:"prefer,omitempty"`
 	BindTimeout time.Duration `json:"bind_timeout_ns,omitempty"`
-	Log         []string      `json:"log,omitempty"` // what the kernel wrote to its log about it, if no driver took it
+	// Assignment tells what has come of what Denied and Prefer say.
+	Assignment string   `json:"assignment,omitempty"`
+	Log        []string `json:"log,omitempty"` // what the kernel wrote to its log about it, if no driver took it
 	// Firmware is what a driver asked for, or may have asked for, and is not
 	// installed.
 	Firmware []string `json:"firmware,omitempty"`

@@ -28,7 +28,7 @@ func (w *world) planActions() {
 func (w *world) randomAction() func() {
 	d := w.board.devices[w.rng.IntN(len(w.board.devices))]
 	m := w.board.modules[w.rng.IntN(len(w.board.modules))].Name
-	switch w.rng.IntN(17) {
+	switch w.rng.IntN(22) {
 	case 0, 1, 2:
 		return func() { w.plug(d) }
 	case 3, 4:
@@ -38,14 +38,22 @@ func (w *world) randomAction() func() {
 	case 6:
 		return func() { w.takeOut(m) }
 	case 7:
-		return func() { w.kernel.Insert(w.now, m+".ko", "") }
+		return func() { w.touched[m] = true; w.kernel.Insert(w.now, m+".ko", "") }
+	case 17, 18:
+		return func() { w.deniedAt[d.Modalias] = w.now; w.toggle(&w.says.denied, d.Modalias) }
+	case 19:
+		if len(w.board.prefers[d.Modalias]) > 0 {
+			return func() { w.toggle(&w.says.preferred, d.Modalias) }
+		}
+	case 20, 21:
+		return func() { w.use(d.Path) }
 	case 11, 12:
 		return func() { w.insertBadBuild(m) }
 	case 8:
 		// Refused late: after its dependencies are there.
-		return func() { w.kernel.Insert(w.now, m+".ko", "debug=nonsense") }
+		return func() { w.touched[m] = true; w.kernel.Insert(w.now, m+".ko", "debug=nonsense") }
 	case 9:
-		return func() { w.toggleBlacklist(m) }
+		return func() { w.touched[m] = true; w.toggle(&w.says.blacklist, m) }
 	case 10:
 		return func() { w.kill() }
 	case 14, 15:
@@ -60,7 +68,7 @@ func (w *world) randomAction() func() {
 // EBUSY that comes twice is taken for the driver's own, and rightly so.
 func (w *world) insertBadBuild(name string) {
 	if !w.badly[name] {
-		w.badly[name] = true
+		w.badly[name], w.touched[name] = true, true
 		w.kernel.Insert(w.now, "bad/"+name+".ko", "")
 	}
 }
@@ -102,8 +110,16 @@ func (w *world) takeOut(name string) {
 	if w.kernel.State(name) != kernel.Live {
 		return
 	}
+	w.touched[name] = true
 	w.kernel.Remove(w.now, name)
 	w.removed[name] = w.now
+}
+
+// use has somebody use a device for a while.
+func (w *world) use(path string) {
+	w.used[path] = true
+	w.kernel.UseDevice(path, true)
+	w.after(time.Duration(w.rng.IntN(20))*time.Second, func() { w.kernel.UseDevice(path, false) })
 }
 
 // surprise takes a module out and puts it in again at once.
@@ -112,11 +128,12 @@ func (w *world) surprise(name string) {
 	w.after(w.soon(), func() { w.kernel.Insert(w.now, name+".ko", "") })
 }
 
-func (w *world) toggleBlacklist(name string) {
-	if i := slices.Index(w.blacklist, name); i >= 0 {
-		w.blacklist = slices.Delete(slices.Clone(w.blacklist), i, i+1)
+// toggle changes the rules.
+func (w *world) toggle(list *[]string, word string) {
+	if i := slices.Index(*list, word); i >= 0 {
+		*list = slices.Delete(slices.Clone(*list), i, i+1)
 	} else {
-		w.blacklist = append(slices.Clone(w.blacklist), name)
+		*list = append(slices.Clone(*list), word)
 	}
 	w.newRules()
 }

@@ -223,6 +223,9 @@ func moduleName(s string) string { return strings.ReplaceAll(s, "-", "_") }
 func (m *Machine) deviceWhy(dev *device) control.DeviceWhy {
 	w := asDecided(dev.verdict.Decision)
 	w.Device = m.wireDevice(dev)
+	if dev.assignment != nil {
+		w.Assignment = dev.assignment.says
+	}
 	if dev.trouble != nil {
 		w.Log, w.Firmware = slices.Clone(dev.trouble.log), slices.Clone(dev.trouble.lacks)
 	}
@@ -243,7 +246,7 @@ func asDecided(d rules.Decision) control.DeviceWhy {
 		Refused:     decided.Refusals(d.Refused),
 		Lost:        decided.Reasons(d.Lost),
 		Denied:      d.Denied,
-		Prefer:      slices.Clone(d.Prefer),
+		Prefer:      d.Preferred(),
 		BindTimeout: d.BindTimeout,
 	}
 }

@@ -14,17 +14,29 @@ import (
 	"github.com/kmodd/kmodd/match"
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/modprobed"
+	"github.com/kmodd/kmodd/rules/policy"
 )
 
 // A board is random hardware with random modules for it.
 type board struct {
 	modules  []fake.Module
 	devices  []fake.Device
-	softdeps []string          // lines of modprobe.d
-	wanted   []string          // modules that modules-load.d names
-	commands map[string]string // install lines, by module
+	softdeps []string            // lines of modprobe.d
+	wanted   []string            // modules that modules-load.d names
+	commands map[string]string   // install lines, by module
+	prefers  map[string][]string // modules that a rule may prefer, by the modalias of devices
 	slots    int
 }
+
+// An operator is what somebody says on a board, and may say otherwise later.
+type operator struct {
+	blacklist []string // modules
+	denied    []string // modaliases of devices
+	preferred []string // those for which the board's preferences hold
+}
+
+// bindTimeout is how long a preferred driver has to take a device.
+const bindTimeout = 2 * time.Second
 
 // newBoard rolls the dice for a board. Faults are frequent: a board where
 // everything works teaches little.
@@ -33,6 +45,7 @@ func newBoard(rng *rand.Rand) *board {
 	for i := range 3 + rng.IntN(6) {
 		path := fmt.Sprintf("/devices/bus/d%02d", i)
 		d := fake.Device{Path: path, Modalias: fmt.Sprintf("t:v%dd%d", rng.IntN(3), rng.IntN(3))}
+		d.Bare = rng.IntN(3) == 0
 		if rng.IntN(4) == 0 {
 			d.Children = []fake.Device{{Path: path + "/child", Modalias: fmt.Sprintf("t:v%dd%d", rng.IntN(3), rng.IntN(3))}}
 		}
@@ -52,6 +65,14 @@ func newBoard(rng *rand.Rand) *board {
 	for _, m := range b.modules {
 		if rng.IntN(8) == 0 {
 			b.commands[m.Name] = strings.ReplaceAll(installs[rng.IntN(len(installs))], "NAME", m.Name)
+		}
+	}
+	b.prefers = make(map[string][]string)
+	for _, d := range b.devices {
+		for range 1 + rng.IntN(3) {
+			if m := b.modules[rng.IntN(len(b.modules))]; rng.IntN(3) == 0 || slices.Contains(m.Drives, d.Modalias) {
+				b.prefers[d.Modalias] = append(b.prefers[d.Modalias], m.Name)
+			}
 		}
 	}
 	for range max(0, rng.IntN(5)-2) {
@@ -125,15 +146,15 @@ func (b *board) badBuilds() []fake.Module {
 	return bad
 }
 
-// set gives the rules of the board with some modules blacklisted. Without
-// order, modules.dep knows of no dependencies.
-func (b *board) set(t testing.TB, blacklist []string, order bool) *rules.Set {
+// set gives the rules of the board with what somebody says. Without order,
+// modules.dep knows of no dependencies.
+func (b *board) set(t testing.TB, says operator, order bool) *rules.Set {
 	t.Helper()
-	return b.setWith(t, blacklist, order, true)
+	return b.setWith(t, says, order, true)
 }
 
 // setWith is set, with or without the install lines.
-func (b *board) setWith(t testing.TB, blacklist []string, order, commands bool) *rules.Set {
+func (b *board) setWith(t testing.TB, says operator, order, commands bool) *rules.Set {
 	t.Helper()
 	var dep, alias, conf strings.Builder
 	for _, m := range b.modules {
@@ -156,19 +177,38 @@ func (b *board) setWith(t testing.TB, blacklist []string, order, commands bool) 
 			fmt.Fprintln(&conf, "install", m.Name, command)
 		}
 	}
-	for _, name := range blacklist {
+	for _, name := range says.blacklist {
 		fmt.Fprintln(&conf, "blacklist", name)
 	}
 	tables, err := match.Parse("/lib/modules/test", map[string]string{"modules.dep": dep.String(), "modules.alias": alias.String()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rules.NewSet(tables, modprobed.Parse("", modprobed.File{Name: "/etc/modprobe.d/test.conf", Text: conf.String()}))
+	return rules.NewSet(tables, modprobed.Parse("", modprobed.File{Name: "/etc/modprobe.d/test.conf", Text: conf.String()}),
+		rules.WithPolicy(b.policy(says)))
+}
+
+// policy is the kmodd.toml of the board.
+func (b *board) policy(says operator) *policy.Policy {
+	var text strings.Builder
+	for _, modalias := range says.denied {
+		fmt.Fprintf(&text, "[[rule]]\nmodalias = %q\nstage = \"deny\"\n", modalias)
+	}
+	for _, modalias := range says.preferred {
+		fmt.Fprintf(&text, "[[rule]]\nmodalias = %q\nprefer = [%s]\nbind_timeout = %q\n",
+			modalias, `"`+strings.Join(b.prefers[modalias], `", "`)+`"`, bindTimeout)
+	}
+	return policy.Parse(policy.File{Name: "/etc/kmodd/kmodd.toml", Text: text.String()})
 }
 
 func (b *board) module(name string) *fake.Module {
 	i := slices.IndexFunc(b.modules, func(m fake.Module) bool { return m.Name == name })
 	return &b.modules[i]
+}
+
+// bare tells whether the bus of a device has no driver_override.
+func (b *board) bare(path string) bool {
+	return slices.ContainsFunc(b.devices, func(d fake.Device) bool { return d.Path == path && d.Bare })
 }
 
 // closure lists all that a module needs, as a line of modules.dep does: what

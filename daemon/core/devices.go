@@ -23,6 +23,14 @@ type device struct {
 	probed bool
 
 	trouble *trouble // nil for none
+	act     *act     // what a worker does about it, nil for nothing
+
+	assignment *assignment // what has become of what rules say of who has it, nil for nothing
+	// held says that by our doing sysfs keeps drivers away from it.
+	held bool
+	// hot says that a uevent told of it under the rules of now: nobody has
+	// used it before they were applied.
+	hot bool
 }
 
 // A verdict is the decision about all devices of one MODALIAS, or of what else
@@ -51,7 +59,8 @@ func (m *Machine) seen(e Seen) {
 	if dev != nil {
 		m.forget(dev)
 	}
-	dev = &device{Device: e.Device, scan: e.Scan, fresh: e.Scan != 0}
+	dev = &device{Device: e.Device, scan: e.Scan, fresh: e.Scan != 0, hot: e.Scan == 0 && m.set != nil}
+	dev.held = m.held[dev.Path]
 	m.remember(dev)
 	if !m.terse {
 		m.note("seen", dev.Path, "", reason("MODALIAS", dev.Modalias))
@@ -146,10 +155,13 @@ func (m *Machine) remember(dev *device) {
 func (m *Machine) forget(dev *device) {
 	i, _ := m.find(dev.Path)
 	m.devices = slices.Delete(m.devices, i, i+1)
-	if t := dev.trouble; t != nil && t.holdsSlot() {
-		m.emit(Abandon{Op: t.probe})
+	if a := dev.act; a != nil && a.holdsSlot() {
+		m.emit(Abandon{Op: a.op})
 	}
+	m.drop(dev)
 	m.calm(dev)
+	m.endAssignment(dev)
+	m.hold(dev, false)
 	m.unref(dev)
 }
 
@@ -178,6 +190,7 @@ func (m *Machine) moved(from, to string) {
 		return true
 	})
 	for _, dev := range below {
+		m.otherHeld = m.otherHeld || dev.held
 		m.gone(dev.Path) // what was known of a device there is old
 		m.remember(dev)
 	}
@@ -210,6 +223,7 @@ func (m *Machine) bound(path, driver string, told bool) {
 	default:
 		m.note("bound", path, "", reason("kernel", "driver "+driver+" took it"))
 	}
+	m.reassign(dev)
 }
 
 // lookIfSettled asks what has become of a device that nothing is loaded for
@@ -242,6 +256,9 @@ func (m *Machine) looked(e Looked) {
 	if dev.deferred {
 		m.note("waiting", e.Path, "", reason("kernel", "the probe was deferred: a supplier is missing"))
 	}
+	if a := dev.assignment; a != nil && a.done && a.taker == "" {
+		a.taker = e.Driver
+	}
 	if dev.Driver == "" && m.hasModule(dev) {
 		m.untaken(dev, e)
 	}
@@ -255,7 +272,7 @@ func (m *Machine) result(dev *device) control.Result {
 		return control.Bound
 	case len(dev.verdict.Modules) == 0 && len(dev.verdict.Refused) > 0:
 		return control.Refused
-	case dev.fresh || m.pending(dev.verdict.Modules):
+	case dev.fresh || m.pending(dev.verdict.Modules) || m.assigning(dev):
 		return control.Loading
 	case m.anyModule(dev.verdict.Modules, func(mod *module) bool { return mod.state == control.Broken }):
 		return control.Failed

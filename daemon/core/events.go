@@ -97,6 +97,20 @@ type (
 		Unasked bool
 	}
 
+	// Assigned is the end of an [Assign]. It may never come. Module is the one
+	// whose driver has the device now, if that is known; Held says that sysfs
+	// keeps other drivers, or all, from it by our doing. InUse is who uses it, if
+	// it was left alone because of that; Says is why else it was not done, ""
+	// if it was. Unasked is as in [Done].
+	Assigned struct {
+		Op      OpID
+		Module  string
+		Held    bool
+		InUse   string
+		Says    string
+		Unasked bool
+	}
+
 	// NewRules brings tables and configuration, the first ones or changed
 	// ones. Everything is decided again. Wanted are the modules that are to be
 	// put in whatever devices there are, one after the other in this order.
@@ -106,8 +120,12 @@ type (
 	}
 
 	// Inherited tells, before the first NewRules, which modules the daemon
-	// before this one had put in. Those that the first scan meets are ours.
-	Inherited struct{ Modules []control.Module }
+	// before this one had put in, and which devices it kept drivers from. Those
+	// that the first scan meets are ours.
+	Inherited struct {
+		Modules []control.Module
+		Held    []string
+	}
 
 	// Asked is a request over the control socket, any but a
 	// control.ReloadRequest. It is answered by one [Reply].
@@ -149,6 +167,7 @@ func (CaughtUp) event()      {}
 func (Tick) event()          {}
 func (FirmwareFound) event() {}
 func (Probed) event()        {}
+func (Assigned) event()      {}
 func (Inherited) event()     {}
 
 // An Effect is something that the machine wants done, in the order given. What
@@ -200,6 +219,20 @@ type (
 		Path, Subsystem string
 	}
 
+	// Assign asks for a device to have a driver, or none, as Owner says.
+	// With Gently it is not taken from a driver while somebody uses it.
+	Assign struct {
+		Op              OpID
+		Path, Subsystem string
+		Owner           Owner
+		Module          string // of OfModule
+		Gently          bool
+	}
+
+	// Hold tells, before what follows is done, which devices drivers are kept
+	// from by our doing, or may soon be: the daemon after this one has to know.
+	Hold struct{ Paths []string }
+
 	// Reply answers an [Asked]. Value is of the type that the request is
 	// documented to be answered with and shares nothing with the machine; Err
 	// says that there is nothing to tell.
@@ -223,3 +256,15 @@ func (Reply) effect()         {}
 func (Note) effect()          {}
 func (AwaitFirmware) effect() {}
 func (Probe) effect()         {}
+func (Assign) effect()        {}
+func (Hold) effect()          {}
+
+// An Owner says who is to have a device.
+type Owner uint8
+
+// The owners of devices.
+const (
+	Anybody  Owner = iota + 1 // whatever matches: what was done for the other ones is undone
+	Nobody                    // no driver
+	OfModule                  // the driver of a module
+)

@@ -4,13 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/kmodd/kmodd/daemon/control"
 )
-
-// probePause is how long a probe is put off that could not begin.
-const probePause = time.Second
 
 // lacks takes in which firmware a device's driver has asked for in vain. If the
 // kernel has said nothing at all of the device it may be any that the modules
@@ -70,69 +66,25 @@ func (m *Machine) firmwareFound(e FirmwareFound) {
 		if !slices.Contains(t.inVain, e.Name) {
 			t.inVain = append(t.inVain, e.Name)
 		}
-		if t.probe != 0 {
-			t.again = true
+		if dev.act != nil {
+			dev.act.again = dev.act.again || dev.act.assign == nil && dev.act.op != 0
 			continue
 		}
 		m.note("probe", dev.Path, "", reason("firmware", e.Name+" is there"))
-		t.turn = true
+		m.do(dev, &act{})
 	}
-}
-
-// startProbes begins the probes that are due, as many at a time as loads: a card
-// may have hundreds of functions that all lacked one file.
-func (m *Machine) startProbes() {
-	free := m.limits.Slots
-	for _, dev := range m.troubled {
-		if dev.trouble.holdsSlot() {
-			free--
-		}
-	}
-	for _, dev := range m.troubled {
-		if dev.trouble.turn && free > 0 {
-			m.probe(dev)
-			free--
-		}
-	}
-}
-
-// holdsSlot tells whether others wait for the end of the device's probe.
-func (t *trouble) holdsSlot() bool { return t.probe != 0 && !t.slow }
-
-func (m *Machine) probe(dev *device) {
-	m.lastOp++
-	t := dev.trouble
-	t.probe, t.began, t.slow = m.lastOp, m.now, false
-	t.turn, t.again, t.retry = false, false, 0
-	m.probes[m.lastOp] = dev
-	m.emit(Probe{Op: m.lastOp, Path: dev.Path, Subsystem: dev.Subsystem})
-}
-
-// abandonProbe gives the slot of a probe that takes long to others.
-func (m *Machine) abandonProbe(dev *device) {
-	dev.trouble.slow = true
-	m.note("slow", dev.Path, "", reason("kernel", fmt.Sprintf("its driver's probe has not returned after %v", m.limits.Patience)))
-	m.emit(Abandon{Op: dev.trouble.probe})
 }
 
 // probed takes in that a device was tried again. Whether a driver has it now, a
 // look tells.
 func (m *Machine) probed(e Probed) {
-	dev := m.probes[e.Op]
+	dev, _ := m.acted(e.Op, e.Unasked)
 	if dev == nil {
 		return
 	}
-	delete(m.probes, e.Op)
-	t := dev.trouble
-	t.probe = 0
-	switch {
-	case e.Unasked:
-		t.retry = m.now + probePause
-	case t.again:
-		t.turn = true
-	case e.Says != "":
+	if e.Says != "" {
 		m.note("not taken", dev.Path, "", reason("kernel", e.Says))
-	default:
-		m.lookIfSettled(dev)
+		return
 	}
+	m.lookIfSettled(dev)
 }

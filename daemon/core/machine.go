@@ -34,12 +34,16 @@ type Machine struct {
 	modules  map[string]*module  // by name
 	ops      map[OpID]*module    // loads whose Done has not come
 
-	doubtAt  time.Duration    // when devices are looked at whose driver no uevent told of, 0 for never
-	doubts   int              // how often they were since there was a new one
-	troubled []*device        // those that have trouble, in the order of its beginning
-	probes   map[OpID]*device // those of them that are being tried again
-	anew     bool             // they are to be looked for anew
-	awaited  []string         // firmware
+	doubtAt   time.Duration    // when devices are looked at whose driver no uevent told of, 0 for never
+	doubts    int              // how often they were since there was a new one
+	troubled  []*device        // those that have trouble, in the order of its beginning
+	acting    []*device        // those that a worker is to do something about, in the order of asking
+	acts      map[OpID]*device // those of them that one does
+	steered   []*device        // those of which it is not settled yet who has them
+	anew      bool             // firmware is to be looked for anew
+	awaited   []string         // firmware
+	otherHeld bool             // the devices that drivers are kept from by our doing are others than was told
+	held      map[string]bool  // devices that the daemon before this one kept drivers from, until the first scan has ended
 
 	inherited map[string]control.Module // by name, until the first scan has ended
 
@@ -76,7 +80,7 @@ func New(limits Limits) *Machine {
 		verdicts: make(map[string]*verdict),
 		modules:  make(map[string]*module),
 		ops:      make(map[OpID]*module),
-		probes:   make(map[OpID]*device),
+		acts:     make(map[OpID]*device),
 		counts:   counts{ends: make(map[control.Outcome]uint64)},
 	}
 }
@@ -89,14 +93,28 @@ func (m *Machine) Step(now time.Duration, e Event, out []Effect) []Effect {
 	m.now, m.out = now, out
 	m.handle(e)
 	m.passTime()
-	if m.dirty {
-		m.dirty = false
-		m.dispatch()
-	}
+	m.carryOn()
+	m.tellHeld()
+	m.startActs()
 	m.askToCatchUp()
 	m.awaitFirmware()
 	out, m.out = m.out, nil
 	return out
+}
+
+// carryOn starts what can start now. What could not be had may be the turn of
+// something else.
+func (m *Machine) carryOn() {
+	for {
+		if m.dirty {
+			m.dirty = false
+			m.dispatch()
+		}
+		m.steerOn()
+		if !m.dirty {
+			return
+		}
+	}
 }
 
 func (m *Machine) handle(e Event) {
@@ -125,12 +143,18 @@ func (m *Machine) handle(e Event) {
 		m.firmwareFound(e)
 	case Probed:
 		m.probed(e)
+	case Assigned:
+		m.assigned(e)
 	case NewRules:
 		m.newRules(e)
 	case Inherited:
 		m.inherited = make(map[string]control.Module, len(e.Modules))
 		for _, mod := range e.Modules {
 			m.inherited[mod.Name] = mod
+		}
+		m.held = make(map[string]bool, len(e.Held))
+		for _, path := range e.Held {
+			m.held[path] = true
 		}
 	case Asked:
 		m.answer(e)
@@ -156,7 +180,17 @@ func (m *Machine) Deadline() (at time.Duration, ok bool) {
 		earlier(mod.began + m.limits.Patience)
 	}
 	for _, dev := range m.troubled {
-		if at := dev.trouble.nextTime(m.limits.Patience); at != 0 {
+		if at := dev.trouble.look; at != 0 {
+			earlier(at)
+		}
+	}
+	for _, dev := range m.acting {
+		if at := dev.act.nextTime(m.now, m.limits.Patience); at != 0 {
+			earlier(at)
+		}
+	}
+	for _, dev := range m.steered {
+		if at := dev.assignment.until; at > m.now {
 			earlier(at)
 		}
 	}
@@ -219,7 +253,7 @@ func (m *Machine) endScan(e Scanned) {
 	if e.Skipped == 0 {
 		m.sweep(e.Scan)
 	}
-	m.inherited = nil // who has not been met yet has gone
+	m.inherited, m.held = nil, nil // who has not been met yet has gone
 	m.wantFresh()
 	if m.lossy != 0 && e.Scan >= m.lossy {
 		m.lossy = 0
@@ -251,7 +285,9 @@ func (m *Machine) wantFresh() {
 func (m *Machine) makeGood() {
 	for _, dev := range m.devices {
 		dev.told = false
-		m.wantAll(dev, m.step)
+		if !dev.wellAssigned() {
+			m.wantAll(dev, m.step)
+		}
 		m.lookIfSettled(dev)
 	}
 	m.doubt()
@@ -298,8 +334,9 @@ func (m *Machine) newRules(e NewRules) {
 	for i, dev := range m.devices {
 		before := dev.verdict
 		m.decide(dev)
+		dev.hot = false
 		switch {
-		case !again[i] && slices.Equal(before.Modules, dev.verdict.Modules) && !m.otherCommand(dev.verdict.Decision):
+		case !m.otherOwner(dev, before) && !again[i] && slices.Equal(before.Modules, dev.verdict.Modules) && !m.otherCommand(dev.verdict.Decision):
 		case unread:
 			dev.fresh = true
 		default:

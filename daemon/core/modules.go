@@ -107,6 +107,9 @@ func (m *Machine) module(name string) *module {
 // none are loaded one after the other, since their order decides which one
 // does: as modprobe loads them.
 func (m *Machine) wantAll(dev *device, since uint64) {
+	if m.assignAnew(dev, since) {
+		return
+	}
 	var ahead []string
 	if sibling := m.sibling(dev); sibling != nil {
 		ahead = slices.Clone(sibling.verdict.Modules)

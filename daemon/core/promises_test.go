@@ -8,6 +8,7 @@ import (
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/core"
 	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/daemon/kernel/fake"
 )
 
 // checkLoad holds a load against the promises at the moment it is asked for.
@@ -31,7 +32,7 @@ func (w *world) checkLoad(e core.Load) {
 	if command := w.board.commands[name]; e.Step.Install != command {
 		w.violate("%s goes in by %q, and the command %q stands for it", name, e.Step.Install, command)
 	}
-	if slices.Contains(w.blacklist, name) && !w.wantedByAnother(name) {
+	if slices.Contains(w.says.blacklist, name) && !w.wantedByAnother(name) {
 		w.violate("%s is loaded though it is blacklisted", name)
 	}
 }
@@ -51,9 +52,14 @@ func (w *world) wantedByAnother(name string) bool {
 // for a long time.
 func (w *world) checkAtRest() {
 	for _, d := range w.sortedPresent() {
+		if w.isAssigned(d.Modalias) {
+			w.checkAssigned(d)
+			continue
+		}
 		for _, name := range w.board.matching(d.Modalias) {
 			w.checkServed(d.Path, w.appears[d.Path], name)
 		}
+		w.checkFree(d)
 	}
 	for _, name := range w.board.wanted {
 		w.checkServed("modules-load.d", w.began, name)
@@ -73,7 +79,7 @@ func (w *world) checkAtRest() {
 // out since then is nobody's fault.
 func (w *world) checkServed(by string, since time.Duration, name string) {
 	removed, taken := w.removed[name]
-	if slices.Contains(w.blacklist, name) || taken && removed >= since || w.isGoing(name) || w.unlucky[name] {
+	if slices.Contains(w.says.blacklist, name) || taken && removed >= since || w.isGoing(name) || w.unlucky[name] {
 		return
 	}
 	for _, need := range w.board.closure(*w.board.module(name)) {
@@ -135,7 +141,10 @@ func (w *world) checkDevices() {
 func (w *world) checkFirmware() {
 	for _, d := range w.sortedPresent() {
 		file := w.kernel.Lacked(d.Path)
-		if w.kernel.Installed(file) && w.kernel.Driver(d.Path) == "" && !w.kernel.Probing(d.Path) && !w.letGo[d.Path] && w.driverIsIn(file) {
+		if w.isAssigned(d.Modalias) {
+			continue
+		}
+		if w.kernel.Installed(file) && w.kernel.Driver(d.Path) == "" && !w.kernel.Probing(d.Path) && !w.letGo[d.Path] && w.driverIsIn(file, d.Modalias) {
 			w.violate("%s has no driver, and its firmware %s is there", d.Path, file)
 		}
 	}
@@ -143,9 +152,9 @@ func (w *world) checkFirmware() {
 
 // driverIsIn tells whether the module that needs a firmware file can take a
 // device, and may.
-func (w *world) driverIsIn(file string) bool {
+func (w *world) driverIsIn(file, modalias string) bool {
 	name := strings.TrimSuffix(file, ".bin")
-	return w.kernel.State(name) == kernel.Live && !slices.Contains(w.blacklist, name)
+	return slices.Contains(w.board.module(name).Drives, modalias) && w.kernel.State(name) == kernel.Live && !slices.Contains(w.says.blacklist, name)
 }
 
 // checkModules: the machine knows the state of every module.
@@ -178,8 +187,11 @@ func (w *world) checkModules() {
 // commandTold tells whether what a command has led to is called by its name:
 // of a module whose last load it was, that nobody has loaded since.
 func (w *world) commandTold(name string, state control.State) bool {
-	_, asked := w.asked[name]
+	at, asked := w.asked[name]
 	_, flying := w.inFlight[name]
+	if state == "" && at < w.changed {
+		return true // it was wanted once more, and then not
+	}
 	if !asked || flying || w.kernel.State(name) != kernel.Absent || w.removed[name] != 0 || w.badly[name] {
 		return true
 	}
@@ -229,6 +241,9 @@ func (w *world) answered(r core.Reply) {
 		return // who has left hears nothing
 	}
 	for _, d := range w.sortedPresent() {
+		if w.isAssigned(d.Modalias) {
+			continue
+		}
 		for _, name := range w.board.matching(d.Modalias) {
 			if w.appears[d.Path] <= since && !w.mayBeOut(name, w.appears[d.Path]) {
 				w.violate("settled, and %s, there since %v, has not got %s, which is %s", d.Path, w.appears[d.Path], name, w.kernel.State(name))
@@ -238,15 +253,27 @@ func (w *world) answered(r core.Reply) {
 }
 
 // isGoing tells whether somebody takes a module out, which lasts for as long as
-// a probe of its driver does.
-func (w *world) isGoing(name string) bool { return w.kernel.State(name) == kernel.Going }
+// a probe of its driver does; or whether its init waits for a device that another
+// driver probes.
+func (w *world) isGoing(name string) bool {
+	switch w.kernel.State(name) {
+	case kernel.Going:
+		return true
+	case kernel.Coming:
+		drives := w.board.module(name).Drives
+		return slices.ContainsFunc(w.sortedPresent(), func(d fake.Device) bool {
+			return w.kernel.Probing(d.Path) && slices.Contains(drives, d.Modalias)
+		})
+	}
+	return false
+}
 
 // mayBeOut tells whether there is a reason that a device which is there since
 // then has not got a module: it is forbidden, somebody took it out, it or what
 // it needs can't be had, takes long, or was being loaded by hand both times when
 // it was tried.
 func (w *world) mayBeOut(name string, since time.Duration) bool {
-	if slices.Contains(w.blacklist, name) {
+	if slices.Contains(w.says.blacklist, name) {
 		return true
 	}
 	return slices.ContainsFunc(append(w.board.closure(*w.board.module(name)), name), func(need string) bool {
@@ -276,5 +303,77 @@ func (w *world) checkMetrics() {
 		w.violate("%d times of loads, of these ends: %v", timed, metrics.Loads)
 	case metrics.SlowLoads != w.abandoned:
 		w.violate("%d loads were abandoned, and %d are said to be slow", w.abandoned, metrics.SlowLoads)
+	}
+}
+
+// isAssigned tells whether somebody says who has devices of a modalias.
+func (w *world) isAssigned(modalias string) bool {
+	return slices.Contains(w.says.denied, modalias) || slices.Contains(w.says.preferred, modalias)
+}
+
+// longestNews is how old news of a device may be when the machine hears them.
+const longestNews = 5 * time.Second
+
+// checkAssign holds an assignment against the promises at the moment it is
+// asked for: nothing is taken from those who may have used it before the rules
+// said so.
+func (w *world) checkAssign(e core.Assign) {
+	d, there := w.present[e.Path]
+	denied := slices.Contains(w.says.denied, d.Modalias)
+	since := max(w.deniedAt[d.Modalias], w.began)
+	switch {
+	case !there: // it has gone meanwhile
+	case e.Owner == core.Nobody && !denied:
+		w.violate("%s is denied, of which nobody has said so", e.Path)
+	case e.Owner == core.Nobody && !e.Gently && w.appears[e.Path]+longestNews < since:
+		w.violate("%s may be in use since %v, and is denied by force since %v", e.Path, w.appears[e.Path], since)
+	case e.Owner == core.OfModule && (denied || !slices.Contains(w.says.preferred, d.Modalias) || !slices.Contains(w.board.prefers[d.Modalias], e.Module)):
+		w.violate("%s is to have %s, of which nobody has said so", e.Module, e.Path)
+	case e.Owner == core.OfModule && !e.Gently:
+		w.violate("%s is to have %s by force", e.Module, e.Path)
+	}
+}
+
+// checkAssigned: nobody has a device that is denied, and one that drivers are
+// preferred for is with the first one that can have it. What somebody uses, or
+// has used, and what hangs in a probe, stays with whoever has it.
+func (w *world) checkAssigned(d fake.Device) {
+	driver := w.kernel.Driver(d.Path)
+	switch {
+	case w.kernel.Probing(d.Path):
+	case slices.Contains(w.says.denied, d.Modalias):
+		if driver != "" && !w.kernel.InUse(d.Path) {
+			w.violate("%s has driver %s, and is denied", d.Path, driver)
+		}
+	case w.used[d.Path] || w.letGo[d.Path]:
+	default:
+		for _, name := range w.board.prefers[d.Modalias] {
+			if name == driver {
+				return
+			}
+			if w.takes(name, d) {
+				w.violate("%s is preferred for %s, which has driver %q", name, d.Path, driver)
+			}
+		}
+	}
+}
+
+// takes tells whether a module surely takes a device that it is given.
+func (w *world) takes(name string, d fake.Device) bool {
+	m := w.board.module(name)
+	if w.late[name] || m.ProbeErr != 0 || m.Firmware != "" || m.Probe == fake.Forever || w.board.bare(d.Path) && !slices.Contains(m.Drives, d.Modalias) {
+		return false
+	}
+	return !slices.ContainsFunc(append(w.board.closure(*m), name), func(need string) bool {
+		n := w.board.module(need)
+		return !w.board.sound(need) || w.board.commands[need] != "" || w.touched[need] || w.unlucky[need] || w.busy[need] || n.Init > time.Second || n.Probe == fake.Forever
+	})
+}
+
+// checkFree: of a device of which nobody says who has it, sysfs keeps no driver
+// away.
+func (w *world) checkFree(d fake.Device) {
+	if by := w.kernel.Override(d.Path); by != "" && !w.kernel.Probing(d.Path) {
+		w.violate("%s is still kept for %s", d.Path, by)
 	}
 }

@@ -16,7 +16,7 @@ type settler struct {
 // module is on its way in that can be waited for with patience. A load that
 // takes longer than that may never end, so neither it nor what needs it counts.
 func (m *Machine) atRest() bool {
-	return m.scan > 0 && m.scanned == m.scan && len(m.loading) == 0 && !m.awaiting() && m.allHeldUp()
+	return m.scan > 0 && m.scanned == m.scan && len(m.loading) == 0 && !m.awaiting() && m.allHeldUp() && !slices.ContainsFunc(m.steered, m.assigning)
 }
 
 // awaiting tells whether a module that is wanted is on its way by somebody

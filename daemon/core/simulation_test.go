@@ -122,13 +122,26 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 		name   string
 		breaks breaker
 	}{
-		{"loads without regard to dependencies", givenRules(func(w *world) *rules.Set { return w.board.set(w.t, w.blacklist, false) })},
-		{"does not know the blacklist", givenRules(func(w *world) *rules.Set { return w.board.set(w.t, nil, true) })},
-		{"does not know install commands", givenRules(func(w *world) *rules.Set { return w.board.setWith(w.t, w.blacklist, true, false) })},
+		{"loads without regard to dependencies", givenRules(func(w *world) *rules.Set { return w.board.set(w.t, w.says, false) })},
+		{"does not know the blacklist", givenRules(func(w *world) *rules.Set {
+			return w.board.set(w.t, operator{denied: w.says.denied, preferred: w.says.preferred}, true)
+		})},
+		{"does not know install commands", givenRules(func(w *world) *rules.Set { return w.board.setWith(w.t, w.says, true, false) })},
 		{"takes a command that ended well for a live module", afterCommands(func(e *core.Done) { e.State = control.Live })},
 		{"takes a command that failed for one that ended well", afterCommands(func(e *core.Done) { e.Errno = 0 })},
 		{"takes a command for the kernel", afterCommands(func(e *core.Done) { e.State = "" })},
 		{"keeps its first rules", keepsRules},
+		{"does not know which devices are denied", givenRules(func(w *world) *rules.Set {
+			return w.board.set(w.t, operator{blacklist: w.says.blacklist, preferred: w.says.preferred}, true)
+		})},
+		{"does not know what is preferred", givenRules(func(w *world) *rules.Set {
+			return w.board.set(w.t, operator{blacklist: w.says.blacklist, denied: w.says.denied}, true)
+		})},
+		{"does not keep drivers from devices", mute(func(e core.Effect) bool { _, ok := e.(core.Assign); return ok })},
+		{"does not hear whether a driver took a device", deaf(hears[core.Assigned])},
+		{"does not write down what it keeps drivers from", mute(func(e core.Effect) bool { _, ok := e.(core.Hold); return ok })},
+		{"takes devices from those who use them", takesUsed},
+		{"gives up an assignment that could not begin", givesUpAssignments},
 		{"does not hear what it has inherited", deaf(hears[core.Inherited])},
 		{"does not hear what is wanted without a device", wantsNothing},
 		{"loads twice", loadsTwice},
@@ -307,6 +320,26 @@ func givesUpProbes(_ *world, m machine) machine {
 			return probed
 		}
 		return e
+	}}
+}
+
+func givesUpAssignments(_ *world, m machine) machine {
+	return &fault{machine: m, hears: func(e core.Event) core.Event {
+		if assigned, ok := e.(core.Assigned); ok {
+			assigned.Unasked = false
+			return assigned
+		}
+		return e
+	}}
+}
+
+func takesUsed(_ *world, m machine) machine {
+	return &fault{machine: m, says: func(e core.Effect) []core.Effect {
+		if assign, ok := e.(core.Assign); ok {
+			assign.Gently = false
+			return []core.Effect{assign}
+		}
+		return []core.Effect{e}
 	}}
 }
 

@@ -14,14 +14,8 @@ type trouble struct {
 	look  time.Duration // when it is looked at again, 0 for never
 	looks int           // how often it was planned to be
 
-	lacks  []string      // firmware that is not installed
-	inVain []string      // of that, what was there when it was tried last
-	turn   bool          // it waits for its turn to be probed
-	probe  OpID          // the probe that was asked for and has not ended, 0 for none
-	began  time.Duration // when that was
-	slow   bool          // it has taken longer than our patience, and has lost its slot
-	again  bool          // it is to be tried once more after that
-	retry  time.Duration // when that is, for want of memory or processes, 0 for never
+	lacks  []string // firmware that is not installed
+	inVain []string // of that, what was there when it was tried last
 }
 
 // laterLooks are the pauses before a device is looked at again: a probe that
@@ -56,41 +50,21 @@ func (m *Machine) calm(dev *device) {
 	if dev.trouble == nil {
 		return
 	}
-	delete(m.probes, dev.trouble.probe)
+	if dev.act != nil && dev.act.assign == nil {
+		m.drop(dev)
+	}
 	dev.trouble = nil
 	m.troubled = slices.DeleteFunc(m.troubled, func(other *device) bool { return other == dev })
 }
 
-// lookAgain has the devices looked at, or tried, whose time has come.
+// lookAgain has the devices looked at whose time has come.
 func (m *Machine) lookAgain() {
 	for _, dev := range m.troubled {
-		t := dev.trouble
-		if t.retry != 0 && m.now >= t.retry {
-			t.retry, t.turn = 0, true
-		}
-		if t.holdsSlot() && m.now >= t.began+m.limits.Patience {
-			m.abandonProbe(dev)
-		}
-		if t.look != 0 && m.now >= t.look {
+		if t := dev.trouble; t.look != 0 && m.now >= t.look {
 			t.look = 0
 			m.emit(Look{Path: dev.Path, Subsystem: dev.Subsystem})
 		}
 	}
-	m.startProbes()
-}
-
-// nextTime is when something is due about the device, 0 for never.
-func (t *trouble) nextTime(patience time.Duration) (next time.Duration) {
-	times := [...]time.Duration{t.look, t.retry, 0}
-	if t.holdsSlot() {
-		times[2] = t.began + patience
-	}
-	for _, at := range times {
-		if at != 0 && (next == 0 || at < next) {
-			next = at
-		}
-	}
-	return next
 }
 
 // logged makes reasons of lines of the kernel's log.

@@ -46,20 +46,27 @@ type world struct {
 	badly   map[string]bool          // modules of which another build was loaded
 	handed  map[string]bool          // modules that the daemon put in and its successor was told of
 
+	changed  time.Duration            // when rules were read last
+	says     operator                 // the rules that daemons were given last
+	deniedAt map[string]time.Duration // when devices of a modalias were denied last
+	touched  map[string]bool          // modules that somebody has loaded or taken out, or blacklisted once
+	used     map[string]bool          // devices that somebody has used
+	late     map[string]bool          // modules that were passed over before they were live
+	heldBy   []string                 // what was written down of devices that drivers are kept from
+
 	// The daemon of this life.
-	life      int
-	began     time.Duration
-	machine   machine
-	blacklist []string           // of the rules that it was given
-	told      map[string]tidings // of modules
-	lastScan  uint32             // that it asked for
-	calls     map[fake.Call]flight
-	inFlight  map[string]core.OpID
-	slots     map[core.OpID]bool // loads that hold a slot
-	asked     map[string]time.Duration
-	busy      map[string]bool // modules whose last load ended with EBUSY
-	unlucky   map[string]bool // modules whose command failed for what others did
-	awaited   []string        // firmware
+	life     int
+	began    time.Duration
+	machine  machine
+	told     map[string]tidings // of modules
+	lastScan uint32             // that it asked for
+	calls    map[fake.Call]flight
+	inFlight map[string]core.OpID
+	slots    map[core.OpID]bool // loads that hold a slot
+	asked    map[string]time.Duration
+	busy     map[string]bool // modules whose last load ended with EBUSY
+	unlucky  map[string]bool // modules whose command failed for what others did
+	awaited  []string        // firmware
 
 	// Loads of this life: asked for, put off, and abandoned.
 	begun, unasked, abandoned uint64
@@ -87,6 +94,7 @@ type flight struct {
 	op     core.OpID
 	module string
 	probe  bool
+	assign bool
 	// Of a load by an install command, the command.
 	command string
 }
@@ -111,12 +119,21 @@ func newWorld(t testing.TB, seed uint64, breaks breaker) *world {
 	b := newBoard(rng)
 	w := &world{
 		t: t, rng: rng, board: b, kernel: fake.New(append(b.badBuilds(), b.modules...)...), breaks: breaks,
-		present: make(map[string]fake.Device),
-		appears: make(map[string]time.Duration),
-		letGo:   make(map[string]bool),
-		removed: make(map[string]time.Duration),
-		badly:   make(map[string]bool),
-		calls:   make(map[fake.Call]flight),
+		present:  make(map[string]fake.Device),
+		appears:  make(map[string]time.Duration),
+		letGo:    make(map[string]bool),
+		removed:  make(map[string]time.Duration),
+		badly:    make(map[string]bool),
+		calls:    make(map[fake.Call]flight),
+		touched:  make(map[string]bool),
+		deniedAt: make(map[string]time.Duration),
+		used:     make(map[string]bool),
+		late:     make(map[string]bool),
+	}
+	for _, d := range b.devices {
+		if len(b.prefers[d.Modalias]) > 0 && rng.IntN(3) == 0 && !slices.Contains(w.says.preferred, d.Modalias) {
+			w.says.preferred = append(w.says.preferred, d.Modalias)
+		}
 	}
 	for _, d := range b.devices {
 		if rng.IntN(2) == 0 {
@@ -229,13 +246,14 @@ func (w *world) start(modules []control.Module) {
 	for _, m := range modules {
 		w.handed[m.Name] = true
 	}
-	w.tell(core.Inherited{Modules: modules})
+	w.tell(core.Inherited{Modules: modules, Held: w.heldBy})
 	w.readSocket()
 	w.newRules()
 }
 
 func (w *world) newRules() {
-	w.tell(core.NewRules{Set: w.board.set(w.t, w.blacklist, true), Wanted: w.board.wants()})
+	w.changed = w.now
+	w.tell(core.NewRules{Set: w.board.set(w.t, w.says, true), Wanted: w.board.wants()})
 }
 
 // tell steps the machine and carries out what it says, in the daemon's order:
@@ -335,6 +353,14 @@ func (w *world) carryOut(e core.Effect) core.Event {
 		}
 	case core.Probe:
 		w.probe(e)
+	case core.Assign:
+		w.assign(e)
+	case core.Hold:
+		w.heldBy = e.Paths
+	case core.Note:
+		if e.What == "passed over" && w.kernel.State(e.Module) != kernel.Live {
+			w.late[e.Module] = true
+		}
 	case core.LookModule:
 		return core.ModuleIs{Name: e.Name, State: control.State(w.kernel.State(e.Name))}
 	}
@@ -368,6 +394,32 @@ func (w *world) probe(e core.Probe) {
 		}
 		w.calls[w.kernel.Probe(w.now, e.Path)] = flight{life: life, op: e.Op, probe: true}
 	})
+}
+
+// assign has a worker see to it who has a device.
+func (w *world) assign(e core.Assign) {
+	w.checkAssign(e)
+	w.probes++
+	w.afterInLife(w.soon(), func() {
+		if w.rng.IntN(5) == 0 {
+			w.tell(core.Assigned{Op: e.Op, Says: "no process", Unasked: true})
+			return
+		}
+		a := kernel.Assignment{Path: e.Path, Owner: kernel.Owner(e.Owner), Module: e.Module, Gently: e.Gently}
+		w.calls[w.kernel.Assign(w.now, a)] = flight{life: w.life, op: e.Op, assign: true}
+	})
+}
+
+// assigned has the worker answer that an assignment has ended.
+func (w *world) assigned(f flight, e fake.Event) {
+	says := core.Assigned{Op: f.op, Module: e.Module, Held: e.Held}
+	if e.InUse {
+		says.InUse = "somebody"
+	}
+	if e.Errno != 0 {
+		says.Says = e.Errno.Error()
+	}
+	w.afterInLife(w.soon(), func() { w.tell(says) })
 }
 
 // load has a worker put a module in.
@@ -489,6 +541,10 @@ func (w *world) finished(e fake.Event) {
 			probed.Says = e.Errno.Error()
 		}
 		w.afterInLife(w.soon(), func() { w.tell(probed) })
+		return
+	}
+	if f.assign {
+		w.assigned(f, e)
 		return
 	}
 	if f.command != "" {

@@ -21,6 +21,7 @@
 //	boot "6d1b2f0e-…"
 //	root "2:9217"
 //	module e1000e pinned=false wanted=… began=… live=… for="/devices/…" options=""
+//	held "/devices/…"
 package handover
 
 import (
@@ -40,6 +41,11 @@ import (
 // File is the name of the file, beside the daemon's socket.
 const File = "state"
 
+// HeldFile is the name of one that is there while a daemon lives, and after it
+// was killed too: which devices it keeps drivers from. It is written before that
+// is done.
+const HeldFile = "held"
+
 // header begins a file of the version that this package writes and reads.
 const header = "kmodd 1\n"
 
@@ -51,6 +57,7 @@ type State struct {
 	Boot    string           // the kernel's boot_id
 	Root    string           // the device and the number of the writer's root directory
 	Modules []control.Module // those that the daemon has put in; of each, what the file has
+	Held    []string         // paths of the devices that it keeps drivers from
 }
 
 // Inherited returns the modules that a daemon of this boot and this root takes
@@ -72,6 +79,9 @@ func (s State) Append(b []byte) []byte {
 	for _, m := range s.Modules {
 		b = fmt.Appendf(b, "module %s pinned=%t wanted=%d began=%d live=%d for=%q options=%q\n",
 			m.Name, m.Pinned, m.Wanted, m.Began, m.Live, m.For, m.Options)
+	}
+	for _, path := range s.Held {
+		b = fmt.Appendf(b, "held %q\n", path)
 	}
 	return b
 }
@@ -104,6 +114,10 @@ func (s *State) parseLine(line string) (err error) {
 		var m control.Module
 		m, err = parseModule(rest)
 		s.Modules = append(s.Modules, m)
+	case "held":
+		var path string
+		path, err = strconv.Unquote(rest)
+		s.Held = append(s.Held, path)
 	default:
 		err = fmt.Errorf("unknown word %q", word)
 	}
@@ -180,13 +194,34 @@ func (f *fields) fail(key string, err error) {
 // Take reads the file in a directory and removes it, so that it is taken over
 // once. Where there is none, that is [os.ErrNotExist].
 func Take(dir string) (State, error) {
-	name := filepath.Join(dir, File)
+	s, err := read(dir, File)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, errNotOurs) {
+		return s, err
+	}
+	return s, errors.Join(err, os.Remove(filepath.Join(dir, File)))
+}
+
+// TakeHeld returns the devices that a daemon of this boot has kept drivers from.
+// Where there is no file, there are none.
+func TakeHeld(dir, boot string) ([]string, error) {
+	s, err := read(dir, HeldFile)
+	if errors.Is(err, os.ErrNotExist) || s.Boot != boot || boot == "" {
+		return nil, nil
+	}
+	return s.Held, err
+}
+
+// errNotOurs is said of a file that is left alone.
+var errNotOurs = errors.New("not a file of the daemon's")
+
+func read(dir, file string) (State, error) {
+	name := filepath.Join(dir, file)
 	info, err := os.Lstat(name)
 	if err != nil {
 		return State{}, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > most {
-		return State{}, fmt.Errorf("%s: not a file of the daemon's", name)
+		return State{}, fmt.Errorf("%s: %w", name, errNotOurs)
 	}
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -196,14 +231,18 @@ func Take(dir string) (State, error) {
 	if err != nil {
 		err = fmt.Errorf("%s: %w", name, err)
 	}
-	return s, errors.Join(err, os.Remove(name))
+	return s, err
 }
 
 // Leave writes the file into a directory, for root alone to read. A reader finds
 // all of it or nothing: it is written beside its place and renamed. /run is in
 // memory, so nothing is synced.
-func (s State) Leave(dir string) error {
-	name := filepath.Join(dir, File)
+func (s State) Leave(dir string) error { return s.write(filepath.Join(dir, File)) }
+
+// Hold writes which devices drivers are kept from, in the same way.
+func (s State) Hold(dir string) error { return s.write(filepath.Join(dir, HeldFile)) }
+
+func (s State) write(name string) error {
 	if err := os.WriteFile(name+".new", s.Append(nil), 0o600); err != nil {
 		return err
 	}

@@ -9,10 +9,10 @@ import (
 )
 
 // An Error is the kernel's refusal to load or to unload one module, or to probe
-// one device; or the failure of a command that stands for a module.
+// or assign one device; or the failure of a command that stands for a module.
 type Error struct {
-	Op     string        // "open", "unpack", "load", "unload", "probe" or "run"
-	Module string        // of a probe, the device
+	Op     string        // "open", "unpack", "load", "unload", "probe", "assign", OpInUse or "run"
+	Module string        // of a probe or an assignment, the device
 	File   string        // "" where no file was involved
 	Errno  syscall.Errno // 0 where the kernel was not asked
 	Words  string        // what it means here and what to do about it, one line

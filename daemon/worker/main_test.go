@@ -98,6 +98,13 @@ func (acts) Probe(device string, f *os.File) error {
 	return err
 }
 
+func (acts) Assign(a kernel.Assignment, inUse func(string) string) (kernel.Assigned, error) {
+	if a.Gently {
+		return kernel.Assigned{Module: "has_it"}, &kernel.Error{Op: kernel.OpInUse, Words: fmt.Sprintf("%+v", a)}
+	}
+	return kernel.Assigned{Module: a.Module, Held: true}, nil
+}
+
 // hang returns when somebody opens a FIFO and closes it again.
 func hang(fifo string) error {
 	if err := os.WriteFile(fifo+".pid", []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {

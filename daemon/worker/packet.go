@@ -15,7 +15,7 @@ import (
 // length before them. A request fits in a socket's buffer. A reply is small,
 // because the daemon has room for one for each call on its way.
 const (
-	version    = 3
+	version    = 4
 	maxRequest = 64 << 10
 	maxReply   = 4 << 10
 	maxWords   = 3000 // of a reply; more is cut off
@@ -39,23 +39,31 @@ const (
 	probeDevice
 	// runCommand has no file beside it.
 	runCommand
+	// assignDevice has none either: which files of sysfs it takes depends on
+	// what they say.
+	assignDevice
 )
 
 // request asks for one thing. Where that needs a file it travels beside it.
 type request struct {
 	task    task
-	module  kernel.Module // all but a command
+	module  kernel.Module // of all but the two below
 	command Command
+	assign  kernel.Assignment
 }
 
 // hasFile tells whether a file travels beside a request.
-func (t task) hasFile() bool { return t != runCommand }
+func (t task) hasFile() bool { return t != runCommand && t != assignDevice }
 
 func (r request) append(b []byte) []byte {
 	b = append(b, version, byte(r.task))
-	if r.task == runCommand {
+	switch r.task {
+	case runCommand:
 		b = binary.BigEndian.AppendUint64(b, uint64(r.command.Limit))
 		return appendStrings(b, r.command.Verb, r.command.Module, r.command.Shell, r.command.Options)
+	case assignDevice:
+		b = append(b, byte(r.assign.Owner), bit(r.assign.Gently))
+		return appendStrings(b, r.assign.Path, r.assign.Bus, r.assign.Module)
 	}
 	return appendStrings(b, r.module.Name, r.module.File, r.module.Options)
 }
@@ -65,17 +73,27 @@ func parseRequest(b []byte) (r request, err error) {
 		return r, errPacket
 	}
 	r.task, b = task(b[1]), b[2:]
-	if r.task != runCommand {
-		return r, cutStrings(b, &r.module.Name, &r.module.File, &r.module.Options)
-	}
-	if len(b) < 8 {
+	switch {
+	case r.task == runCommand && len(b) >= 8:
+		r.command.Limit = time.Duration(binary.BigEndian.Uint64(b))
+		return r, cutStrings(b[8:], &r.command.Verb, &r.command.Module, &r.command.Shell, &r.command.Options)
+	case r.task == assignDevice && len(b) >= 2:
+		r.assign.Owner, r.assign.Gently = kernel.Owner(b[0]), b[1] != 0
+		return r, cutStrings(b[2:], &r.assign.Path, &r.assign.Bus, &r.assign.Module)
+	case !r.task.hasFile():
 		return r, errPacket
 	}
-	r.command.Limit = time.Duration(binary.BigEndian.Uint64(b))
-	return r, cutStrings(b[8:], &r.command.Verb, &r.command.Module, &r.command.Shell, &r.command.Options)
+	return r, cutStrings(b, &r.module.Name, &r.module.File, &r.module.Options)
 }
 
-// reply is the outcome of one load.
+func bit(set bool) byte {
+	if set {
+		return 1
+	}
+	return 0
+}
+
+// reply is the outcome of one call.
 type reply struct {
 	took  time.Duration
 	errno syscall.Errno
@@ -84,6 +102,8 @@ type reply struct {
 
 	firmware string // missing files, with newlines between them; see kernel.Firmware for its bounds
 	missing  uint32 // how many there are in all
+
+	assigned kernel.Assigned
 }
 
 func (r reply) append(b []byte) []byte {
@@ -91,21 +111,23 @@ func (r reply) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(r.took))
 	b = binary.BigEndian.AppendUint32(b, uint32(r.errno))
 	b = binary.BigEndian.AppendUint32(b, r.missing)
+	b = append(b, bit(r.assigned.Held))
 	words := strings.ToValidUTF8(r.words[:min(len(r.words), maxWords)], "")
-	return appendStrings(b, r.op, words, r.firmware)
+	return appendStrings(b, r.op, words, r.firmware, r.assigned.Module)
 }
 
 // parseReply returns a pointer so that those who wait for a reply have no room
 // for it on their stacks.
 func parseReply(b []byte) (*reply, error) {
-	if len(b) < 17 || b[0] != version {
+	if len(b) < 18 || b[0] != version {
 		return nil, errPacket
 	}
 	r := new(reply)
 	r.took = time.Duration(binary.BigEndian.Uint64(b[1:]))
 	r.errno = syscall.Errno(binary.BigEndian.Uint32(b[9:]))
 	r.missing = binary.BigEndian.Uint32(b[13:])
-	return r, cutStrings(b[17:], &r.op, &r.words, &r.firmware)
+	r.assigned.Held = b[17] != 0
+	return r, cutStrings(b[18:], &r.op, &r.words, &r.firmware, &r.assigned.Module)
 }
 
 func appendStrings(b []byte, texts ...string) []byte {

@@ -18,6 +18,10 @@ func TestPacketsComeBackAsTheyWere(t *testing.T) {
 			asked.task = runCommand
 			asked.command = Command{Verb: rapid.String().Draw(t, "verb"), Module: rapid.String().Draw(t, "module"), Shell: rapid.String().Draw(t, "shell"),
 				Options: rapid.String().Draw(t, "options"), Limit: time.Duration(rapid.Int64().Draw(t, "limit"))}
+		} else if asked.task == assignDevice || rapid.Bool().Draw(t, "assign") {
+			asked.task = assignDevice
+			asked.assign = kernel.Assignment{Path: rapid.String().Draw(t, "path"), Bus: rapid.String().Draw(t, "bus"), Owner: kernel.Owner(rapid.Byte().Draw(t, "owner")),
+				Module: rapid.String().Draw(t, "module"), Gently: rapid.Bool().Draw(t, "gently")}
 		} else {
 			asked.module = kernel.Module{Name: rapid.String().Draw(t, "name"), File: rapid.String().Draw(t, "file"), Options: rapid.String().Draw(t, "options")}
 		}
@@ -25,7 +29,8 @@ func TestPacketsComeBackAsTheyWere(t *testing.T) {
 			t.Errorf("%+v, %v, want %+v", got, err, asked)
 		}
 		answered := reply{time.Duration(rapid.Int64().Draw(t, "took")), 5, rapid.String().Draw(t, "op"), rapid.StringN(0, -1, maxWords).Draw(t, "words"),
-			rapid.String().Draw(t, "firmware"), rapid.Uint32().Draw(t, "missing")}
+			rapid.String().Draw(t, "firmware"), rapid.Uint32().Draw(t, "missing"),
+			kernel.Assigned{Module: rapid.String().Draw(t, "has"), Held: rapid.Bool().Draw(t, "held")}}
 		if got, err := parseReply(answered.append(nil)); err != nil || *got != answered {
 			t.Errorf("%+v, %v, want %+v", got, err, answered)
 		}
@@ -50,6 +55,8 @@ func FuzzPackets(f *testing.F) {
 	f.Add(request{task: loadPlain, module: kernel.Module{Name: "m", File: "/m.ko", Options: "a=1"}}.append(nil))
 	f.Add(request{task: runCommand, command: Command{Verb: "install", Module: "m", Shell: "true", Limit: time.Second}}.append(nil))
 	f.Add([]byte{version, byte(runCommand), 0, 0})
+	f.Add(request{task: assignDevice, assign: kernel.Assignment{Path: "/devices/d", Bus: "pci", Owner: kernel.OfModule, Module: "m", Gently: true}}.append(nil))
+	f.Add([]byte{version, byte(assignDevice), 0})
 	f.Add(reply{op: "load", words: "no", errno: 2, firmware: "a.bin\nb.bin", missing: 3}.append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r, err := parseRequest(b); err == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +23,9 @@ type Result struct {
 	Op      uint64
 	Probe   bool // it was a [Pool.Probe]: only Err and Took have a meaning then
 	Command bool // it was a [Pool.Run]: likewise
+	// Assigned is what has come of a [Pool.Assign], as far as it went: nil of
+	// other calls. Err is then about the rest.
+	Assigned *kernel.Assigned
 	// Already says that the module was live before the call (EEXIST), so that
 	// somebody else put it in. Err is nil then.
 	Already bool
@@ -55,7 +59,7 @@ func (r Result) Errno() syscall.Errno {
 // processes had run out: trying again later may well help.
 func (r Result) Unasked() bool {
 	var call *kernel.Error
-	if errors.As(r.Err, &call) && (call.Op == "load" || call.Op == "unpack") {
+	if errors.As(r.Err, &call) && slices.Contains([]string{"load", "unpack", "assign", kernel.OpInUse}, call.Op) {
 		return false
 	}
 	return slices.Contains([]syscall.Errno{unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE}, errnoOf(r.Err))
@@ -66,7 +70,7 @@ func (r Result) Unasked() bool {
 // state "coming" then, until the next boot.
 type DeathError struct {
 	Module string // of a probe, the device
-	Doing  string // "load", "probe" or "run"
+	Doing  string // "load", "probe", "assign" or "run"
 	State  string // how the process ended, as wait(2) says it
 }
 
@@ -75,8 +79,8 @@ var _ error = (*DeathError)(nil)
 func (e *DeathError) Error() string {
 	cure := "look in dmesg for an oops of the module's init; what is left of the module stays until the next boot"
 	switch e.Doing {
-	case "probe":
-		cure = "look in dmesg for an oops of a driver's probe; the device stays locked until the next boot"
+	case "probe", "assign":
+		cure = "look in dmesg for an oops of a driver's probe or remove; the device stays locked until the next boot"
 	case "run":
 		cure = "somebody killed it, and its command may go on"
 	}
@@ -137,21 +141,34 @@ func (c *call) verb() string {
 		return "probe"
 	case runCommand:
 		return "run"
+	case assignDevice:
+		return "assign"
 	}
 	return "load"
 }
 
 // about is the module, or the device, that it is about.
 func (c *call) about() string {
-	if c.task == runCommand {
+	switch c.task {
+	case runCommand:
 		return c.command.Module
+	case assignDevice:
+		return path.Base(c.assign.Path)
 	}
 	return c.module.Name
 }
 
 // result is what is known of a call's result before it is made.
-func (c *call) result() Result {
-	return Result{Probe: c.task == probeDevice, Command: c.task == runCommand}
+func (c *call) result() (r Result) {
+	switch c.task {
+	case probeDevice:
+		r.Probe = true
+	case runCommand:
+		r.Command = true
+	case assignDevice:
+		r.Assigned = new(kernel.Assigned)
+	}
+	return r
 }
 
 func (c *call) failed(err error) Result {
@@ -206,6 +223,12 @@ func (p *Pool) Run(op uint64, c Command) {
 // init function. Its result comes as that of a load does.
 func (p *Pool) Probe(op uint64, bus, device string) {
 	p.call(op, &call{request: request{task: probeDevice, module: kernel.Module{Name: device, File: p.system.ProbeFile(bus)}}})
+}
+
+// Assign sees to it who has a device, which may have to wait for a probe of it.
+// Its result comes as that of a load does.
+func (p *Pool) Assign(op uint64, a kernel.Assignment) {
+	p.call(op, &call{request: request{task: assignDevice, assign: a}})
 }
 
 func (p *Pool) call(op uint64, c *call) {
@@ -276,7 +299,7 @@ func (p *Pool) begin(op uint64, c *call) {
 func (p *Pool) ask(c *call) (*process, error) {
 	p.asking.Lock()
 	defer p.asking.Unlock()
-	if c.task == runCommand {
+	if !c.task.hasFile() {
 		return p.send(c, itself, noFile)
 	}
 	f, err := open(c.module, c.task == probeDevice)
@@ -323,6 +346,9 @@ func (p *Pool) deliver(op uint64, result Result) {
 func (c *call) outcome(a *reply) Result {
 	result := c.result()
 	result.Took = a.took
+	if result.Assigned != nil {
+		*result.Assigned = a.assigned
+	}
 	if a.missing > 0 {
 		result.Firmware = &kernel.Firmware{Missing: strings.FieldsFunc(a.firmware, isNewline), Total: int(a.missing)}
 	}

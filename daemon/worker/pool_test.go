@@ -242,6 +242,23 @@ func TestAProbeIsTheDevicesNameWrittenToItsBussFile(t *testing.T) {
 	}
 }
 
+func TestAnAssignmentTellsWhoHasTheDevice(t *testing.T) {
+	p := newPool(t, worker.Config{})
+	a := kernel.Assignment{Path: "/devices/pci0/d", Bus: "pci", Owner: kernel.OfModule, Module: "drv"}
+	p.Assign(1, a)
+	r := <-p.Results()
+	if want := (kernel.Assigned{Module: "drv", Held: true}); r.Assigned == nil || *r.Assigned != want || r.Err != nil {
+		t.Errorf("got %+v, want %+v", r, want)
+	}
+	a.Gently = true
+	p.Assign(2, a)
+	r = <-p.Results()
+	var refusal *kernel.Error
+	if !errors.As(r.Err, &refusal) || refusal.Op != kernel.OpInUse || refusal.Words != fmt.Sprintf("%+v", a) || r.Assigned.Module != "has_it" || r.Unasked() {
+		t.Errorf("in use: got %+v", r)
+	}
+}
+
 func TestAWorkerDiesAloneAndTheOthersGoOn(t *testing.T) {
 	p := newPool(t, worker.Config{})
 	place := newFIFO(t)

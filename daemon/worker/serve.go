@@ -37,6 +37,7 @@ type Loader interface {
 	Load(m kernel.Module, f *os.File, how kernel.How) error
 	LoadImage(m kernel.Module, image []byte) error
 	Probe(device string, f *os.File) error
+	Assign(a kernel.Assignment, inUse func(devpath string) string) (kernel.Assigned, error)
 	MissingFirmware(image io.ReaderAt, size int64) kernel.Firmware
 }
 
@@ -171,10 +172,10 @@ func descriptor(rights []byte) (int, error) {
 }
 
 // carryOut does what a request asks for and times it.
-func carryOut(r request, f *os.File, loader Loader, unpack Unpack) reply {
+func carryOut(r request, f *os.File, loader Loader, unpack Unpack) (answer reply) {
 	began := time.Now()
-	firmware, err := perform(r, f, loader, unpack)
-	answer := reply{took: time.Since(began), firmware: strings.Join(firmware.Missing, "\n"), missing: uint32(firmware.Total)}
+	err := perform(r, f, loader, unpack, &answer)
+	answer.took = time.Since(began)
 	if err == nil {
 		return answer
 	}
@@ -185,15 +186,23 @@ func carryOut(r request, f *os.File, loader Loader, unpack Unpack) reply {
 	return answer
 }
 
-func perform(r request, f *os.File, loader Loader, unpack Unpack) (kernel.Firmware, error) {
+func perform(r request, f *os.File, loader Loader, unpack Unpack, answer *reply) (err error) {
 	switch r.task {
 	case probeDevice:
-		return kernel.Firmware{}, loader.Probe(r.module.Name, f)
+		return loader.Probe(r.module.Name, f)
 	case runCommand:
-		return kernel.Firmware{}, r.command.run()
+		return r.command.run()
+	case assignDevice:
+		answer.assigned, err = loader.Assign(r.assign, inUse)
+		return err
 	}
-	return load(r, f, loader, unpack)
+	firmware, err := load(r, f, loader, unpack)
+	answer.firmware, answer.missing = strings.Join(firmware.Missing, "\n"), uint32(firmware.Total)
+	return err
 }
+
+// inUse says who uses a device, or what hangs below it; "" if nobody does.
+func inUse(devpath string) string { return "" }
 
 // load looks for the module's firmware first: its probes ask for it during the
 // call. What the kernel unpacks is not looked into.

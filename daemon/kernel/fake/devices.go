@@ -39,11 +39,9 @@ func (k *Kernel) tryAgain(call Call, path string) {
 	case d.driver != "":
 		k.done(call, "", 0)
 	default:
-		for _, m := range k.modules {
-			if m.registered && slices.Contains(m.Drives, d.Modalias) {
-				k.probeInTurn(m, []*device{d}, func() { k.done(call, "", 0) })
-				return
-			}
+		if m := k.taker(d); m != nil {
+			k.probeInTurn(m, []*device{d}, func() { k.done(call, "", 0) })
+			return
 		}
 		k.done(call, "", 0)
 	}
@@ -53,16 +51,13 @@ func (k *Kernel) appear(given Device, parent *device) {
 	d := &device{Device: given, parent: parent}
 	k.devices = append(k.devices, d)
 	k.uevent(Add, d, "")
-	for _, m := range k.modules {
-		if !m.registered || !slices.Contains(m.Drives, d.Modalias) {
-			continue
-		}
-		if m.async() {
-			k.probeAside(m, d)
-		} else {
-			k.probeInTurn(m, []*device{d}, func() {})
-		}
-		return
+	m := k.taker(d)
+	switch {
+	case m == nil:
+	case m.async():
+		k.probeAside(m, d)
+	default:
+		k.probeInTurn(m, []*device{d}, func() {})
 	}
 }
 
@@ -73,6 +68,7 @@ func (k *Kernel) vanish(d *device) {
 	d.gone = true
 	k.devices = slices.DeleteFunc(k.devices, func(other *device) bool { return other == d })
 	k.uevent(Remove, d, "")
+	d.unlock()
 }
 
 // unbind takes a device from its driver, which first takes away what it made.
@@ -91,7 +87,7 @@ func (k *Kernel) unbind(d *device) {
 func (k *Kernel) unbound(m *module) []*device {
 	var found []*device
 	for _, d := range k.devices {
-		if d.driver == "" && d.prober == nil && slices.Contains(m.Drives, d.Modalias) {
+		if d.driver == "" && d.prober == nil && m.matches(d) {
 			found = append(found, d)
 		}
 	}
@@ -105,10 +101,19 @@ func (k *Kernel) probeInTurn(m *module, devices []*device, then func()) {
 		return
 	}
 	d := devices[0]
+	next := func() { k.probeInTurn(m, devices[1:], then) }
+	switch {
+	case d.gone || d.prober == nil && (d.driver != "" || !m.matches(d)):
+		next()
+		return
+	case d.prober != nil: // who probes it has its lock
+		d.waiting = append(d.waiting, func() { k.probeInTurn(m, devices, then) })
+		return
+	}
 	d.prober = m
 	k.at(k.now, m.Probe, func() {
 		k.probed(m, d)
-		k.probeInTurn(m, devices[1:], then)
+		next()
 	})
 }
 
@@ -176,9 +181,20 @@ func (k *Kernel) bind(m *module, d *device) {
 		k.appear(child, d)
 	}
 	for _, other := range slices.Clone(k.devices) {
-		if again := other.deferred; again != nil && again.registered {
+		if again := other.deferred; again != nil && again.matches(other) {
 			other.deferred = nil
 			k.probeInTurn(again, []*device{other}, func() {})
 		}
 	}
+}
+
+// matches tells whether a module's driver would try a device.
+func (m *module) matches(d *device) bool {
+	switch {
+	case !m.registered:
+		return false
+	case d.override != "":
+		return d.override == m.Name
+	}
+	return slices.Contains(m.Drives, d.Modalias)
 }

@@ -52,6 +52,7 @@ func (m *Module) file() string {
 type Device struct {
 	Path, Modalias string
 	Children       []Device // that its driver makes when it takes the device
+	Bare           bool     // its bus has no driver_override
 }
 
 // A Call is one load or unload on its way.
@@ -65,6 +66,9 @@ type Event struct {
 	Call   Call
 	Module string
 	Errno  syscall.Errno
+	// Held and InUse are more of the end of a [Kernel.Assign]; Module is the one
+	// that has the device then.
+	Held, InUse bool
 	// Path, Modalias and Driver tell of a uevent. A module's own uevent has
 	// the path /module/NAME.
 	Path, Modalias, Driver string
@@ -114,6 +118,8 @@ type device struct {
 	prober   *module // whose probe of it is under way
 	deferred *module
 	gone     bool
+	override string   // driver_override: the module whose driver may have it
+	inUse    bool     // by somebody
 	lacked   string   // firmware that its last probe asked for in vain
 	waiting  []func() // for the end of the probe that has the device's lock
 }
