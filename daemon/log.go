@@ -23,6 +23,12 @@ var levels = map[string]slog.Level{
 	"not taken":   slog.LevelInfo,
 	"firmware":    slog.LevelWarn,
 	"probe":       slog.LevelInfo,
+	"passed over": slog.LevelInfo,
+	"given":       slog.LevelInfo,
+	"denied":      slog.LevelInfo,
+	"released":    slog.LevelInfo,
+	"in use":      slog.LevelWarn,
+	"not denied":  slog.LevelWarn,
 	"lost":        slog.LevelWarn,
 }
 

@@ -67,7 +67,9 @@ func (p *plan) consider(f found, hotplug bool) {
 
 func (p *plan) accept(f found) {
 	p.decision.Modules = append(p.decision.Modules, f.module)
-	p.decision.Reasons = append(p.decision.Reasons, f.because)
+	if !slices.Contains(p.decision.Reasons, f.because) { // one rule may prefer several
+		p.decision.Reasons = append(p.decision.Reasons, f.because)
+	}
 }
 
 // refuse records a module that was not taken: for which other one it was

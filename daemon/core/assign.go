@@ -21,6 +21,7 @@ type assignment struct {
 	done  bool
 	taker string // the driver that had it when it was done
 	says  string // what has come of it, for people
+	over  string // who was passed over, and why
 }
 
 // The pauses between tries to take a device from its driver that is in use, or
@@ -149,7 +150,7 @@ func (m *Machine) prefer(dev *device, a *assignment) {
 		if why := m.turnEnds(dev, a); why == "" {
 			return
 		} else {
-			a.says = list[a.turn].Module + " was passed over: " + why
+			a.over += list[a.turn].Module + " was passed over: " + why + "; "
 			m.note("passed over", dev.Path, list[a.turn].Module, reason("policy", why))
 		}
 	}
@@ -247,11 +248,11 @@ func (m *Machine) offered(dev *device, a *assignment, e Assigned) {
 		m.assignedNote(dev, a, "given", name+" has it", "")
 	case e.InUse != "":
 		a.done = true
-		a.says = name + " was to have it, and it is in use: " + e.InUse
+		a.says = a.over + name + " was to have it, and it is in use: " + e.InUse
 		m.note("in use", dev.Path, name, reason("policy", a.says+"; it is left as it is until rules are read again"))
 	case a.until == 0:
 		a.until = m.now + dev.verdict.BindTimeout
-		a.says = name + " has " + dev.verdict.BindTimeout.String() + " to take it"
+		a.says = a.over + name + " has " + dev.verdict.BindTimeout.String() + " to take it"
 		if e.Says != "" {
 			a.says += ": " + e.Says
 		}
@@ -263,8 +264,8 @@ func (m *Machine) assignedNote(dev *device, a *assignment, what, says, fault str
 	if fault != "" {
 		what, says = "not "+what, fault
 	}
-	a.says = says
-	m.note(what, dev.Path, "", reason("policy", says))
+	a.says = a.over + says
+	m.note(what, dev.Path, "", reason("policy", a.says))
 }
 
 // hold notes whether drivers are kept from a device by our doing, or may be.

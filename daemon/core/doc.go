@@ -35,6 +35,16 @@
 // modprobe; one that fails is not tried again before a device appears that calls
 // for it, or rules change.
 //
+// # Who has a device
+//
+// Rules may say that no driver is to have a device, or that the first of several
+// is that takes it. For the first the machine has a worker keep all drivers away
+// ([Assign] to Nobody); for the others it wants one module after the other, and
+// has the device given to each driver in its turn, which has the rule's time to
+// take it. What drivers are kept from is told first ([Hold]), so that the daemon
+// after this one can undo it. A device that may be in use is not taken from its
+// driver: only one that appeared under the rules that deny it is taken by force.
+//
 // # When it is settled
 //
 // Nothing is pending when a scan has ended since the last one was asked for,
@@ -56,5 +66,6 @@
 // with the reasons that were recorded where it was taken. The words of
 // Note.What are: seen, gone, bound, unbound, refused, load, live, failed,
 // declined, command ran, put off, slow, said, not taken, firmware, probe, waiting,
+// passed over, given, denied, not denied, in use, released, not released,
 // appeared, removed, lost, scanned, rules.
 package core
