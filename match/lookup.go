@@ -96,6 +96,16 @@ func (b *table) exact(key string, visit func(index.Value)) (at Origin, ok bool) 
 	return at, ok
 }
 
+// sortByPriority keeps the order of hits with equal priority. There are a handful
+// at most, for which a general sort would be 6 kB of program and no faster.
+func sortByPriority(hits []Hit) {
+	for i := range hits {
+		for j := i; j > 0 && hits[j].priority < hits[j-1].priority; j-- {
+			hits[j], hits[j-1] = hits[j-1], hits[j]
+		}
+	}
+}
+
 func (b *table) search(dst []Hit, name string) []Hit {
 	c := collectors.Get().(*collector)
 	s := b.look(func(x *index.Index) error {
@@ -104,7 +114,7 @@ func (b *table) search(dst []Hit, name string) []Hit {
 	})
 	// Of equal priority libkmod has the one first that it found last.
 	slices.Reverse(c.hits)
-	slices.SortStableFunc(c.hits, func(a, b Hit) int { return int(int64(a.priority) - int64(b.priority)) })
+	sortByPriority(c.hits)
 	start := len(dst)
 	for _, h := range c.hits {
 		if slices.ContainsFunc(dst[start:], func(d Hit) bool { return d.Module == h.Module }) {

@@ -447,5 +447,10 @@ func (m *Machine) anyModule(names []string, is func(*module) bool) bool {
 
 // sortedModules returns the modules by name, for walks whose order shows.
 func (m *Machine) sortedModules() []*module {
-	return slices.SortedFunc(maps.Values(m.modules), func(a, b *module) int { return strings.Compare(a.name, b.name) })
+	names := slices.Sorted(maps.Keys(m.modules))
+	sorted := make([]*module, len(names))
+	for i, name := range names {
+		sorted[i] = m.modules[name]
+	}
+	return sorted
 }

@@ -65,9 +65,14 @@ func Files(dirs []string, suffix string, warn func(dir string, err error)) []str
 	return files
 }
 
-// SortByName puts paths into reading order.
+// SortByName puts paths into reading order. There are few, and the daemon is to
+// be small.
 func SortByName(files []string) {
-	slices.SortFunc(files, func(a, b string) int { return strings.Compare(filepath.Base(a), filepath.Base(b)) })
+	for i := range files {
+		for j := i; j > 0 && filepath.Base(files[j]) < filepath.Base(files[j-1]); j-- {
+			files[j], files[j-1] = files[j-1], files[j]
+		}
+	}
 }
 
 // null is the device number of /dev/null (mem_fops in drivers/char/mem.c).

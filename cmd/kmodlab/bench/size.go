@@ -18,7 +18,7 @@ func size(ctx context.Context) ([]row, error) {
 	}
 	defer os.RemoveAll(dir)
 	program := filepath.Join(dir, "kmodd")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "github.com/kmodd/kmodd/cmd/kmodd")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w -funcalign=16", "-o", program, "github.com/kmodd/kmodd/cmd/kmodd")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build kmodd: %w\n%s", err, out)

@@ -185,7 +185,7 @@ func (b *Build) compile(ctx context.Context, root *image.Image) error {
 			verb = []string{"test", "-c"}
 		}
 		cmd := exec.CommandContext(ctx, "go", append(verb,
-			"-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version=lab", "-o", file, p.Package)...)
+			"-trimpath", "-buildvcs=false", "-ldflags", "-s -w -funcalign=16 -X main.version=lab", "-o", file, p.Package)...)
 		cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux"), b.family.arch.GoEnv()...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("compile %s: %w\n%s", p.Package, err, out)
