@@ -2,7 +2,9 @@ package rules
 
 import (
 	"fmt"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kmodd/kmodd/rules/policy"
@@ -64,6 +66,13 @@ type Step struct {
 	// whatever result: its pre-softdeps, or for a post-softdep the module that
 	// named it.
 	After []string
+}
+
+// Forbids tells whether an install command can do nothing but fail, which is how
+// people forbid a module: "/bin/false", with whatever follows.
+func Forbids(command string) bool {
+	first, _, _ := strings.Cut(strings.TrimSpace(command), " ")
+	return path.Base(first) == "false" && !strings.ContainsAny(command, "|;&")
 }
 
 // A Decision says what is to be done about a name or a device, and why.

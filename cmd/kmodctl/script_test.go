@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -21,6 +22,9 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"kmodctl": func() {
 		kernelLog, idsRoot = os.Getenv("KERNEL_LOG"), os.Getenv("IDS_ROOT")
+		if root := os.Getenv("BOARD_ROOT"); root != "" {
+			here = board{root: root, sys: root + "/sys", proc: root + "/proc", release: "6.1.0-49-amd64", machine: "x86_64"}
+		}
 		main()
 	}, unpack.Name: main, "modprobe": main})
 }
@@ -31,6 +35,8 @@ func TestMain(m *testing.M) {
 //	daemon FILE       answer as a daemon would whose state is in FILE
 //	quit              end that daemon
 //	usage ARGS        run kmodctl, which must find the command line wrong
+//	links FILE        make the symbolic links that are in FILE, a line
+//	                  PATH -> TARGET for each
 //	! watch [--json]  run kmodctl monitor while FILE's notes come, then end the
 //	                  daemon
 func TestScripts(t *testing.T) {
@@ -47,6 +53,7 @@ func scripts(t *testing.T) {
 			}
 			env.Setenv("KERNEL_LOG", os.DevNull)
 			env.Setenv("IDS_ROOT", env.WorkDir)
+			env.Setenv("BOARD_ROOT", filepath.Join(env.WorkDir, "board"))
 			env.Setenv("KMODD_SOCKET", filepath.Join(env.WorkDir, "io.kmodd"))
 			env.Values[machineKey{}] = new(machine)
 			return nil
@@ -54,6 +61,7 @@ func scripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"daemon": startDaemon,
 			"quit":   func(ts *testscript.TestScript, _ bool, _ []string) { ts.Value(machineKey{}).(*machine).stop() },
+			"links":  makeLinks,
 			"watch":  watch,
 			"usage":  misuse,
 		},
@@ -131,6 +139,16 @@ func startDaemon(ts *testscript.TestScript, _ bool, args []string) {
 		<-done
 	})
 	ts.Defer(m.stop)
+}
+
+// makeLinks is for what is full of links, which txtar has none of: sysfs.
+func makeLinks(ts *testscript.TestScript, _ bool, args []string) {
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		path, target, _ := strings.Cut(strings.TrimSpace(line), " -> ")
+		path = ts.MkAbs(path)
+		ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
+		ts.Check(os.Symlink(target, path))
+	}
 }
 
 func misuse(ts *testscript.TestScript, _ bool, args []string) {

@@ -9,13 +9,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
-
 	"github.com/kmodd/kmodd/match"
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/modprobed"
 	"github.com/kmodd/kmodd/rules/policy"
+	"github.com/spf13/cobra"
 )
 
 // A system is a root file system with modules in it, not necessarily the one
@@ -24,6 +22,9 @@ type system struct {
 	root   string
 	kernel string // empty for the running one, or the only one
 	compat compat // whose reading of modprobe.d
+	// cmdline is the kernel command line to go by instead of the running
+	// kernel's, nil for none.
+	cmdline *string
 }
 
 // flags adds the flags that name the system.
@@ -80,17 +81,13 @@ func (s system) running() bool { return s.root == "/" }
 
 // commandLine is the kernel's, if the system is the one that runs.
 func (s system) commandLine() (string, error) {
-	if !s.running() {
+	switch {
+	case s.cmdline != nil:
+		return *s.cmdline, nil
+	case !s.running():
 		return "", nil
 	}
-	b, err := os.ReadFile("/proc/cmdline")
-	if errors.Is(err, os.ErrNotExist) {
-		return "", nil // a chroot without /proc
-	}
-	if err != nil {
-		return "", fmt.Errorf("kernel command line: %w", err)
-	}
-	return strings.TrimSpace(string(b)), nil
+	return here.commandLine()
 }
 
 // moduleDir is where the kernel's modules are.
@@ -101,7 +98,7 @@ func (s system) moduleDir() (string, error) {
 	}
 	kernel := s.kernel
 	if kernel == "" && s.running() {
-		if kernel, err = runningKernel(); err != nil {
+		if kernel, _, err = here.kernel(); err != nil {
 			return "", err
 		}
 	}
@@ -117,14 +114,6 @@ func (s system) moduleDir() (string, error) {
 		return "", fmt.Errorf("no modules of kernel %s are in %s; install its package, or name one that is there with --kernel: %s", kernel, parent, there)
 	}
 	return filepath.Join(parent, kernel), nil
-}
-
-func runningKernel() (string, error) {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return "", fmt.Errorf("release of the running kernel: %w", err)
-	}
-	return unix.ByteSliceToString(u.Release[:]), nil
 }
 
 // versions lists the kernels in the directory that holds the modules: lib, or

@@ -3,9 +3,7 @@ package core
 import (
 	"cmp"
 	"fmt"
-	"path"
 	"slices"
-	"strings"
 
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/rules"
@@ -45,7 +43,7 @@ func (m *Machine) stoodFor(mod *module) {
 // else is how people forbid a module.
 func (m *Machine) commandFailed(mod *module, e Done) {
 	as := control.Broken
-	if forbids(mod.step.Install) {
+	if rules.Forbids(mod.step.Install) {
 		as = control.Forbidden
 	}
 	by := mod.by(e.Says)
@@ -64,13 +62,6 @@ func (m *Machine) commandAfter(e Done) {
 func (mod *module) by(says string) control.Reason {
 	line := cmp.Or(mod.step.InstallBy, &rules.Reason{Source: "modprobe.d"})
 	return control.Reason{Source: line.Source, Line: line.Line, Says: fmt.Sprintf("%s (%s:%d: %s)", says, line.Source, line.Line, line.Says)}
-}
-
-// forbids tells whether a command can do nothing but fail: "/bin/false", with
-// whatever follows.
-func forbids(command string) bool {
-	first, _, _ := strings.Cut(strings.TrimSpace(command), " ")
-	return path.Base(first) == "false" && !strings.ContainsAny(command, "|;&")
 }
 
 // served tells whether what needs a module may go in.

@@ -37,9 +37,13 @@ type Event struct {
 	env []byte // all variables, those above among them, each ended by a NUL or a newline
 }
 
+// Environment returns all that [Event.Variable] knows: NAME=VALUE, each ended by
+// a NUL or a newline.
+func (e *Event) Environment() []byte { return e.env }
+
 // Variable returns the value of a variable of the event's environment. Of a
 // device that a scan met there are variables only if [Source.ReadVariables]
-// asked for them.
+// asked for them, or the scanner is a whole one ([NewWholeScanner]).
 func (e *Event) Variable(name string) (value []byte, ok bool) {
 	for rest := e.env; len(rest) > 0; {
 		end := bytes.IndexAny(rest, "\x00\n")

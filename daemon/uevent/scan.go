@@ -45,6 +45,15 @@ func NewScanner(sys string) *Scanner {
 	return &Scanner{sys: append([]byte(sys), 0)}
 }
 
+// NewWholeScanner returns one that reads the whole environment of each device, so
+// that [Event.Variable] and [Event.Environment] have it. On many kernels that waits
+// for a probe that is under way: see [Scanner.Devices].
+func NewWholeScanner(sys string) *Scanner {
+	s := NewScanner(sys)
+	s.variables(true)
+	return s
+}
+
 // Devices calls each for every device that has a MODALIAS, in no particular
 // order, until it returns false. The event has Path, Subsystem, Driver and
 // Modalias, all of which are valid during the call only.

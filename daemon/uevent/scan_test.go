@@ -91,6 +91,29 @@ func TestScanFindsEveryDeviceWithModalias(t *testing.T) {
 	}
 }
 
+func TestWholeScanReadsTheEnvironment(t *testing.T) {
+	root := sysfs(t, "sysfs.txtar")
+	for _, tt := range []struct {
+		scanner *Scanner
+		want    string
+	}{
+		{NewScanner(root), ""},
+		{NewWholeScanner(root), "DRIVER=e1000\nPCI_CLASS=20000\nPCI_ID=8086:100E\nPCI_SUBSYS_ID=1AF4:1100\nPCI_SLOT_NAME=0000:00:03.0\n" +
+			"MODALIAS=pci:v00008086d0000100Esv00001AF4sd00001100bc02sc00i00\n"},
+	} {
+		var got string
+		_, err := tt.scanner.Devices(func(e *Event) bool {
+			if string(e.Driver) == "e1000" {
+				got = string(e.Environment())
+			}
+			return true
+		})
+		if diff := cmp.Diff(tt.want, got); diff != "" || err != nil {
+			t.Errorf("%v; environment (-want +got):\n%s", err, diff)
+		}
+	}
+}
+
 func TestScanDoesNotWaitForAProbe(t *testing.T) {
 	root := sysfs(t, "sysfs.txtar")
 	uevent := filepath.Join(root, "devices/pci0000:00/0000:00:03.0/uevent")

@@ -106,6 +106,27 @@ func parameter(word string) (module, option string, ok bool) {
 	}
 }
 
+// A Word is one of a kernel command line, quotes included. Of a parameter Module
+// is the name, with underscores, and Option is what modprobe.d would call it; of
+// a list of modules that are refused both are empty.
+type Word struct{ Text, Module, Option string }
+
+// Heeded returns the words of a kernel command line that say something about
+// modules.
+func Heeded(line string) (words []Word) {
+	for w := range Words(line) {
+		c := new(Config)
+		c.readCommandLine(w)
+		switch {
+		case len(c.Options) > 0:
+			words = append(words, Word{w, c.Options[0].Name, c.Options[0].Values})
+		case len(c.Blacklists)+len(c.KernelRefuses) > 0:
+			words = append(words, Word{Text: w})
+		}
+	}
+	return words
+}
+
 // Words goes through the words of a kernel command line, quotes included.
 func Words(line string) iter.Seq[string] {
 	return func(yield func(string) bool) {

@@ -1,6 +1,7 @@
 package modprobed_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,5 +74,19 @@ func TestCommandLineWarningsNameTheCommandLine(t *testing.T) {
 		if !strings.HasPrefix(w.String(), "kernel command line: ") {
 			t.Errorf("warning is %q", w)
 		}
+	}
+}
+
+func TestWhatIsHeeded(t *testing.T) {
+	got := modprobed.Heeded(`root=UUID=1 a-b.c="d e" rd.luks.uuid=2 "f.g=h i" modprobe.blacklist=j,k quiet module_blacklist=l .m=1 n.o]`)
+	want := []modprobed.Word{
+		{Text: `a-b.c="d e"`, Module: "a_b", Option: `c="d e"`},
+		{Text: `"f.g=h i"`, Module: "f", Option: `g="h i"`},
+		{Text: "modprobe.blacklist=j,k"},
+		{Text: "module_blacklist=l"},
+		{Text: "n.o]", Module: "n", Option: "o]"},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
