@@ -15,6 +15,9 @@ type Ask struct {
 	// that the name leads to, not of those that they need: modprobe -i, which
 	// is what such commands call.
 	Bare bool
+	// Anew decides as if nothing was in the kernel yet: what is built in has
+	// steps too, and a blacklist holds for it. That is modprobe -D.
+	Anew bool
 }
 
 // An Answer is the decision about one of the modules that a name leads to.
@@ -59,10 +62,10 @@ func (s *Set) findAsked(written string) []found {
 func (s *Set) answer(f found, list []found, how Ask, d *Device) Answer {
 	p := plans.Get().(*plan)
 	defer p.end()
-	p.set, p.bare = s, how.Bare
+	p.set, p.bare, p.anew = s, how.Bare, how.Anew
 	a := Answer{Module: f.module}
 	_, a.Builtin = s.tables.Builtin(f.module)
-	if _, ok := s.config.Blacklisted(f.module); ok && !a.Builtin {
+	if _, ok := s.config.Blacklisted(f.module); ok && (!a.Builtin || how.Anew) {
 		a.Blacklisted = how.Blacklist || f.alias != ""
 	}
 	p.police(d, list)

@@ -30,7 +30,7 @@
 //   - A name that leads to a module which is not installed is warned of with -n.
 //
 // Not undone are: a module is named once by -n and -D in the steps for another
-// one, however many others need it; -D does not name what a softdep leads to and
-// is built in; several blanks in MODPROBE_OPTIONS are as good as one, and a quote
-// there may lack its end; --show-modversions and --show-exports are not done.
+// one, however many others need it; several blanks in MODPROBE_OPTIONS are as
+// good as one, and a quote there may lack its end; --show-modversions and
+// --show-exports are not done.
 package modprobe

@@ -22,7 +22,7 @@ import (
 // putIn puts in what a name stands for, with parameters. Of several modules the
 // last one decides what is reported.
 func (c *command) putIn(name, extra string) (ok bool) {
-	answers := c.set.Ask(name, rules.Ask{Blacklist: c.blacklist, Bare: c.bare})
+	answers := c.set.Ask(name, rules.Ask{Blacklist: c.blacklist, Bare: c.bare, Anew: c.depends})
 	if len(answers) == 0 {
 		return c.notFound(name)
 	}
@@ -34,10 +34,7 @@ func (c *command) putIn(name, extra string) (ok bool) {
 
 func (c *command) putInOne(a rules.Answer, extra string) bool {
 	switch {
-	case a.Builtin && c.depends:
-		c.print("builtin %s\n", a.Module)
-		return true
-	case a.Builtin, !c.depends && c.live(a.Module):
+	case !c.depends && (a.Builtin || c.live(a.Module)):
 		if c.first {
 			c.say(failure, "ERROR", "could not insert '%s': %s", a.Module, inserted(unix.EEXIST))
 		}
@@ -126,12 +123,16 @@ func (c *command) carryOut(a rules.Answer, extra string) bool {
 
 // take takes one step, or shows it.
 func (c *command) take(s rules.Step, with string) error {
-	if s.Install != "" {
+	switch {
+	case s.Install != "":
 		c.show("install %s %s\n", s.Install, with)
 		if c.dry {
 			return nil
 		}
 		return c.shell("install", s.Module, s.Install, with)
+	case s.Builtin:
+		c.show("builtin %s\n", s.Module)
+		return nil
 	}
 	c.show("insmod %s %s\n", s.File, with)
 	if c.dry {

@@ -55,10 +55,10 @@ func (c *command) takeOut(r removal) bool {
 	for _, o := range r.Before {
 		c.takeOut(removal{Out: o, soft: true})
 	}
-	if r.holders && r.Remove == "" && !c.takeOutHolders(r.Module) {
+	if r.holders && !c.takeOutHolders(r.Module) {
 		return false
 	}
-	if r.holders && c.dialect != modprobed.Kmod && !c.present(r.Module) {
+	if r.holders && r.Remove == "" && c.dialect != modprobed.Kmod && !c.present(r.Module) {
 		return true // it went as one that they had needed
 	}
 	if !c.takeOutItself(r) {
@@ -99,7 +99,10 @@ func (c *command) cannot(r removal, format string, args ...any) {
 // takeOutHolders takes out the modules that use a module; those that use them,
 // too, but not as kmod does it.
 func (c *command) takeOutHolders(module string) bool {
-	_, holders := c.uses(module)
+	references, holders := c.uses(module)
+	if references < 0 { // its remove command counts all the same
+		c.say(failure, "ERROR", "could not open '/sys/module/%s/holders': %s", module, strerror(unix.ENOENT))
+	}
 	for _, holder := range holders {
 		if !c.present(holder) {
 			continue // it went with another one
