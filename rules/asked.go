@@ -40,7 +40,9 @@ func (s *Set) Found(name string) (modules []string) {
 
 // Ask decides about a name for a person who loads it with modprobe: about each
 // of the modules that the look-up leads to by itself, in loading priority
-// order. What two of them need is among the steps of both.
+// order. What two of them need is among the steps of both. In the dialect of kmod
+// a module has a step again for each one that needs it; from the second on they
+// find it live, unless nothing is done.
 func (s *Set) Ask(name string, how Ask) (answers []Answer) {
 	list := s.findAsked(name)
 	for _, f := range list {
@@ -62,7 +64,7 @@ func (s *Set) findAsked(written string) []found {
 func (s *Set) answer(f found, list []found, how Ask, d *Device) Answer {
 	p := plans.Get().(*plan)
 	defer p.end()
-	p.set, p.bare, p.anew = s, how.Bare, how.Anew
+	p.set, p.how, p.repeats = s, &how, s.asKmod()
 	a := Answer{Module: f.module}
 	_, a.Builtin = s.tables.Builtin(f.module)
 	if _, ok := s.config.Blacklisted(f.module); ok && (!a.Builtin || how.Anew) {
@@ -77,14 +79,20 @@ func (s *Set) answer(f found, list []found, how Ask, d *Device) Answer {
 	return a
 }
 
-// asked is a module as the plan is to have it that was made for it.
-func (p *plan) asked(m *module) *module {
-	if !p.bare {
-		return m
+func (p *plan) bare() bool { return p.how != nil && p.how.Bare }
+func (p *plan) anew() bool { return p.how != nil && p.how.Anew }
+
+// ask plans a module that was asked for.
+func (p *plan) ask(w wanted) {
+	if p.bare() {
+		bare := *w.module
+		bare.install, bare.softdeps = nil, nil
+		w.module = &bare
 	}
-	bare := *m
-	bare.install, bare.softdeps = nil, nil
-	return &bare
+	if p.how != nil {
+		p.asked = w
+	}
+	p.probe(w)
 }
 
 // An Out is one module to take out, and what goes with it.

@@ -38,7 +38,7 @@ func (p *plan) consider(f found, hotplug bool) {
 		return
 	}
 	_, builtin := s.tables.Builtin(f.module)
-	if builtin && !p.anew {
+	if builtin && !p.anew() {
 		p.accept(f)
 		return
 	}
@@ -53,15 +53,15 @@ func (p *plan) consider(f found, hotplug bool) {
 	if !builtin && p.forbidden(f) {
 		return
 	}
-	if m := p.loadable(f); m != nil && (m.File != "" || builtin || !p.bare) {
+	if m := p.loadable(f); m != nil && (m.File != "" || builtin || !p.bare()) {
 		p.accept(f)
-		p.probe(wanted{module: p.asked(m), alias: f.alias})
+		p.ask(wanted{module: m, alias: f.alias})
 		return
 	}
 	if s.asKmod() {
 		// Nothing is amiss for it until the module itself is to be put in.
 		p.accept(f)
-		p.probe(wanted{module: p.asked(s.bare(f.module)), alias: f.alias})
+		p.ask(wanted{module: s.bare(f.module), alias: f.alias})
 	}
 	p.refuse(f.module, "", f.because, Reason{Source: s.tables.Dir(), Says: f.module + " is not installed"})
 }

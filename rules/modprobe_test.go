@@ -85,20 +85,37 @@ func once(lines []string) (kept []string) {
 	return kept
 }
 
-// printed is a decision in the words of modprobe -D, which has a blank after
-// each of its words.
+// printed is a decision in the words of modprobe -D.
 func printed(d rules.Decision) (lines []string) {
 	for _, s := range d.Steps {
-		line := "insmod " + s.File + " "
-		if s.Install != "" {
-			line = "install " + s.Install + " "
-		}
-		if s.Options != "" {
-			line += s.Options + " "
-		}
-		lines = append(lines, line)
+		lines = append(lines, line(s))
 	}
 	return once(lines)
+}
+
+// shown is an answer in the words of modprobe -n -v.
+func shown(answers []rules.Answer) (lines []string) {
+	for _, a := range answers {
+		for _, s := range a.Steps {
+			lines = append(lines, line(s))
+		}
+	}
+	return lines
+}
+
+// line is a step in the words of modprobe, which has a blank after each of them.
+func line(s rules.Step) string {
+	line := "insmod " + s.File + " "
+	switch {
+	case s.Install != "":
+		line = "install " + s.Install + " "
+	case s.Builtin:
+		return "builtin " + s.Module
+	}
+	if s.Options != "" {
+		line += s.Options + " "
+	}
+	return line
 }
 
 // compare asks modprobe and us about each name.

@@ -12,8 +12,9 @@ import (
 // A plan is a decision in the making.
 type plan struct {
 	set      *Set
-	bare     bool // see Ask
-	anew     bool
+	how      *Ask // nil if it is for no Answer
+	asked    wanted
+	repeats  bool // a module has a step for each that needs it, as kmod has it
 	decision Decision
 	policed  *policed
 
@@ -94,7 +95,7 @@ func (p *plan) require(w wanted) {
 // between its softdeps. One that is under way, and needed by its own pre-softdep,
 // goes before that: need wins.
 func (p *plan) withSoftdeps(w wanted) {
-	if slices.Contains(p.done, w.Name) {
+	if slices.Contains(p.done, w.Name) && !p.repeats {
 		p.require(w)
 		return
 	}
@@ -160,7 +161,7 @@ func (p *plan) loadable(f found) *module {
 // installed, too.
 func (p *plan) softdep(f found) *module {
 	_, builtin := p.set.tables.Builtin(f.module)
-	if m := p.loadable(f); m != nil && (!builtin || p.anew) {
+	if m := p.loadable(f); m != nil && (!builtin || p.anew()) {
 		return m
 	}
 	if builtin || p.set.asKmod() {
@@ -171,7 +172,7 @@ func (p *plan) softdep(f found) *module {
 
 // shows reports whether a module is built in and has a step all the same.
 func (p *plan) shows(module string) bool {
-	if !p.anew {
+	if !p.anew() {
 		return false
 	}
 	_, builtin := p.set.tables.Builtin(module)
@@ -186,7 +187,7 @@ func (p *plan) add(w wanted, after []string) {
 		return
 	}
 	at := p.step(w.Name)
-	if at < 0 {
+	if at < 0 || p.repeats {
 		at = len(p.decision.Steps)
 		p.decision.Steps = append(p.decision.Steps, p.newStep(w))
 	} else {
@@ -206,7 +207,10 @@ func (p *plan) newStep(w wanted) Step {
 		m = p.set.describe(w.Module, w.alias).commandedBy(w.install)
 	}
 	p.decision.Reasons = append(p.decision.Reasons, m.because...)
-	s := Step{Module: m.Name, File: m.File, Soft: w.soft, Builtin: p.shows(m.Name), Needs: m.Needs}
+	s := Step{Module: m.Name, File: m.File, Soft: w.soft, Asked: p.isAsked(w), Builtin: p.shows(m.Name), Needs: m.Needs}
+	if p.repeats {
+		s.Soft = !s.Asked && (w.alias != "" || !slices.Contains(p.asked.Needs, m.Name))
+	}
 	if m.install != nil {
 		s.Install, s.InstallBy = m.install.Shell, m.installBy
 	}
@@ -217,6 +221,12 @@ func (p *plan) newStep(w wanted) Step {
 		s.Needs = slices.DeleteFunc(slices.Clone(s.Needs), p.unplanned)
 	}
 	return s
+}
+
+// isAsked tells whether a module is the one that was asked for, and not the same
+// by another alias.
+func (p *plan) isAsked(w wanted) bool {
+	return p.how != nil && w.Name == p.asked.Name && (w.alias == p.asked.alias || !p.repeats)
 }
 
 // follow makes the step of a post-softdep wait for the module that named it,

@@ -89,8 +89,11 @@ func last(because []rules.Reason) rules.Reason {
 func (c *command) carryOut(a rules.Answer, extra string) bool {
 	var failed []string
 	for _, s := range a.Steps {
-		mine := s.Module == a.Module
-		if !mine && !c.depends && c.live(s.Module) {
+		if !c.depends && c.live(s.Module) {
+			if s.Asked && c.first {
+				c.insertFailed(a.Module, unix.EEXIST)
+				return false
+			}
 			continue
 		}
 		if slices.ContainsFunc(s.Needs, func(need string) bool { return slices.Contains(failed, need) }) {
@@ -101,11 +104,11 @@ func (c *command) carryOut(a rules.Answer, extra string) bool {
 		if with != "" {
 			with += " "
 		}
-		if mine {
+		if s.Asked {
 			with += extra
 		}
 		err := c.take(s, with)
-		if errors.Is(err, unix.EEXIST) && !(mine && c.first) {
+		if errors.Is(err, unix.EEXIST) && !(s.Asked && c.first) {
 			err = nil // somebody else was faster
 		}
 		switch {
