@@ -3,6 +3,7 @@ package modprobed
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/kmodd/kmodd/modalias"
@@ -160,26 +161,37 @@ func addCommand(list *[]Command, name, rest string, r Rule) error {
 	return nil
 }
 
-// addSoftdep reads "pre:" and "post:", each a word of its own. Names before
-// either mean nothing: modules write such lines for dracut's sake.
 func (c *Config) addSoftdep(name, rest string, r Rule) error {
-	s := Softdep{Pattern: name, Rule: r}
-	var list *[]string
-	for _, w := range c.softdepWords(rest) {
-		switch {
-		case w == "pre:":
-			list = &s.Pre
-		case w == "post:":
-			list = &s.Post
-		case list != nil:
-			*list = append(*list, w)
-		}
-	}
 	if rest == "" {
 		return errors.New("softdep on nothing")
 	}
+	s := Softdep{Pattern: name, Rule: r}
+	for w, after := range c.softdepNames(rest) {
+		if after {
+			s.Post = append(s.Post, w)
+		} else {
+			s.Pre = append(s.Pre, w)
+		}
+	}
 	c.Softdeps = append(c.Softdeps, s)
 	return nil
+}
+
+// softdepNames goes through the names behind "pre:" and "post:", each a word of
+// its own. Names before either mean nothing: modules write such lines for
+// dracut's sake.
+func (c *Config) softdepNames(rest string) iter.Seq2[string, bool] {
+	return func(yield func(name string, after bool) bool) {
+		kind := ""
+		for _, w := range c.softdepWords(rest) {
+			switch {
+			case w == "pre:", w == "post:":
+				kind = w
+			case kind != "" && !yield(w, kind == "post:"):
+				return
+			}
+		}
+	}
 }
 
 // softdepWords splits what a softdep line says behind its name. kmod takes a
