@@ -127,10 +127,15 @@ func (s *Set) Removal(name string, bare bool) (outs []Out) {
 }
 
 // out says what goes with a module. Softdeps that lead back to one that was
-// begun end there.
+// begun end there: for kmod, if it is under way, which kmod itself does not
+// survive.
 func (s *Set) out(name string, bare bool, begun *[]string) Out {
 	o := Out{Module: name}
+	before := len(*begun)
 	*begun = append(*begun, name)
+	if s.asKmod() {
+		defer func() { *begun = (*begun)[:before] }()
+	}
 	if c, ok := s.config.Remove(name); ok && !bare {
 		o.Remove = c.Shell
 		o.Reasons = append(o.Reasons, reason(c.Rule))

@@ -27,6 +27,9 @@
 //   - What a module has needed is taken out after it as far as nothing else uses
 //     it. kmod looks at each of these modules once, those first that the others
 //     need, so that they stay.
+//   - What a softdep names and can't be taken out stays, without a word. For kmod
+//     that is fatal, unless -a or -q is given.
+//   - -r takes out each module once, where softdeps lead to it again.
 //   - -r -n says what -r would do. kmod names only what is unused now.
 //   - --remove-holders takes out the holders of holders, too.
 //   - A name that leads to a module which is not installed is warned of with -n.

@@ -280,6 +280,35 @@ func TestSameWordsAndExitStatusAsKmod(t *testing.T) {
 	}
 }
 
+// oddities are where --compat=kmod has to follow kmod around corners.
+var oddities = []struct{ name, conf, line string }{
+	{"a module that several need is named again", "softdep parport post: ppdev", "-nv lp"},
+	{"by another alias it is another module", "alias nick lp\nsoftdep lp pre: nick", "-nv lp a=b"},
+	{"an alias twice", "alias nick lp\nalias nick lp", "-nv nick"},
+	{"a post-softdep that stays", "remove lp exit 0\nremove ppdev exit 1\nsoftdep lp post: ppdev", "-rv lp"},
+	{"a pre-softdep that stays", "remove lp exit 0\nremove ppdev exit 1\nsoftdep lp pre: ppdev", "-rv lp"},
+	{"with -a", "remove lp exit 0\nremove ppdev exit 1\nsoftdep lp pre: ppdev post: ppdev", "-rva lp"},
+	{"with -q", "remove lp exit 0\nremove ppdev exit 1\nsoftdep lp pre: ppdev post: ppdev", "-rvq lp"},
+	{"a softdep that is not there", "remove lp exit 0\nsoftdep lp pre: ppdev floppy", "-rnv --first-time lp"},
+	{"and one that is built in", "remove lp exit 0\nsoftdep lp post: unix", "-rnv lp"},
+	{"a softdep of a softdep that stays", "remove lp exit 0\nremove ppdev exit 0\nremove loop exit 1\nsoftdep lp pre: ppdev\nsoftdep ppdev post: loop", "-rv lp"},
+	{"a softdep goes twice", "remove lp exit 0\nremove ppdev exit 0\nsoftdep lp pre: ppdev ppdev post: ppdev", "-rv lp"},
+	{"a softdep in a circle", "remove lp exit 0\nsoftdep lp pre: ppdev\nsoftdep ppdev post: lp", "-rv lp"},
+}
+
+func TestOdditiesOfKmod(t *testing.T) {
+	p := newPeer(t)
+	for _, test := range oddities {
+		t.Run(test.name, func(t *testing.T) {
+			p.configured(t, test.conf)
+			want, got := p.ask(t, args(test.line)), p.we(append([]string{"--compat=kmod"}, args(test.line)...))
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("- modprobe, + we:\n%s", diff)
+			}
+		})
+	}
+}
+
 // ambiguous says whether kmod lists what an abbreviation may mean, of which we
 // don't have all.
 func ambiguous(s said) bool {
@@ -361,7 +390,11 @@ func TestSameAsKmodWhateverIsConfiguredAndAsked(t *testing.T) {
 		if slices.Contains(line, "-r") { // which has nothing to say about what -D is for
 			line = slices.DeleteFunc(line, func(word string) bool { return word == "-D" })
 		}
-		want, got := p.ask(t, line), p.we(append([]string{"--compat=kmod"}, line...))
+		want := p.ask(t, line)
+		if want.Exit < 0 {
+			t.Skip("kmod has crashed: remove commands whose softdeps go in a circle are without an end for it")
+		}
+		got := p.we(append([]string{"--compat=kmod"}, line...))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("%v with\n%s(- modprobe, + we):\n%s", line, text, diff)
 		}

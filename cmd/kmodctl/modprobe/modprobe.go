@@ -27,6 +27,8 @@ type command struct {
 	dir    string // of the modules
 	// without is why there are no tables, nil if there are some.
 	without *match.MissingError
+	// ended is set by what kmod takes for fatal.
+	ended bool
 	// gone are the modules that a dry run has taken out.
 	gone map[string]bool
 }
