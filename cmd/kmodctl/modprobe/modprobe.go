@@ -22,6 +22,7 @@ import (
 type command struct {
 	options
 	*voice
+	tables *match.Tables
 	set    *rules.Set
 	kernel kernel.System
 	dir    string // of the modules
@@ -52,6 +53,7 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 		c.say(fatal, "FATAL", "%v", err)
 		return 1
 	}
+	defer c.tables.Close()
 	ok := c.do(names)
 	if c.without != nil {
 		c.hint("%v", c.without)
@@ -80,7 +82,7 @@ func (c *command) open() error {
 		return err
 	}
 	c.dir = filepath.Join(root, "lib/modules", c.release)
-	tables, err := match.Open(c.dir) // for as long as the process lives
+	tables, err := match.Open(c.dir)
 	if missing := (*match.MissingError)(nil); errors.As(err, &missing) {
 		c.without = missing
 		tables, err = match.Parse(c.dir, map[string]string{"modules.dep": ""})
@@ -94,6 +96,7 @@ func (c *command) open() error {
 		paths = modprobed.Directories("/")
 	}
 	config := c.dialect.LoadPaths(paths, c.dir, strings.TrimSpace(string(cmdline)))
+	c.tables = tables
 	c.set = rules.NewSet(tables, config, rules.WithPolicy(policy.Load("/")))
 	return nil
 }
