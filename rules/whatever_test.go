@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/kmodd/kmodd/cmd/kmodlab/debian"
@@ -149,53 +151,211 @@ func (d drawer) cmdlineWord() string {
 	return d.name() + "." + d.one("a", "a-b", "b") + "=" + d.one("1", "x.y", `c"d e"f`, "")
 }
 
-// A whatever is the directories of modprobe.d, which both are given.
-type whatever struct {
+// A forest is configuration in many places, which both read: the directories of
+// the system, or some of them and of their files with -C.
+type forest struct {
 	*peer
-	shipped string // the directory of modules that are not there, with softdeps that are
-	dirs    []string
-	files   []string // beside them
+	bare  string   // a root with modules.softdep, and no modules
+	given []string // with -C; none for the system's directories
+	text  string   // all files, for a person
 }
 
-// The mark comes before everything else: its install line is the first that
-// matches, and so is its softdep.
-const (
-	markFile = "!next.conf"
-	markText = "install " + next + " " + next + "\nsoftdep " + next + " nothing\n"
-)
+const noRelease = "none" // the kernel of the bare root
 
-// draw fills the directories anew, and returns the paths of those to read.
-func (w *whatever) draw(d drawer) (paths []string) {
-	w.clear(d)
-	var aliases []string
+func newForest(t *testing.T) *forest {
+	f := &forest{peer: newPeer(t, debian.AMD64), bare: t.TempDir()}
+	if err := os.MkdirAll(f.bareDir(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (f *forest) bareDir() string { return filepath.Join(f.bare, "lib/modules", noRelease) }
+
+// grow makes all of it anew.
+func (f *forest) grow(d drawer) {
+	f.given, f.text = nil, ""
+	dirs := f.system()
+	for _, dir := range dirs {
+		d.empty(dir)
+	}
+	f.write(d, filepath.Join(f.bareDir(), "modules.softdep"), d.text())
+	var files []string
 	for range d.upTo(4) {
-		dir := d.one(w.dirs...)
-		path := filepath.Join(dir, d.one("a.conf", "b.conf", "modules.conf", "z.conf", "z.conf", "c", ".d.conf", "modules.softdep.conf", "Z.conf"))
+		path := filepath.Join(d.one(dirs...), d.one("a.conf", "b.conf", "modules.conf", "z.conf", "z.conf", "c", ".d.conf", "Z.conf", "mozart.conf"))
 		if _, err := os.Lstat(path); err == nil {
 			continue
 		}
 		switch d.upTo(12) {
 		case 0:
-			w.must(d, os.Symlink("/dev/null", path))
+			d.must(os.Symlink("/dev/null", path))
 		case 1:
-			w.must(d, os.Mkdir(path, 0o755))
+			d.must(os.Mkdir(path, 0o755))
 		default:
-			text := d.text()
-			aliases = append(aliases, text)
-			w.write(d, path, text)
+			f.write(d, path, d.text())
+			files = append(files, path)
 		}
 	}
-	return paths
+	f.cmdline = d.cmdline()
+	f.boot(d, f.cmdline)
+	if !d.rarely(3) {
+		f.mark(d, dirs[0])
+		return
+	}
+	f.given = []string{f.mark(d, f.dir)}
+	for range 1 + d.upTo(2) {
+		f.given = append(f.given, d.one(append(files, dirs...)...))
+	}
 }
 
-func (w *whatever) must(d drawer, err error) {
+func (f *forest) write(d drawer, path, text string) {
+	d.must(os.WriteFile(path, []byte(text), 0o644))
+	f.text += fmt.Sprintf("%s: %q\n", strings.TrimPrefix(path, f.root()), text)
+}
+
+// empty takes all out of a directory, which stays: it is mounted elsewhere.
+func (d drawer) empty(dir string) {
+	entries, err := os.ReadDir(dir)
+	d.must(err)
+	for _, e := range entries {
+		d.must(os.Remove(filepath.Join(dir, e.Name())))
+	}
+}
+
+func (d drawer) must(err error) {
 	d.Helper()
 	if err != nil {
 		d.Fatal(err)
 	}
 }
 
-func (w *whatever) write(d drawer, path, text string) {
+// reading are the arguments that have modprobe read the configuration beside
+// some modules.
+func (f *forest) reading(root, release string, more ...string) []string {
+	args := append([]string{"-d", root, "-S", release}, more...)
+	for _, path := range f.given {
+		args = append(args, "-C", path)
+	}
+	return args
+}
+
+// read is the configuration beside some modules, as kmod has it.
+func (f *forest) read(moduleDir string) *modprobed.Config {
+	if len(f.given) == 0 {
+		return modprobed.Kmod.Load(f.root(), moduleDir, f.cmdline)
+	}
+	return modprobed.Kmod.LoadPaths(f.given, moduleDir, f.cmdline)
+}
+
+// kmodSkips is how libkmod says that it skips a line.
+var kmodSkips = regexp.MustCompile(`kmod_config_parse: (.*?)(?: line \d+: ignoring bad line|: command \w+ is deprecated)`)
+
+// sameConfig compares what is read, and how many lines of each file are skipped.
+func (f *forest) sameConfig(d drawer) {
+	theirs, stderr := f.modprobe(d, f.reading(f.bare, noRelease, "-c")...)
+	theirs, _, _ = strings.Cut(theirs, "\n# End of configuration files.")
+	config := f.read(f.bareDir())
+	var ours strings.Builder
+	d.must(config.Dump(&ours))
+	f.same(d, "-c", strings.Split(theirs, "\n"), strings.Split(ours.String(), "\n"))
+
+	skipped := make(map[string]int)
+	for _, found := range kmodSkips.FindAllStringSubmatch(stderr, -1) {
+		skipped[strings.TrimPrefix(found[1], f.root())]++
+	}
+	for _, w := range config.Warnings {
+		if w.Line > 0 {
+			skipped[strings.TrimPrefix(w.File, f.root())]--
+		}
+	}
+	for file, more := range skipped {
+		if more != 0 {
+			d.Fatalf("%s: kmod skips %d lines more than we, with\n%s%s", file, more, f.text, stderr)
+		}
+	}
+}
+
+func (f *forest) same(d drawer, what string, theirs, ours []string) {
 	d.Helper()
-	w.must(d, os.WriteFile(path, []byte(text), 0o644))
+	if diff := cmp.Diff(theirs, ours, cmpopts.EquateEmpty()); diff != "" {
+		d.Fatalf("%s with %q on the kernel command line, -C %q (- modprobe, + we):\n%s%s", what, f.cmdline, f.given, diff, f.text)
+	}
+}
+
+// asked are modprobe's answers about names.
+func (f *forest) asked(d drawer, names []string, options ...string) (answers [][]string) {
+	args := f.reading(f.kernel, f.version, options...)
+	means := func(a modprobed.Alias) bool { return modalias.Match(a.Pattern, next) }
+	if !slices.Contains(options, "-i") && !slices.ContainsFunc(f.read(f.moduleDir()).Aliases, means) {
+		return f.eachMarked(d, names, args...)
+	}
+	for _, name := range names {
+		out, _ := f.modprobe(d, append(args, "--", name)...)
+		answers = append(answers, slices.Collect(lines(out)))
+	}
+	return answers
+}
+
+// lines goes through the lines of a text, without their ends.
+func lines(text string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for line := range strings.Lines(text) {
+			if !yield(strings.TrimSuffix(line, "\n")) {
+				return
+			}
+		}
+	}
+}
+
+// sameAnswers compares what is done about names.
+func (f *forest) sameAnswers(d drawer) {
+	var names []string
+	for range 1 + d.upTo(5) {
+		names = append(names, d.one(slices.Concat(someNames, someAsked, someNames)...))
+	}
+	set := rules.NewSet(f.tables, f.read(f.moduleDir()))
+	ask := func(how rules.Ask, options ...string) (theirs [][]string) {
+		if how.Bare {
+			options = append(options, "-i")
+		}
+		if how.Blacklist {
+			options = append(options, "-b")
+		}
+		theirs = f.asked(d, names, options...)
+		for i, name := range names {
+			f.same(d, fmt.Sprintf("%q %s", options, name), theirs[i], shown(set.Ask(name, how)))
+		}
+		return theirs
+	}
+	how := rules.Ask{Bare: d.rarely(4), Blacklist: d.rarely(2)}
+	switch d.upTo(3) {
+	case 0:
+		for i, theirs := range f.asked(d, names, "-R") {
+			f.same(d, "-R "+names[i], theirs, set.Found(names[i]))
+		}
+	case 1:
+		how.Anew = true
+		ask(how, "-D")
+	case 2:
+		ask(how, "-n", "-v")
+	case 3:
+		for i, theirs := range ask(rules.Ask{}, "-n", "-v") {
+			f.same(d, "resolve "+names[i], once(theirs), printed(set.Resolve(names[i])))
+		}
+		for i, theirs := range ask(rules.Ask{Blacklist: true}, "-n", "-v") {
+			f.same(d, "decide "+names[i], once(theirs), printed(set.Decide(rules.Device{Modalias: names[i]})))
+		}
+	}
+}
+
+// Whatever is in modprobe.d and on the kernel command line, modprobe and we, in
+// its dialect, read the same and make the same of it.
+func TestSameAsModprobeWhateverIsConfigured(t *testing.T) {
+	f := newForest(t)
+	rapid.Check(t, func(t *rapid.T) {
+		d := drawer{t}
+		f.grow(d)
+		f.sameConfig(d)
+		f.sameAnswers(d)
+	})
 }

@@ -79,7 +79,7 @@ func (c *Config) addOption(module, option string, r Rule) {
 		c.warn(r.File, 0, "%s skipped: %v", r.Text, err)
 		return
 	}
-	c.Options = append(c.Options, Options{name, option, r})
+	c.Options = append(c.Options, Options{name, untabbed(option), r})
 }
 
 // parameter splits a word of the form module.parameter[=value]. Quotes may

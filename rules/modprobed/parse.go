@@ -149,9 +149,12 @@ func (c *Config) addOptions(name, rest string, r Rule) error {
 	if rest == "" {
 		return errors.New("options without any")
 	}
-	c.Options = append(c.Options, Options{name, strings.ReplaceAll(rest, "\t", " "), r})
+	c.Options = append(c.Options, Options{name, untabbed(rest), r})
 	return nil
 }
+
+// untabbed is options without tabs: modprobe makes them blanks, even in quotes.
+func untabbed(values string) string { return strings.ReplaceAll(values, "\t", " ") }
 
 func addCommand(list *[]Command, name, rest string, r Rule) error {
 	if rest == "" {
