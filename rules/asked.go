@@ -173,7 +173,7 @@ func (s *Set) unusedOrder(needs []string) []string {
 // softdepsOut is what the names of a softdep lead to, the last one first.
 func (s *Set) softdepsOut(names []string, begun *[]string) (outs []Out) {
 	for _, name := range slices.Backward(names) {
-		for _, f := range s.findAsked(name) {
+		for _, f := range slices.Backward(s.findAsked(name)) {
 			if !slices.Contains(*begun, f.module) {
 				outs = append(outs, s.out(f.module, false, begun))
 			}

@@ -45,6 +45,13 @@ func (d drawer) upTo(n int) int { return rapid.IntRange(0, n).Draw(d.T, "number"
 func (d drawer) rarely(n int) bool { return d.upTo(n-1) == n-1 }
 
 func (d drawer) name() string {
+	if d.rarely(30) {
+		return strings.Repeat("l", modalias.MaxLen-2+d.upTo(3))
+	}
+	return d.shortName()
+}
+
+func (d drawer) shortName() string {
 	if d.rarely(4) {
 		return d.one(somePatterns...)
 	}
@@ -57,7 +64,7 @@ func (d drawer) word() string {
 	case d.rarely(4):
 		return d.one(someNeverPlain...)
 	case d.rarely(12):
-		return rapid.StringMatching(`[a-c._*?\[\]!"'#,=:-]{1,6}`).Draw(d.T, "garbage")
+		return rapid.StringMatching(`[a-c._*?\[\]!"'#,=:\\-]{1,6}`).Draw(d.T, "garbage")
 	}
 	return d.name()
 }
@@ -77,7 +84,11 @@ func (d drawer) statement() string {
 			}
 		}
 	case words[0] == "alias" && !d.rarely(8):
-		words = append(words, d.name())
+		// An alias for a module with too long a name hides all others from
+		// modprobe: see docs/modprobe.md.
+		words = append(words, d.shortName())
+	case words[0] == "alias" && len(words) == 2:
+		// without a module
 	default:
 		for range d.upTo(3) {
 			words = append(words, d.word())
@@ -107,13 +118,14 @@ func (d drawer) blanked(words []string) string {
 // text is that of a file of modprobe.d.
 func (d drawer) text() string {
 	var lines []string
-	for range d.upTo(5) {
+	for range d.upTo(8) {
 		lines = append(lines, d.statement())
 	}
 	return strings.Join(lines, "\n") + d.one("\n", "\n", "", "\\")
 }
 
-// cmdline is a kernel command line.
+// cmdline is a kernel command line, no longer than one can be on amd64
+// (COMMAND_LINE_SIZE).
 func (d drawer) cmdline() string {
 	var words []string
 	for range d.upTo(4) {
@@ -121,7 +133,10 @@ func (d drawer) cmdline() string {
 	}
 	line := ""
 	for _, word := range words {
-		line += d.one("", "", " ", "\t", "  ") + word + d.one(" ", " ", " ", "\t")
+		word = d.one("", "", " ", "\t", "  ") + word + d.one(" ", " ", " ", "\t")
+		if len(line)+len(word) < 2048 {
+			line += word
+		}
 	}
 	return line
 }
@@ -181,7 +196,7 @@ func (f *forest) grow(d drawer) {
 	}
 	f.write(d, filepath.Join(f.bareDir(), "modules.softdep"), d.text())
 	var files []string
-	for range d.upTo(4) {
+	for range d.upTo(6) {
 		path := filepath.Join(d.one(dirs...), d.one("a.conf", "b.conf", "modules.conf", "z.conf", "z.conf", "c", ".d.conf", "Z.conf", "mozart.conf"))
 		if _, err := os.Lstat(path); err == nil {
 			continue

@@ -93,7 +93,7 @@ func (c *Config) statement(line string, r Rule) error {
 	if c.Dialect == Kmodd {
 		rest = strings.Trim(rest, blanks)
 	}
-	name, err := modalias.Normalize(name)
+	name, err := modalias.NormalizeConfigured(name)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (c *Config) addAlias(name, rest string, r Rule) error {
 	if target == "" {
 		return errors.New("alias without a module")
 	}
-	target, err := modalias.Normalize(target)
+	target, err := modalias.NormalizeConfigured(target)
 	if err != nil {
 		return err
 	}
