@@ -211,7 +211,7 @@ func (s *Set) options(name, alias string, policy given) (values string, because,
 		if o.Name != name && (alias == "" || o.Name != alias) {
 			continue
 		}
-		if o.Values == "" && len(files)+len(cmdline) == 0 {
+		if o.Values == "" {
 			continue // in the dialect of kmod, from a word such as "module."
 		}
 		g := given{o.Values, reason(o.Rule)}

@@ -363,6 +363,28 @@ func (f *forest) sameAnswers(d drawer) {
 	}
 }
 
+// What chance has found, each with the name to ask for.
+func TestSameAsModprobeWhereItOnceWasNot(t *testing.T) {
+	p := newPeer(t, debian.AMD64)
+	for _, test := range []struct{ what, conf, cmdline, ask string }{
+		{"an empty word, and no other", "", "floppy.", "floppy"},
+		{"empty words before another", "", "floppy. floppy. floppy.a=1", "floppy"},
+		{"an empty word behind another", "", "floppy.a=1 floppy.", "floppy"},
+		{"empty words between others", "options floppy b=1", "floppy.a=1 floppy. floppy. floppy.c", "floppy"},
+		{"an empty word behind a blank", "options floppy b=1\t", "floppy.", "floppy"},
+		{"a tab in quotes", "", "floppy.a=\"b\tc\"", "floppy"},
+		{"a softdep that is built in", "softdep unix pre: floppy\nsoftdep loop pre: unix", "", "loop"},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			p.configure(t, test.conf, test.cmdline)
+			theirs := p.each(t, []string{test.ask}, p.args("-n", "-v")...)[0]
+			if diff := cmp.Diff(theirs, shown(p.set(modprobed.Kmod).Ask(test.ask, rules.Ask{}))); diff != "" {
+				t.Errorf("(- modprobe, + we):\n%s", diff)
+			}
+		})
+	}
+}
+
 // Whatever is in modprobe.d and on the kernel command line, modprobe and we, in
 // its dialect, read the same and make the same of it.
 func TestSameAsModprobeWhateverIsConfigured(t *testing.T) {
