@@ -15,8 +15,8 @@ func ModuleName(name string) string {
 	return strings.ReplaceAll(name, "-", "_")
 }
 
-// MaxLen is how many bytes an alias or a name can have: one less than PATH_MAX,
-// as for depmod and modprobe.
+// MaxLen is how many bytes an alias or a name can have that is looked up: one
+// less than PATH_MAX, as for depmod and modprobe.
 const MaxLen = 4095
 
 // A NameError says why a string can't be an alias or a configuration name.
@@ -33,14 +33,20 @@ func (e *NameError) Error() string {
 	return fmt.Sprintf("name %.*q, byte %d: %s", enough, e.Name, e.Offset, e.Says)
 }
 
-// Normalize returns an alias, a pattern, or a name from modprobe.d in the form
-// in which depmod stores them: with "_" for "-" except between "[" and "]",
+// Normalize returns an alias, a pattern, or a name that somebody asks for in the
+// form in which depmod stores them: with "_" for "-" except between "[" and "]",
 // where "-" makes a range. The error is a *NameError, for a "]" that nothing
 // opened, a "[" that nothing closes, or more than MaxLen bytes.
 func Normalize(name string) (string, error) {
 	if len(name) > MaxLen {
 		return "", &NameError{name, MaxLen, fmt.Sprintf("longer than %d bytes", MaxLen)}
 	}
+	return NormalizeConfigured(name)
+}
+
+// NormalizeConfigured is Normalize for what modprobe.d says, which may be of any
+// length.
+func NormalizeConfigured(name string) (string, error) {
 	var out []byte // nil until the first change
 	for i := 0; i < len(name); i++ {
 		switch name[i] {

@@ -15,6 +15,9 @@ type Ask struct {
 	// that the name leads to, not of those that they need: modprobe -i, which
 	// is what such commands call.
 	Bare bool
+	// Anew decides as if nothing was in the kernel yet: what is built in has
+	// steps too, and a blacklist holds for it. That is modprobe -D.
+	Anew bool
 }
 
 // An Answer is the decision about one of the modules that a name leads to.
@@ -37,7 +40,9 @@ func (s *Set) Found(name string) (modules []string) {
 
 // Ask decides about a name for a person who loads it with modprobe: about each
 // of the modules that the look-up leads to by itself, in loading priority
-// order. What two of them need is among the steps of both.
+// order. What two of them need is among the steps of both. In the dialect of kmod
+// a module has a step again for each one that needs it; from the second on they
+// find it live, unless nothing is done.
 func (s *Set) Ask(name string, how Ask) (answers []Answer) {
 	list := s.findAsked(name)
 	for _, f := range list {
@@ -59,10 +64,10 @@ func (s *Set) findAsked(written string) []found {
 func (s *Set) answer(f found, list []found, how Ask, d *Device) Answer {
 	p := plans.Get().(*plan)
 	defer p.end()
-	p.set, p.bare = s, how.Bare
+	p.set, p.how, p.repeats = s, &how, s.asKmod()
 	a := Answer{Module: f.module}
 	_, a.Builtin = s.tables.Builtin(f.module)
-	if _, ok := s.config.Blacklisted(f.module); ok && !a.Builtin {
+	if _, ok := s.config.Blacklisted(f.module); ok && (!a.Builtin || how.Anew) {
 		a.Blacklisted = how.Blacklist || f.alias != ""
 	}
 	p.police(d, list)
@@ -73,14 +78,20 @@ func (s *Set) answer(f found, list []found, how Ask, d *Device) Answer {
 	return a
 }
 
-// asked is a module as the plan is to have it that was made for it.
-func (p *plan) asked(m *module) *module {
-	if !p.bare {
-		return m
+func (p *plan) bare() bool { return p.how != nil && p.how.Bare }
+func (p *plan) anew() bool { return p.how != nil && p.how.Anew }
+
+// ask plans a module that was asked for.
+func (p *plan) ask(w wanted) {
+	if p.bare() {
+		bare := *w.module
+		bare.install, bare.softdeps = nil, nil
+		w.module = &bare
 	}
-	bare := *m
-	bare.install, bare.softdeps = nil, nil
-	return &bare
+	if p.how != nil {
+		p.asked = w
+	}
+	p.probe(w)
 }
 
 // An Out is one module to take out, and what goes with it.
@@ -115,10 +126,15 @@ func (s *Set) Removal(name string, bare bool) (outs []Out) {
 }
 
 // out says what goes with a module. Softdeps that lead back to one that was
-// begun end there.
+// begun end there: for kmod, if it is under way, which kmod itself does not
+// survive.
 func (s *Set) out(name string, bare bool, begun *[]string) Out {
 	o := Out{Module: name}
+	before := len(*begun)
 	*begun = append(*begun, name)
+	if s.asKmod() {
+		defer func() { *begun = (*begun)[:before] }()
+	}
 	if c, ok := s.config.Remove(name); ok && !bare {
 		o.Remove = c.Shell
 		o.Reasons = append(o.Reasons, reason(c.Rule))
@@ -156,7 +172,7 @@ func (s *Set) unusedOrder(needs []string) []string {
 // softdepsOut is what the names of a softdep lead to, the last one first.
 func (s *Set) softdepsOut(names []string, begun *[]string) (outs []Out) {
 	for _, name := range slices.Backward(names) {
-		for _, f := range s.findAsked(name) {
+		for _, f := range slices.Backward(s.findAsked(name)) {
 			if !slices.Contains(*begun, f.module) {
 				outs = append(outs, s.out(f.module, false, begun))
 			}

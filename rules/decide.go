@@ -37,7 +37,8 @@ func (p *plan) consider(f found, hotplug bool) {
 	if slices.Contains(p.decision.Modules, f.module) {
 		return
 	}
-	if _, builtin := s.tables.Builtin(f.module); builtin {
+	_, builtin := s.tables.Builtin(f.module)
+	if builtin && !p.anew() {
 		p.accept(f)
 		return
 	}
@@ -45,22 +46,22 @@ func (p *plan) consider(f found, hotplug bool) {
 		p.refuse(f.module, "", f.because, reason(r))
 		return
 	}
-	if r, ok := s.config.Refused(f.module); ok && !s.asKmod() {
+	if r, ok := s.config.Refused(f.module); ok && !builtin && !s.asKmod() {
 		p.refuse(f.module, "", f.because, reason(r))
 		return
 	}
-	if p.forbidden(f) {
+	if !builtin && p.forbidden(f) {
 		return
 	}
-	if m := s.loadable(f); m != nil && (m.File != "" || !p.bare) {
+	if m := p.loadable(f); m != nil && (m.File != "" || builtin || !p.bare()) {
 		p.accept(f)
-		p.probe(wanted{module: p.asked(m), alias: f.alias})
+		p.ask(wanted{module: m, alias: f.alias})
 		return
 	}
 	if s.asKmod() {
 		// Nothing is amiss for it until the module itself is to be put in.
 		p.accept(f)
-		p.probe(wanted{module: p.asked(s.bare(f.module)), alias: f.alias})
+		p.ask(wanted{module: s.bare(f.module), alias: f.alias})
 	}
 	p.refuse(f.module, "", f.because, Reason{Source: s.tables.Dir(), Says: f.module + " is not installed"})
 }

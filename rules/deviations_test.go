@@ -18,6 +18,7 @@ import (
 // The ways to look at what is made of a configuration.
 const (
 	asSteps    = "steps"      // modprobe -n -v NAME: the files, and commands
+	asAnswer   = "answer"     // the same, with what is named again
 	asConfig   = "config"     // modprobe -c, without the aliases of the modules
 	complaints = "complaints" // how many lines are bad
 )
@@ -48,8 +49,11 @@ var deviations = []struct {
 		look: asSteps, ask: "floppy", theirs: "floppy", ours: "loop;floppy"},
 	{what: "A backslash that ends a file", conf: `install a b\`, look: asConfig, theirs: "install a b\xff", ours: `install a b\`},
 	{what: "Parameters without a name", cmdline: "x.=1 .y=1", look: asConfig, theirs: "options x =1;options  y=1", ours: ""},
-	{what: "How -c prints a softdep", conf: "softdep x pre: a post: b", look: asConfig,
-		theirs: "softdep x pre: apost: b", ours: "softdep x pre: a post: b"},
+	{what: "How -c prints a softdep", conf: "softdep x pre: a post: b\nsoftdep x pre: a post: b pre: c",
+		look: asConfig, theirs: "softdep x pre: apost: b;softdep x pre: a b cpost: b",
+		ours: "softdep x pre: a post: b;softdep x pre: a c post: b"},
+	{what: "What several modules need", conf: "softdep parport post: ppdev", look: asAnswer, ask: "lp",
+		theirs: "parport;parport;ppdev;lp", ours: "parport;ppdev;lp"},
 	{what: "deny in kmodd.toml", conf: "softdep floppy pre: loop", deny: "loop",
 		look: asSteps, ask: "floppy", theirs: "loop;floppy", ours: "floppy"},
 }
@@ -101,6 +105,8 @@ func (p *peer) theirs(t *testing.T, look, ask string) string {
 	switch look {
 	case asSteps:
 		return summary(once(p.each(t, []string{ask}, p.args("-n", "-v")...)[0]))
+	case asAnswer:
+		return summary(p.each(t, []string{ask}, p.args("-n", "-v")...)[0])
 	}
 	out, stderr := p.modprobe(t, p.args("-c")...)
 	if look == complaints {
@@ -120,6 +126,8 @@ func (p *peer) ours(t *testing.T, d modprobed.Dialect, deny, look, ask string) s
 	switch look {
 	case asSteps:
 		return summary(printed(set.Resolve(ask)))
+	case asAnswer:
+		return summary(shown(set.Ask(ask, rules.Ask{})))
 	case complaints:
 		return fmt.Sprint(len(p.config(d).Warnings))
 	}

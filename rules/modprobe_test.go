@@ -22,7 +22,7 @@ import (
 // of Debian's, and configuration.
 type peer struct {
 	*sandbox
-	root, version, conf, cmdline string
+	kernel, version, conf, cmdline string
 
 	tables *match.Tables
 }
@@ -34,7 +34,7 @@ func newPeer(tb testing.TB, arch debian.Architecture) *peer {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &peer{sandbox: newSandbox(tb), root: kernel.Root, version: kernel.Version, conf: tb.TempDir()}
+	p := &peer{sandbox: newSandbox(tb), kernel: kernel.Root, version: kernel.Version, conf: tb.TempDir()}
 	if p.tables, err = match.Open(p.moduleDir()); err != nil {
 		tb.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func (p *peer) configure(tb testing.TB, conf, cmdline string) {
 	p.boot(tb, cmdline)
 }
 
-func (p *peer) moduleDir() string { return filepath.Join(p.root, "lib/modules", p.version) }
+func (p *peer) moduleDir() string { return filepath.Join(p.kernel, "lib/modules", p.version) }
 
 // config is what was configured, as a dialect has it.
 func (p *peer) config(d modprobed.Dialect) *modprobed.Config {
@@ -67,7 +67,7 @@ func (p *peer) set(d modprobed.Dialect) *rules.Set { return rules.NewSet(p.table
 
 // args are modprobe's arguments for the peer's tables and configuration.
 func (p *peer) args(more ...string) []string {
-	return append([]string{"-d", p.root, "-S", p.version, "-C", p.conf}, more...)
+	return append([]string{"-d", p.kernel, "-S", p.version, "-C", p.conf}, more...)
 }
 
 // once leaves out what modprobe names again: a step for each module that needs
@@ -85,20 +85,37 @@ func once(lines []string) (kept []string) {
 	return kept
 }
 
-// printed is a decision in the words of modprobe -D, which has a blank after
-// each of its words.
+// printed is a decision in the words of modprobe -D.
 func printed(d rules.Decision) (lines []string) {
 	for _, s := range d.Steps {
-		line := "insmod " + s.File + " "
-		if s.Install != "" {
-			line = "install " + s.Install + " "
-		}
-		if s.Options != "" {
-			line += s.Options + " "
-		}
-		lines = append(lines, line)
+		lines = append(lines, line(s))
 	}
 	return once(lines)
+}
+
+// shown is an answer in the words of modprobe -n -v.
+func shown(answers []rules.Answer) (lines []string) {
+	for _, a := range answers {
+		for _, s := range a.Steps {
+			lines = append(lines, line(s))
+		}
+	}
+	return lines
+}
+
+// line is a step in the words of modprobe, which has a blank after each of them.
+func line(s rules.Step) string {
+	line := "insmod " + s.File + " "
+	switch {
+	case s.Install != "":
+		line = "install " + s.Install + " "
+	case s.Builtin:
+		return "builtin " + s.Module
+	}
+	if s.Options != "" {
+		line += s.Options + " "
+	}
+	return line
 }
 
 // compare asks modprobe and us about each name.

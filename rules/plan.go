@@ -12,7 +12,9 @@ import (
 // A plan is a decision in the making.
 type plan struct {
 	set      *Set
-	bare     bool // see Ask
+	how      *Ask // nil if it is for no Answer
+	asked    wanted
+	repeats  bool // a module has a step for each that needs it, as kmod has it
 	decision Decision
 	policed  *policed
 
@@ -93,7 +95,7 @@ func (p *plan) require(w wanted) {
 // between its softdeps. One that is under way, and needed by its own pre-softdep,
 // goes before that: need wins.
 func (p *plan) withSoftdeps(w wanted) {
-	if slices.Contains(p.done, w.Name) {
+	if slices.Contains(p.done, w.Name) && !p.repeats {
 		p.require(w)
 		return
 	}
@@ -138,7 +140,7 @@ func (p *plan) lookUp(list []found, named string, names []string, d *modprobed.S
 // say nothing about them.
 func (p *plan) probeSoftdeps(list []found) (modules []string) {
 	for _, f := range list {
-		if m := p.set.softdep(f); m != nil {
+		if m := p.softdep(f); m != nil {
 			p.probe(wanted{module: m, alias: f.alias, soft: true})
 			modules = append(modules, f.module)
 		}
@@ -146,15 +148,46 @@ func (p *plan) probeSoftdeps(list []found) (modules []string) {
 	return modules
 }
 
+// loadable is [Set.loadable], with what is built in where that has steps.
+func (p *plan) loadable(f found) *module {
+	if m := p.set.loadable(f); m != nil || !p.shows(f.module) {
+		return m
+	}
+	return p.set.bare(f.module)
+}
+
+// softdep is loadable for a softdep. Even one that has no step, since it is built
+// in, has softdeps of its own that count. For kmod that holds for what is not
+// installed, too.
+func (p *plan) softdep(f found) *module {
+	_, builtin := p.set.tables.Builtin(f.module)
+	if m := p.loadable(f); m != nil && (!builtin || p.anew()) {
+		return m
+	}
+	if builtin || p.set.asKmod() {
+		return p.set.bare(f.module).commandedBy(nil)
+	}
+	return nil
+}
+
+// shows reports whether a module is built in and has a step all the same.
+func (p *plan) shows(module string) bool {
+	if !p.anew() {
+		return false
+	}
+	_, builtin := p.set.tables.Builtin(module)
+	return builtin
+}
+
 // add adds the step of a module, which waits for what it needs and for those
 // of the modules in after that are before it. What is built in or not installed
 // has no step.
 func (p *plan) add(w wanted, after []string) {
-	if w.File == "" && w.install == nil {
+	if w.File == "" && w.install == nil && !p.shows(w.Name) {
 		return
 	}
 	at := p.step(w.Name)
-	if at < 0 {
+	if at < 0 || p.repeats {
 		at = len(p.decision.Steps)
 		p.decision.Steps = append(p.decision.Steps, p.newStep(w))
 	} else {
@@ -174,7 +207,10 @@ func (p *plan) newStep(w wanted) Step {
 		m = p.set.describe(w.Module, w.alias).commandedBy(w.install)
 	}
 	p.decision.Reasons = append(p.decision.Reasons, m.because...)
-	s := Step{Module: m.Name, File: m.File, Soft: w.soft, Needs: m.Needs}
+	s := Step{Module: m.Name, File: m.File, Soft: w.soft, Asked: p.isAsked(w), Builtin: p.shows(m.Name), Needs: m.Needs}
+	if p.repeats {
+		s.Soft = !s.Asked && (w.alias != "" || !slices.Contains(p.asked.Needs, m.Name))
+	}
 	if m.install != nil {
 		s.Install, s.InstallBy = m.install.Shell, m.installBy
 	}
@@ -185,6 +221,12 @@ func (p *plan) newStep(w wanted) Step {
 		s.Needs = slices.DeleteFunc(slices.Clone(s.Needs), p.unplanned)
 	}
 	return s
+}
+
+// isAsked tells whether a module is the one that was asked for, and not the same
+// by another alias.
+func (p *plan) isAsked(w wanted) bool {
+	return p.how != nil && w.Name == p.asked.Name && (w.alias == p.asked.alias || !p.repeats)
 }
 
 // follow makes the step of a post-softdep wait for the module that named it,

@@ -52,6 +52,8 @@ type Step struct {
 	// change it.
 	InstallBy *Reason
 	Soft      bool // asked for by a softdep only: its failure is nobody else's
+	Asked     bool // the module that was asked for, in an [Answer]
+	Builtin   bool // there is nothing to do, unless there is an Install: see [Ask.Anew]
 
 	// Stage is what the policy says of the time to load it, "" for nothing.
 	Stage policy.Stage

@@ -14,8 +14,16 @@ import (
 )
 
 // inSandbox runs modprobe for each line that it reads, the arguments in a
-// shell's quotes. The host's kernel command line and modules don't show there.
+// shell's quotes. The host's kernel command line, its modules, and what it has
+// in modprobe.d don't show there.
 const inSandbox = `
+over() {
+	[ -d "$2" ] || { mount -t tmpfs none "${2%/*}" && mkdir "$2"; } || exit
+	mount --bind "$1" "$2" || exit
+}
+for dir in /etc /run /usr/local/lib /lib; do
+	over "$1/root$dir/modprobe.d" "$dir/modprobe.d"
+done
 mount --bind "$1/cmdline" /proc/cmdline && mount --bind "$1/none" /sys/module || exit
 echo ready
 while IFS= read -r line; do
@@ -37,8 +45,10 @@ func newSandbox(tb testing.TB) *sandbox {
 		tb.Fatal(err)
 	}
 	s := &sandbox{dir: tb.TempDir()}
-	if err := os.Mkdir(filepath.Join(s.dir, "none"), 0o755); err != nil {
-		tb.Fatal(err)
+	for _, dir := range append(s.system(), filepath.Join(s.dir, "none")) {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			tb.Fatal(err)
+		}
 	}
 	s.boot(tb, "")
 	args := []string{"--mount", "sh", "-c", inSandbox, "sh", s.dir}
@@ -64,6 +74,19 @@ func newSandbox(tb testing.TB) *sandbox {
 		tb.Fatalf("a mount namespace with another /proc/cmdline can't be made here: %v", err)
 	}
 	return s
+}
+
+// root is what modprobe takes for the root of the system, as far as modprobe.d
+// goes.
+func (s *sandbox) root() string { return filepath.Join(s.dir, "root") }
+
+// system are the directories that modprobe reads there, the one that takes
+// precedence first.
+func (s *sandbox) system() (dirs []string) {
+	for _, dir := range []string{"etc", "run", "usr/local/lib", "lib"} {
+		dirs = append(dirs, filepath.Join(s.root(), dir, "modprobe.d"))
+	}
+	return dirs
 }
 
 // fataler is what testing.T and rapid.T share.
@@ -108,15 +131,28 @@ func (s *sandbox) modprobe(t fataler, args ...string) (stdout, stderr string) {
 // next is a name whose answer tells where that of the name before it ends.
 const next = "NEXT"
 
+// mark is the file that makes next a name. It comes before all others, so that
+// no pattern of theirs says anything of it, unless it is that of an alias.
+func (s *sandbox) mark(t fataler, dir string) (file string) {
+	t.Helper()
+	file = filepath.Join(dir, "!next.conf")
+	if err := os.WriteFile(file, []byte("install "+next+" "+next+"\nsoftdep "+next+" nothing\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // each asks modprobe about many names in one process, and returns the lines
 // that it prints of each.
 func (s *sandbox) each(t fataler, names []string, args ...string) [][]string {
 	t.Helper()
-	mark := filepath.Join(s.dir, "zz-next.conf")
-	if err := os.WriteFile(mark, []byte("install "+next+" "+next), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	args = append(args, "-C", mark, "-a", "--")
+	return s.eachMarked(t, names, append(args, "-C", s.mark(t, s.dir))...)
+}
+
+// eachMarked is each for arguments that have modprobe read the mark.
+func (s *sandbox) eachMarked(t fataler, names []string, args ...string) [][]string {
+	t.Helper()
+	args = append(args, "-a", "--")
 	for _, name := range names {
 		args = append(args, name, next)
 	}

@@ -145,19 +145,6 @@ func (s *Set) loadable(f found) *module {
 	return m
 }
 
-// softdep is loadable for a softdep. One that is built in has no step, but its
-// own softdeps count. For kmod that holds for what is not installed, too.
-func (s *Set) softdep(f found) *module {
-	_, builtin := s.tables.Builtin(f.module)
-	if m := s.loadable(f); m != nil && !builtin {
-		return m
-	}
-	if builtin || s.asKmod() {
-		return s.bare(f.module).commandedBy(nil)
-	}
-	return nil
-}
-
 // bare returns a module without a file.
 func (s *Set) bare(name string) *module { return s.describe(match.Module{Name: name}, "") }
 
@@ -224,7 +211,7 @@ func (s *Set) options(name, alias string, policy given) (values string, because,
 		if o.Name != name && (alias == "" || o.Name != alias) {
 			continue
 		}
-		if o.Values == "" && len(files)+len(cmdline) == 0 {
+		if o.Values == "" {
 			continue // in the dialect of kmod, from a word such as "module."
 		}
 		g := given{o.Values, reason(o.Rule)}

@@ -126,6 +126,8 @@ type step struct {
 	Install   string        `json:"install,omitempty"`
 	InstallBy *rules.Reason `json:"-"` // among the reasons
 	Soft      bool          `json:"soft,omitempty"`
+	Asked     bool          `json:"-"` // what the modalias leads to is in Modules
+	Builtin   bool          `json:"-"` // not asked for
 	Stage     policy.Stage  `json:"stage,omitempty"`
 	Needs     []string      `json:"needs,omitempty"`
 	After     []string      `json:"after,omitempty"`

@@ -55,7 +55,7 @@ func (c *Config) addAsKmod(r Rule) {
 // addBlacklists adds the names in the value of modprobe.blacklist=.
 func (c *Config) addBlacklists(names string, r Rule) {
 	for name := range strings.SplitSeq(names, ",") {
-		module, err := modalias.Normalize(name)
+		module, err := modalias.NormalizeConfigured(name)
 		if err != nil {
 			c.warn(r.File, 0, "not blacklisted: %v", err)
 			continue
@@ -74,12 +74,12 @@ func (c *Config) addParameter(r Rule) {
 }
 
 func (c *Config) addOption(module, option string, r Rule) {
-	name, err := modalias.Normalize(module)
+	name, err := modalias.NormalizeConfigured(module)
 	if err != nil {
 		c.warn(r.File, 0, "%s skipped: %v", r.Text, err)
 		return
 	}
-	c.Options = append(c.Options, Options{name, option, r})
+	c.Options = append(c.Options, Options{name, untabbed(option), r})
 }
 
 // parameter splits a word of the form module.parameter[=value]. Quotes may

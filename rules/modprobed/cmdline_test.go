@@ -30,6 +30,7 @@ func TestKernelCommandLine(t *testing.T) {
 		{"dashes in the module's name, not in the parameter's", "a-b.c-d=1", "a_b c-d=1"},
 		{"dots in the value", "a.b=c.d", "a b=c.d"},
 		{"any blank ends a word", "a.b=1\tc.d=2\n", "a b=1;c d=2"},
+		{"tabs are blanks", "a.b=\"c\td\" \"e.f=g\th\"", `a b="c d";e f="g h"`},
 		{"quotes around the value", `q.z="a b" w.x=1`, `q z="a b";w x=1`},
 		{"quotes within the value", `c.d=e"f g"h`, `c d=e"f g"h`},
 		{"quotes around the word move to the value", `"parport.dyndbg=file drivers/x.c +mpf" a.b=1`, `parport dyndbg="file drivers/x.c +mpf";a b=1`},

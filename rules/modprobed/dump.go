@@ -42,6 +42,11 @@ func statement(b *strings.Builder, words ...string) {
 // softdepText is what a softdep names. kmod 30 leaves out the blank in the
 // middle.
 func (c *Config) softdepText(s Softdep) string {
+	between := " "
+	if c.Dialect == Kmod {
+		between = ""
+		s.Pre, s.Post = c.softdepSpans(s)
+	}
 	var parts []string
 	if len(s.Pre) > 0 {
 		parts = append(parts, "pre: "+strings.Join(s.Pre, " "))
@@ -49,8 +54,26 @@ func (c *Config) softdepText(s Softdep) string {
 	if len(s.Post) > 0 {
 		parts = append(parts, "post: "+strings.Join(s.Post, " "))
 	}
-	if c.Dialect == Kmod {
-		return strings.Join(parts, "")
+	return strings.Join(parts, between)
+}
+
+// softdepSpans returns what kmod prints for either kind: all names from the first
+// to the last one of it, those of the other kind between them included.
+func (c *Config) softdepSpans(s Softdep) (pre, post []string) {
+	_, rest := word(s.Text)
+	_, rest = word(rest)
+	var names []string
+	var first, end [2]int
+	for name, after := range c.softdepNames(rest) {
+		names = append(names, name)
+		kind := 0
+		if after {
+			kind = 1
+		}
+		if end[kind] == 0 {
+			first[kind] = len(names) - 1
+		}
+		end[kind] = len(names)
 	}
-	return strings.Join(parts, " ")
+	return names[first[0]:end[0]], names[first[1]:end[1]]
 }

@@ -3,6 +3,7 @@ package modprobed
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/kmodd/kmodd/modalias"
@@ -92,7 +93,7 @@ func (c *Config) statement(line string, r Rule) error {
 	if c.Dialect == Kmodd {
 		rest = strings.Trim(rest, blanks)
 	}
-	name, err := modalias.Normalize(name)
+	name, err := modalias.NormalizeConfigured(name)
 	if err != nil {
 		return err
 	}
@@ -136,7 +137,7 @@ func (c *Config) addAlias(name, rest string, r Rule) error {
 	if target == "" {
 		return errors.New("alias without a module")
 	}
-	target, err := modalias.Normalize(target)
+	target, err := modalias.NormalizeConfigured(target)
 	if err != nil {
 		return err
 	}
@@ -148,9 +149,12 @@ func (c *Config) addOptions(name, rest string, r Rule) error {
 	if rest == "" {
 		return errors.New("options without any")
 	}
-	c.Options = append(c.Options, Options{name, strings.ReplaceAll(rest, "\t", " "), r})
+	c.Options = append(c.Options, Options{name, untabbed(rest), r})
 	return nil
 }
+
+// untabbed is options without tabs: modprobe makes them blanks, even in quotes.
+func untabbed(values string) string { return strings.ReplaceAll(values, "\t", " ") }
 
 func addCommand(list *[]Command, name, rest string, r Rule) error {
 	if rest == "" {
@@ -160,26 +164,37 @@ func addCommand(list *[]Command, name, rest string, r Rule) error {
 	return nil
 }
 
-// addSoftdep reads "pre:" and "post:", each a word of its own. Names before
-// either mean nothing: modules write such lines for dracut's sake.
 func (c *Config) addSoftdep(name, rest string, r Rule) error {
-	s := Softdep{Pattern: name, Rule: r}
-	var list *[]string
-	for _, w := range c.softdepWords(rest) {
-		switch {
-		case w == "pre:":
-			list = &s.Pre
-		case w == "post:":
-			list = &s.Post
-		case list != nil:
-			*list = append(*list, w)
-		}
-	}
 	if rest == "" {
 		return errors.New("softdep on nothing")
 	}
+	s := Softdep{Pattern: name, Rule: r}
+	for w, after := range c.softdepNames(rest) {
+		if after {
+			s.Post = append(s.Post, w)
+		} else {
+			s.Pre = append(s.Pre, w)
+		}
+	}
 	c.Softdeps = append(c.Softdeps, s)
 	return nil
+}
+
+// softdepNames goes through the names behind "pre:" and "post:", each a word of
+// its own. Names before either mean nothing: modules write such lines for
+// dracut's sake.
+func (c *Config) softdepNames(rest string) iter.Seq2[string, bool] {
+	return func(yield func(name string, after bool) bool) {
+		kind := ""
+		for _, w := range c.softdepWords(rest) {
+			switch {
+			case w == "pre:", w == "post:":
+				kind = w
+			case kind != "" && !yield(w, kind == "post:"):
+				return
+			}
+		}
+	}
 }
 
 // softdepWords splits what a softdep line says behind its name. kmod takes a

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/kmodd/kmodd/modalias"
 	"github.com/kmodd/kmodd/rules/modprobed"
 )
 
@@ -73,6 +74,15 @@ weakdep snd-usb f-g`)
 	}
 	if diff := cmp.Diff(want, c, cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Only what is asked for can be too long.
+func TestNamesOfAnyLength(t *testing.T) {
+	name := strings.Repeat("n", modalias.MaxLen+1)
+	c := parse("alias " + name + "* m")
+	if len(c.Aliases) != 1 || c.Aliases[0].Pattern != name+"*" {
+		t.Errorf("aliases %v, warnings %v", c.Aliases, c.Warnings)
 	}
 }
 

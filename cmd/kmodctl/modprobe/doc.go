@@ -22,15 +22,19 @@
 // follow. --compat=kmod leaves these away, and undoes what follows:
 //
 //   - What modprobe.d means: see package rules.
+//   - -n and -D name a module once. kmod names it again for each module that
+//     needs it.
 //   - What a module has needed is taken out after it as far as nothing else uses
 //     it. kmod looks at each of these modules once, those first that the others
 //     need, so that they stay.
+//   - What a softdep names and can't be taken out stays, without a word. For kmod
+//     that is fatal, unless -a or -q is given.
+//   - -r takes out each module once, where softdeps lead to it again.
 //   - -r -n says what -r would do. kmod names only what is unused now.
 //   - --remove-holders takes out the holders of holders, too.
 //   - A name that leads to a module which is not installed is warned of with -n.
 //
-// Not undone are: a module is named once by -n and -D in the steps for another
-// one, however many others need it; -D does not name what a softdep leads to and
-// is built in; several blanks in MODPROBE_OPTIONS are as good as one, and a quote
-// there may lack its end; --show-modversions and --show-exports are not done.
+// Not undone are: several blanks in MODPROBE_OPTIONS are as good as one, and a
+// quote there may lack its end; --show-modversions and --show-exports are not
+// done.
 package modprobe

@@ -22,7 +22,7 @@ import (
 // putIn puts in what a name stands for, with parameters. Of several modules the
 // last one decides what is reported.
 func (c *command) putIn(name, extra string) (ok bool) {
-	answers := c.set.Ask(name, rules.Ask{Blacklist: c.blacklist, Bare: c.bare})
+	answers := c.set.Ask(name, rules.Ask{Blacklist: c.blacklist, Bare: c.bare, Anew: c.depends})
 	if len(answers) == 0 {
 		return c.notFound(name)
 	}
@@ -34,10 +34,7 @@ func (c *command) putIn(name, extra string) (ok bool) {
 
 func (c *command) putInOne(a rules.Answer, extra string) bool {
 	switch {
-	case a.Builtin && c.depends:
-		c.print("builtin %s\n", a.Module)
-		return true
-	case a.Builtin, !c.depends && c.live(a.Module):
+	case !c.depends && (a.Builtin || c.live(a.Module)):
 		if c.first {
 			c.say(failure, "ERROR", "could not insert '%s': %s", a.Module, inserted(unix.EEXIST))
 		}
@@ -92,8 +89,11 @@ func last(because []rules.Reason) rules.Reason {
 func (c *command) carryOut(a rules.Answer, extra string) bool {
 	var failed []string
 	for _, s := range a.Steps {
-		mine := s.Module == a.Module
-		if !mine && !c.depends && c.live(s.Module) {
+		if !c.depends && c.live(s.Module) {
+			if s.Asked && c.first {
+				c.insertFailed(a.Module, unix.EEXIST)
+				return false
+			}
 			continue
 		}
 		if slices.ContainsFunc(s.Needs, func(need string) bool { return slices.Contains(failed, need) }) {
@@ -104,11 +104,11 @@ func (c *command) carryOut(a rules.Answer, extra string) bool {
 		if with != "" {
 			with += " "
 		}
-		if mine {
+		if s.Asked {
 			with += extra
 		}
 		err := c.take(s, with)
-		if errors.Is(err, unix.EEXIST) && !(mine && c.first) {
+		if errors.Is(err, unix.EEXIST) && !(s.Asked && c.first) {
 			err = nil // somebody else was faster
 		}
 		switch {
@@ -126,12 +126,16 @@ func (c *command) carryOut(a rules.Answer, extra string) bool {
 
 // take takes one step, or shows it.
 func (c *command) take(s rules.Step, with string) error {
-	if s.Install != "" {
+	switch {
+	case s.Install != "":
 		c.show("install %s %s\n", s.Install, with)
 		if c.dry {
 			return nil
 		}
 		return c.shell("install", s.Module, s.Install, with)
+	case s.Builtin:
+		c.show("builtin %s\n", s.Module)
+		return nil
 	}
 	c.show("insmod %s %s\n", s.File, with)
 	if c.dry {

@@ -40,7 +40,7 @@ func newPeer(tb testing.TB) *peer {
 
 // A said is what modprobe has said.
 type said struct {
-	Stdout []string // each line once: kmod repeats what several modules need
+	Stdout []string
 	Stderr []string
 	Exit   int
 }
@@ -52,12 +52,8 @@ var libkmodPlace = regexp.MustCompile(`\.\./libkmod/[a-z-]+\.c:\d+ \w+\(\) `)
 var libkmodRemark = regexp.MustCompile(`^modprobe: (INFO|DEBUG): `)
 
 func newSaid(stdout, stderr string, exit int) (s said) {
-	known := make(map[string]bool)
 	for line := range strings.Lines(stdout) {
-		if !known[line] {
-			s.Stdout = append(s.Stdout, line)
-		}
-		known[line] = line != "\n"
+		s.Stdout = append(s.Stdout, line)
 	}
 	for line := range strings.Lines(stderr) {
 		if !libkmodRemark.MatchString(line) {
@@ -65,6 +61,17 @@ func newSaid(stdout, stderr string, exit int) (s said) {
 		}
 	}
 	s.Exit = exit
+	return s
+}
+
+// once leaves out what kmod repeats: a module that several others need.
+func (s said) once() said {
+	known := make(map[string]bool)
+	s.Stdout = slices.DeleteFunc(s.Stdout, func(line string) bool {
+		again := known[line]
+		known[line] = line != "\n"
+		return again
+	})
 	return s
 }
 
@@ -111,6 +118,11 @@ install failing exit 3
 install i2c-algo-bit /bin/echo i2c
 softdep e100 pre: my-nic post: ppdev
 softdep pcspkr pre: no-such-module post: lp
+alias inside unix
+softdep unix pre: lp post: ppdev
+install af-packet exit 0 $CMDLINE_OPTS
+blacklist unix
+softdep lp post: af_packet
 `
 
 // commandLines are those that modprobe must read and answer like kmod.
@@ -170,6 +182,12 @@ nosuch
 -D my-nic
 -D my-nic ppdev
 -D unix
+-bD unix
+-iD unix
+-D inside
+-D lp
+-D af_packet x=1
+-nv af_packet
 -nv unix
 unix
 --first-time unix
@@ -227,6 +245,7 @@ failing a=b
 -rnv e100
 -rD e1000e
 -rnvi ppdev
+-rnv --remove-holders only-a-remove
 --ignore-remove -rnv ppdev
 -rR e1000e
 -nv --remove-holders e1000e
@@ -261,6 +280,36 @@ func TestSameWordsAndExitStatusAsKmod(t *testing.T) {
 	}
 }
 
+// oddities are where --compat=kmod has to follow kmod around corners.
+var oddities = []struct{ name, conf, line string }{
+	{"a module that several need is named again", "softdep parport post: ppdev", "-nv lp"},
+	{"by another alias it is another module", "alias nick lp\nsoftdep lp pre: nick", "-nv lp a=b"},
+	{"an alias twice", "alias nick lp\nalias nick lp", "-nv nick"},
+	{"a post-softdep that stays", "remove lp exit 0\nremove ppdev exit 1\nsoftdep lp post: ppdev", "-rv lp"},
+	{"a pre-softdep that stays", "remove lp exit 0\nremove ppdev exit 1\nsoftdep lp pre: ppdev", "-rv lp"},
+	{"with -a", "remove lp exit 0\nremove ppdev exit 1\nsoftdep lp pre: ppdev post: ppdev", "-rva lp"},
+	{"with -q", "remove lp exit 0\nremove ppdev exit 1\nsoftdep lp pre: ppdev post: ppdev", "-rvq lp"},
+	{"a softdep that is not there", "remove lp exit 0\nsoftdep lp pre: ppdev floppy", "-rnv --first-time lp"},
+	{"and one that is built in", "remove lp exit 0\nsoftdep lp post: unix", "-rnv lp"},
+	{"a softdep of a softdep that stays", "remove lp exit 0\nremove ppdev exit 0\nremove loop exit 1\nsoftdep lp pre: ppdev\nsoftdep ppdev post: loop", "-rv lp"},
+	{"a softdep goes twice", "remove lp exit 0\nremove ppdev exit 0\nsoftdep lp pre: ppdev ppdev post: ppdev", "-rv lp"},
+	{"what a softdep's name leads to goes backwards", "remove lp exit 0\nsoftdep lp pre: nick\nalias nick floppy\nalias nick ppdev\nremove floppy : floppy\nremove ppdev : ppdev", "-rv lp"},
+	{"a softdep in a circle", "remove lp exit 0\nsoftdep lp pre: ppdev\nsoftdep ppdev post: lp", "-rv lp"},
+}
+
+func TestOdditiesOfKmod(t *testing.T) {
+	p := newPeer(t)
+	for _, test := range oddities {
+		t.Run(test.name, func(t *testing.T) {
+			p.configured(t, test.conf)
+			want, got := p.ask(t, args(test.line)), p.we(append([]string{"--compat=kmod"}, args(test.line)...))
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("- modprobe, + we:\n%s", diff)
+			}
+		})
+	}
+}
+
 // ambiguous says whether kmod lists what an abbreviation may mean, of which we
 // don't have all.
 func ambiguous(s said) bool {
@@ -278,7 +327,7 @@ func TestOurOwnWordsComeBehindThoseOfKmod(t *testing.T) {
 			continue
 		}
 		t.Run(line, func(t *testing.T) {
-			want, got := p.ask(t, args(line)), p.we(args(line))
+			want, got := p.ask(t, args(line)).once(), p.we(args(line))
 			got.Stderr = slices.DeleteFunc(got.Stderr, func(line string) bool { return !slices.Contains(want.Stderr, line) })
 			if len(got.Stderr) == 0 {
 				got.Stderr = nil
@@ -326,8 +375,7 @@ func TestSameAsKmodWhateverIsConfiguredAndAsked(t *testing.T) {
 			return rapid.SampledFrom([]string{"install ", "remove "}).Draw(t, "kind") + modules.Draw(t, "module") + " exit 0 $CMDLINE_OPTS"
 		}),
 		rapid.Custom(func(t *rapid.T) string {
-			other := modules.Filter(func(name string) bool { return name != "unix" }) // see the package's documentation
-			return "softdep " + modules.Draw(t, "module") + rapid.SampledFrom([]string{" pre: ", " post: "}).Draw(t, "when") + other.Draw(t, "other")
+			return "softdep " + modules.Draw(t, "module") + rapid.SampledFrom([]string{" pre: ", " post: "}).Draw(t, "when") + modules.Draw(t, "other")
 		}),
 	)
 	option := rapid.SampledFrom([]string{"-a", "-b", "-i", "-r", "-D", "-R", "-q", "--first-time", "--remove-holders", "-nv", "a=b"})
@@ -343,7 +391,11 @@ func TestSameAsKmodWhateverIsConfiguredAndAsked(t *testing.T) {
 		if slices.Contains(line, "-r") { // which has nothing to say about what -D is for
 			line = slices.DeleteFunc(line, func(word string) bool { return word == "-D" })
 		}
-		want, got := p.ask(t, line), p.we(append([]string{"--compat=kmod"}, line...))
+		want := p.ask(t, line)
+		if want.Exit < 0 {
+			t.Skip("kmod has crashed: remove commands whose softdeps go in a circle are without an end for it")
+		}
+		got := p.we(append([]string{"--compat=kmod"}, line...))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("%v with\n%s(- modprobe, + we):\n%s", line, text, diff)
 		}

@@ -22,11 +22,14 @@ import (
 type command struct {
 	options
 	*voice
+	tables *match.Tables
 	set    *rules.Set
 	kernel kernel.System
 	dir    string // of the modules
 	// without is why there are no tables, nil if there are some.
 	without *match.MissingError
+	// ended is set by what kmod takes for fatal.
+	ended bool
 	// gone are the modules that a dry run has taken out.
 	gone map[string]bool
 }
@@ -50,6 +53,7 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 		c.say(fatal, "FATAL", "%v", err)
 		return 1
 	}
+	defer c.tables.Close()
 	ok := c.do(names)
 	if c.without != nil {
 		c.hint("%v", c.without)
@@ -78,7 +82,7 @@ func (c *command) open() error {
 		return err
 	}
 	c.dir = filepath.Join(root, "lib/modules", c.release)
-	tables, err := match.Open(c.dir) // for as long as the process lives
+	tables, err := match.Open(c.dir)
 	if missing := (*match.MissingError)(nil); errors.As(err, &missing) {
 		c.without = missing
 		tables, err = match.Parse(c.dir, map[string]string{"modules.dep": ""})
@@ -92,6 +96,7 @@ func (c *command) open() error {
 		paths = modprobed.Directories("/")
 	}
 	config := c.dialect.LoadPaths(paths, c.dir, strings.TrimSpace(string(cmdline)))
+	c.tables = tables
 	c.set = rules.NewSet(tables, config, rules.WithPolicy(policy.Load("/")))
 	return nil
 }

@@ -42,7 +42,7 @@ func (c *command) takeOutNamed(name string) bool {
 type removal struct {
 	rules.Out
 	holders bool // and first the modules that use it
-	soft    bool // for a softdep: what can't go stays, without a word
+	soft    bool // for a softdep: what can't go stays, without a word (but see cannot)
 }
 
 // takeOut takes out one module, with what goes before and after it.
@@ -52,13 +52,13 @@ func (c *command) takeOut(r removal) bool {
 			return ok
 		}
 	}
-	for _, o := range r.Before {
-		c.takeOut(removal{Out: o, soft: true})
-	}
-	if r.holders && r.Remove == "" && !c.takeOutHolders(r.Module) {
+	if !c.takeOutSoftdeps(r.Before) {
 		return false
 	}
-	if r.holders && c.dialect != modprobed.Kmod && !c.present(r.Module) {
+	if r.holders && !c.takeOutHolders(r.Module) {
+		return false
+	}
+	if r.holders && r.Remove == "" && c.dialect != modprobed.Kmod && !c.present(r.Module) {
 		return true // it went as one that they had needed
 	}
 	if !c.takeOutItself(r) {
@@ -67,8 +67,15 @@ func (c *command) takeOut(r removal) bool {
 	for _, module := range r.Unused {
 		c.takeOutUnused(module)
 	}
-	for _, o := range r.After {
-		c.takeOut(removal{Out: o, soft: true})
+	return c.takeOutSoftdeps(r.After)
+}
+
+// takeOutSoftdeps takes out what softdeps name, and reports whether to go on.
+func (c *command) takeOutSoftdeps(outs []rules.Out) bool {
+	for _, o := range outs {
+		if !c.takeOut(removal{Out: o, soft: true}) && c.ended {
+			return false
+		}
 	}
 	return true
 }
@@ -78,7 +85,9 @@ func (c *command) takeOut(r removal) bool {
 func (c *command) nothingToDo(r removal) (done, ok bool) {
 	switch {
 	case r.Builtin:
-		c.cannot(r, "Module %s is builtin.", r.Module)
+		if !r.soft {
+			c.grave("Module %s is builtin.", r.Module)
+		}
 		return true, false
 	case c.depends, c.present(r.Module):
 		return false, false
@@ -89,17 +98,22 @@ func (c *command) nothingToDo(r removal) (done, ok bool) {
 	return true, true
 }
 
-// cannot says why a module stays.
+// cannot says why a module stays. kmod says so of softdeps, too, and by saying
+// it ends.
 func (c *command) cannot(r removal, format string, args ...any) {
-	if !r.soft {
+	if !r.soft || c.dialect == modprobed.Kmod {
 		c.grave(format, args...)
+		c.ended = !c.all && c.voice.verbosity >= fatal
 	}
 }
 
 // takeOutHolders takes out the modules that use a module; those that use them,
 // too, but not as kmod does it.
 func (c *command) takeOutHolders(module string) bool {
-	_, holders := c.uses(module)
+	references, holders := c.uses(module)
+	if references < 0 { // its remove command counts all the same
+		c.say(failure, "ERROR", "could not open '/sys/module/%s/holders': %s", module, strerror(unix.ENOENT))
+	}
 	for _, holder := range holders {
 		if !c.present(holder) {
 			continue // it went with another one
@@ -136,7 +150,7 @@ func (c *command) takeOutItself(r removal) bool {
 	if err == nil {
 		return true
 	}
-	if !r.soft {
+	if !r.soft || c.dialect == modprobed.Kmod {
 		errno := unix.EINVAL
 		errors.As(err, &errno)
 		c.say(failure, "ERROR", "could not remove '%s': %s", r.Module, strerror(errno))
