@@ -8,8 +8,9 @@
 //
 // Under another name it is another program: links in kmodd's own directory, or
 // in place of kmod's, call it modprobe; and the daemon starts it as
-// kmodd-unpack-worker for modules whose compression the kernel does not know,
-// since decompressors have no place in the resident process.
+// kmodd-able-worker for modules whose compression the kernel does not know, and
+// for devices of which somebody has to find out who uses them, since that has no
+// place in the resident process.
 package main
 
 import (
@@ -18,6 +19,8 @@ import (
 	"path/filepath"
 
 	"github.com/kmodd/kmodd/cmd/kmodctl/modprobe"
+	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/daemon/worker"
 	"github.com/kmodd/kmodd/daemon/worker/unpack"
 )
 
@@ -34,8 +37,8 @@ var tools = map[string]tool{"modprobe": modprobe.Main}
 
 func main() {
 	name := filepath.Base(os.Args[0])
-	if name == unpack.Name {
-		os.Exit(unpack.Main())
+	if name == worker.AbleName {
+		os.Exit(worker.Serve(kernel.System{}, worker.Abilities{Unpack: unpack.Unpack}))
 	}
 	if t := tools[name]; t != nil {
 		os.Exit(t(os.Args[1:], version, &screen{to: os.Stdout}, &screen{to: os.Stderr}))

@@ -16,7 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kmodd/kmodd/daemon/control"
-	"github.com/kmodd/kmodd/daemon/worker/unpack"
+	"github.com/kmodd/kmodd/daemon/worker"
 )
 
 func TestMain(m *testing.M) {
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 			here = board{root: root, sys: root + "/sys", proc: root + "/proc", release: "6.1.0-49-amd64", machine: "x86_64"}
 		}
 		main()
-	}, unpack.Name: main, "modprobe": main})
+	}, worker.AbleName: main, "modprobe": main})
 }
 
 // The scripts in testdata say what each command prints. Besides kmodctl itself

@@ -21,9 +21,9 @@ import (
 func TestMain(m *testing.M) {
 	switch os.Args[0] {
 	case worker.Name:
-		exit(worker.Serve(acts{}, nil))
-	case worker.UnpackName:
-		exit(worker.Serve(acts{}, unpack))
+		exit(worker.Serve(acts{}, worker.Abilities{}))
+	case worker.AbleName:
+		exit(worker.Serve(acts{}, worker.Abilities{Unpack: unpack, InUse: func(path string) string { return "asked about " + path }}))
 	case daemonName:
 		daemon()
 	}
@@ -100,7 +100,7 @@ func (acts) Probe(device string, f *os.File) error {
 
 func (acts) Assign(a kernel.Assignment, inUse func(string) string) (kernel.Assigned, error) {
 	if a.Gently {
-		return kernel.Assigned{Module: "has_it"}, &kernel.Error{Op: kernel.OpInUse, Words: fmt.Sprintf("%+v", a)}
+		return kernel.Assigned{Module: "has_it"}, &kernel.Error{Op: kernel.OpInUse, Words: fmt.Sprintf("%+v %s", a, inUse(a.Path))}
 	}
 	return kernel.Assigned{Module: a.Module, Held: true}, nil
 }

@@ -93,24 +93,24 @@ type Config struct {
 	System kernel.System
 	// Idle is for how long a worker without work is kept, 0 for 3 seconds.
 	Idle time.Duration
-	// Unpackers are the places where the program that can unpack files is
+	// Able are the places where the program that has [Abilities] is
 	// looked for, in this order; nil for kmodctl beside this program, in
 	// /usr/lib/kmodd and in /usr/bin.
-	Unpackers []string
+	Able []string
 }
 
 // A Pool makes calls in worker processes. Its methods are safe for concurrent
 // use and never block, but for Close. While no call is made and Idle has
 // passed, it has no process and no goroutine.
 type Pool struct {
-	idleFor   time.Duration
-	system    kernel.System
-	native    string // the compression that the kernel undoes
-	unpackers []string
-	results   chan Result
-	closing   chan struct{}
-	freed     chan struct{} // holds a token if a worker has become idle
-	running   sync.WaitGroup
+	idleFor time.Duration
+	system  kernel.System
+	native  string // the compression that the kernel undoes
+	able    []string
+	results chan Result
+	closing chan struct{}
+	freed   chan struct{} // holds a token if a worker has become idle
+	running sync.WaitGroup
 
 	// asking is held while one call gets its file and its worker, so that one
 	// thread blocks and one stack is deep at a time, however many are wanted.
@@ -185,20 +185,20 @@ func NewPool(c Config) (*Pool, error) {
 		return nil, err
 	}
 	p := &Pool{
-		idleFor:   c.Idle,
-		system:    c.System,
-		native:    c.System.Compression(),
-		unpackers: c.Unpackers,
-		results:   make(chan Result),
-		closing:   make(chan struct{}),
-		freed:     make(chan struct{}, 1),
-		calls:     make(map[uint64]*call),
+		idleFor: c.Idle,
+		system:  c.System,
+		native:  c.System.Compression(),
+		able:    c.Able,
+		results: make(chan Result),
+		closing: make(chan struct{}),
+		freed:   make(chan struct{}, 1),
+		calls:   make(map[uint64]*call),
 	}
 	if p.idleFor == 0 {
 		p.idleFor = 3 * time.Second
 	}
-	if p.unpackers == nil {
-		p.unpackers = unpackers()
+	if p.able == nil {
+		p.able = ablePlaces()
 	}
 	return p, nil
 }
@@ -300,7 +300,11 @@ func (p *Pool) ask(c *call) (*process, error) {
 	p.asking.Lock()
 	defer p.asking.Unlock()
 	if !c.task.hasFile() {
-		return p.send(c, itself, noFile)
+		k := itself
+		if able, ok := p.ableProgram(); ok && c.assign.Gently {
+			k = able
+		}
+		return p.send(c, k, noFile)
 	}
 	f, err := open(c.module, c.task == probeDevice)
 	if err != nil {

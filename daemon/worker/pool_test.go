@@ -243,7 +243,7 @@ func TestAProbeIsTheDevicesNameWrittenToItsBussFile(t *testing.T) {
 }
 
 func TestAnAssignmentTellsWhoHasTheDevice(t *testing.T) {
-	p := newPool(t, worker.Config{})
+	p := newPool(t, worker.Config{Able: []string{"/proc/self/exe"}})
 	a := kernel.Assignment{Path: "/devices/pci0/d", Bus: "pci", Owner: kernel.OfModule, Module: "drv"}
 	p.Assign(1, a)
 	r := <-p.Results()
@@ -254,8 +254,20 @@ func TestAnAssignmentTellsWhoHasTheDevice(t *testing.T) {
 	p.Assign(2, a)
 	r = <-p.Results()
 	var refusal *kernel.Error
-	if !errors.As(r.Err, &refusal) || refusal.Op != kernel.OpInUse || refusal.Words != fmt.Sprintf("%+v", a) || r.Assigned.Module != "has_it" || r.Unasked() {
+	if !errors.As(r.Err, &refusal) || refusal.Op != kernel.OpInUse || r.Assigned.Module != "has_it" || r.Unasked() {
 		t.Errorf("in use: got %+v", r)
+	}
+	// Who uses it the program knows that has the abilities.
+	if want := fmt.Sprintf("%+v asked about %s", a, a.Path); refusal.Words != want {
+		t.Errorf("it says %q, want %q", refusal.Words, want)
+	}
+}
+
+func TestWithoutTheProgramThatKnowsWhoUsesADeviceItCountsAsUsed(t *testing.T) {
+	p := newPool(t, worker.Config{Able: []string{"/nowhere/kmodctl"}})
+	p.Assign(1, kernel.Assignment{Path: "/devices/d", Gently: true})
+	if r := <-p.Results(); r.Err == nil || !strings.Contains(r.Err.Error(), "can't be told without kmodctl") {
+		t.Errorf("got %+v", r)
 	}
 }
 
@@ -446,7 +458,7 @@ func TestFilesThatTheKernelCanNotUnpack(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newPool(t, worker.Config{System: kernel.System{Sys: t.TempDir()}, Unpackers: tt.unpackers})
+			p := newPool(t, worker.Config{System: kernel.System{Sys: t.TempDir()}, Able: tt.unpackers})
 			p.Load(1, kernel.Module{Name: "m", File: tt.file})
 			r := <-p.Results()
 			if r.Err == nil {

@@ -22,8 +22,8 @@ type program struct{ path, name string }
 // itself is this program, even if its file has been replaced or removed.
 var itself = program{"/proc/self/exe", Name}
 
-// unpackers are the places where kmodctl may be.
-func unpackers() []string {
+// ablePlaces are the places where kmodctl may be.
+func ablePlaces() []string {
 	places := []string{"/usr/lib/kmodd/kmodctl", "/usr/bin/kmodctl"}
 	if exe, err := os.Readlink("/proc/self/exe"); err == nil {
 		places = append([]string{filepath.Join(filepath.Dir(exe), "kmodctl")}, places...)
@@ -39,15 +39,23 @@ func (p *Pool) choose(m kernel.Module, f moduleFile) (program, task, error) {
 	case p.native:
 		return itself, loadPacked, nil
 	default:
-		for _, place := range p.unpackers {
-			if unix.Access(place, unix.X_OK) == nil {
-				return program{place, UnpackName}, unpackFirst, nil
-			}
+		if able, ok := p.ableProgram(); ok {
+			return able, unpackFirst, nil
 		}
 		return program{}, 0, &kernel.Error{Op: "unpack", Module: m.Name, File: m.File,
 			Words: "this kernel does not unpack " + packing + " and there is no kmodctl to do it in " +
-				strings.Join(p.unpackers, ", ") + ": install kmodctl beside kmodd"}
+				strings.Join(p.able, ", ") + ": install kmodctl beside kmodd"}
 	}
+}
+
+// ableProgram finds the program that has abilities.
+func (p *Pool) ableProgram() (program, bool) {
+	for _, place := range p.able {
+		if unix.Access(place, unix.X_OK) == nil {
+			return program{place, AbleName}, true
+		}
+	}
+	return program{}, false
 }
 
 // A process is one worker. Only the call that has it uses it; end and leave

@@ -24,9 +24,8 @@ import (
 // then calls [Main] before it does anything else.
 const Name = "kmodd-worker"
 
-// UnpackName is the same for a worker that can unpack files, see the package
-// worker/unpack.
-const UnpackName = "kmodd-unpack-worker"
+// AbleName is the same for a worker that has [Abilities].
+const AbleName = "kmodd-able-worker"
 
 // socket is the descriptor that a worker is started with.
 const socket = 3
@@ -44,9 +43,18 @@ type Loader interface {
 // An Unpack writes what a compressed module file holds.
 type Unpack func(to io.Writer, from *os.File) error
 
-// Main is the whole life of a worker that unpacks nothing. It returns the
-// process's exit status.
-func Main() int { return Serve(kernel.System{}, nil) }
+// Abilities are what some workers have that are not the daemon's own program,
+// which is always in memory and has no room for it. Without one, what needs it
+// fails.
+type Abilities struct {
+	Unpack Unpack
+	// InUse says who uses a device, or what hangs below it, "" if nobody does.
+	InUse func(devpath string) string
+}
+
+// Main is the whole life of a worker without abilities. It returns the process's
+// exit status.
+func Main() int { return Serve(kernel.System{}, Abilities{}) }
 
 // Exit statuses of a worker.
 const (
@@ -58,11 +66,11 @@ const (
 // Serve answers the requests that come over the socket a worker was started
 // with, one by one, until its other end is closed. It takes the whole process:
 // it returns the exit status, with which the caller must exit at once.
-func Serve(loader Loader, unpack Unpack) int {
+func Serve(loader Loader, can Abilities) int {
 	signal.Ignore(deafTo...)
 	unix.CloseOnExec(socket) // commands don't get it
 	rename(filepath.Base(os.Args[0]))
-	return attended(func() int { return serve(loader, unpack) })
+	return attended(func() int { return serve(loader, can) })
 }
 
 // deafTo are the signals that a worker ignores.
@@ -117,7 +125,7 @@ func futex(operation, value uintptr) {
 	unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&thread)), operation, value, 0, 0, 0)
 }
 
-func serve(loader Loader, unpack Unpack) int {
+func serve(loader Loader, can Abilities) int {
 	for {
 		r, f, err := receive()
 		if errors.Is(err, io.EOF) {
@@ -127,7 +135,7 @@ func serve(loader Loader, unpack Unpack) int {
 			fmt.Fprintln(os.Stderr, Name+":", err)
 			return exitPacket
 		}
-		answer := carryOut(r, f, loader, unpack)
+		answer := carryOut(r, f, loader, can)
 		f.Close() // of no file that is an error, which says nothing
 		if unix.Send(socket, answer.append(nil), unix.MSG_NOSIGNAL) != nil {
 			return exitDone // the daemon has gone: nobody to tell
@@ -172,9 +180,9 @@ func descriptor(rights []byte) (int, error) {
 }
 
 // carryOut does what a request asks for and times it.
-func carryOut(r request, f *os.File, loader Loader, unpack Unpack) (answer reply) {
+func carryOut(r request, f *os.File, loader Loader, can Abilities) (answer reply) {
 	began := time.Now()
-	err := perform(r, f, loader, unpack, &answer)
+	err := perform(r, f, loader, can, &answer)
 	answer.took = time.Since(began)
 	if err == nil {
 		return answer
@@ -186,23 +194,29 @@ func carryOut(r request, f *os.File, loader Loader, unpack Unpack) (answer reply
 	return answer
 }
 
-func perform(r request, f *os.File, loader Loader, unpack Unpack, answer *reply) (err error) {
+func perform(r request, f *os.File, loader Loader, can Abilities, answer *reply) (err error) {
 	switch r.task {
 	case probeDevice:
 		return loader.Probe(r.module.Name, f)
 	case runCommand:
 		return r.command.run()
 	case assignDevice:
+		inUse := can.InUse
+		if inUse == nil {
+			inUse = nobodyKnows
+		}
 		answer.assigned, err = loader.Assign(r.assign, inUse)
 		return err
 	}
-	firmware, err := load(r, f, loader, unpack)
+	firmware, err := load(r, f, loader, can.Unpack)
 	answer.firmware, answer.missing = strings.Join(firmware.Missing, "\n"), uint32(firmware.Total)
 	return err
 }
 
-// inUse says who uses a device, or what hangs below it; "" if nobody does.
-func inUse(devpath string) string { return "" }
+// nobodyKnows is what a worker says of a device that can't tell who uses it.
+func nobodyKnows(string) string {
+	return "who uses it can't be told without kmodctl: install it beside kmodd"
+}
 
 // load looks for the module's firmware first: its probes ask for it during the
 // call. What the kernel unpacks is not looked into.

@@ -1,6 +1,6 @@
-// Package unpack is a worker that also unpacks module files, for kernels that
-// don't. It is apart from the package worker so that the decompressors are
-// linked into kmodctl and not into the resident daemon.
+// Package unpack unpacks module files, for kernels that don't. It is apart from
+// the package worker so that the decompressors are linked into kmodctl and not
+// into the resident daemon.
 package unpack
 
 import (
@@ -15,12 +15,7 @@ import (
 	"github.com/mikelolasagasti/xz"
 
 	"github.com/kmodd/kmodd/daemon/kernel"
-	"github.com/kmodd/kmodd/daemon/worker"
 )
-
-// Name is what a program finds in os.Args[0] when it is to be such a worker.
-// It then calls [Main] before it does anything else.
-const Name = worker.UnpackName
 
 // Limits on what a file may ask for. The largest module of Debian's 6.1
 // kernel, amdgpu, has 19 MB.
@@ -28,10 +23,6 @@ const (
 	maxImage      = 512 << 20
 	maxDictionary = 64 << 20 // xz -9; the kernel's makefile asks for 2 MiB, zstd -19 for 8
 )
-
-// Main is the whole life of such a worker. It returns the process's exit
-// status.
-func Main() int { return worker.Serve(kernel.System{}, Unpack) }
 
 // Unpack writes what a compressed file holds, up to half a gigabyte.
 func Unpack(to io.Writer, from *os.File) error { return unpack(to, from, maxImage) }
