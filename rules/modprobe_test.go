@@ -86,19 +86,19 @@ func once(lines []string) (kept []string) {
 }
 
 // printed is a decision in the words of modprobe -D.
-func printed(d rules.Decision) (lines []string) {
-	for _, s := range d.Steps {
-		lines = append(lines, line(s))
-	}
-	return once(lines)
-}
+func printed(d rules.Decision) (lines []string) { return once(stepLines(d.Steps)) }
 
 // shown is an answer in the words of modprobe -n -v.
 func shown(answers []rules.Answer) (lines []string) {
 	for _, a := range answers {
-		for _, s := range a.Steps {
-			lines = append(lines, line(s))
-		}
+		lines = append(lines, stepLines(a.Steps)...)
+	}
+	return lines
+}
+
+func stepLines(steps []rules.Step) (lines []string) {
+	for _, s := range steps {
+		lines = append(lines, line(s))
 	}
 	return lines
 }
