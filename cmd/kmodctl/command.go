@@ -58,7 +58,7 @@ var _ error = (*usageError)(nil)
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-func usage(cmd *cobra.Command, err error) error {
+func misused(cmd *cobra.Command, err error) error {
 	return &usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 }
 
@@ -77,7 +77,8 @@ func newRoot() *cobra.Command {
 
 All users may ask; rescan and reload are for root. "kmodctl resolve" needs no
 daemon: it says what a device would need on this or another system. Nor does
-"kmodctl describe", which says what a modalias is about.`,
+"kmodctl describe", which says what a modalias is about, or "kmodctl usage", which
+says who uses a driver.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -98,7 +99,7 @@ daemon: it says what a device would need on this or another system. Nor does
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
 	root.AddCommand(
 		newStatus(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
-		newRescan(o), newReload(o), newSettle(o), newResolve(o), newDescribe(o), newLint(),
+		newRescan(o), newReload(o), newSettle(o), newUsage(o), newResolve(o), newDescribe(o), newLint(),
 		newTool("modprobe", "Put modules in and take them out, as modprobe(8) does"),
 	)
 	return root
@@ -129,14 +130,14 @@ func known(cmd *cobra.Command, args []string) error {
 	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
 		return &usageError{fmt.Errorf("%w; did you mean %s?", err, strings.Join(like, " or "))}
 	}
-	return usage(cmd, err)
+	return misused(cmd, err)
 }
 
 // arguments is a validator of cobra's whose error is one of usage.
 func arguments(valid cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := valid(cmd, args); err != nil {
-			return usage(cmd, err)
+			return misused(cmd, err)
 		}
 		return nil
 	}

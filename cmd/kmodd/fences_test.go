@@ -111,6 +111,7 @@ func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
 		{"daemon/control", nil},
 		{"daemon/kernfs", nil},
 		{"daemon/uevent", []string{"daemon/uevent", "daemon/kernfs"}},
+		{"daemon/usage", []string{"daemon/kernfs"}},
 		{"daemon/kmsg", nil},
 		{"daemon/kernel", []string{"daemon/kernel", "daemon/kmsg", "match/kofile"}},
 		{"daemon/worker", []string{"daemon/worker", "daemon/kernel", "daemon/kmsg", "match/kofile"}},
