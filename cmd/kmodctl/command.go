@@ -90,7 +90,7 @@ says who uses a driver.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("kmodctl {{.Version}}\n")
-	root.SetFlagErrorFunc(usage)
+	root.SetFlagErrorFunc(misused)
 	socket := control.Address
 	if s := os.Getenv("KMODD_SOCKET"); s != "" {
 		socket = s

@@ -15,12 +15,16 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/usage"
 	"github.com/kmodd/kmodd/daemon/worker/unpack"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"kmodctl": func() {
 		kernelLog, idsRoot = os.Getenv("KERNEL_LOG"), os.Getenv("IDS_ROOT")
+		if root := os.Getenv("USAGE_ROOT"); root != "" {
+			asked = usage.System{Sys: root + "/sys", Proc: root + "/proc", Dev: root + "/dev"}
+		}
 		main()
 	}, unpack.Name: main, "modprobe": main})
 }

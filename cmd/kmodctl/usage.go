@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -67,10 +68,7 @@ type usageAnswer struct {
 
 // whoUses asks about what a person means by a name.
 func whoUses(name string) (a usageAnswer, err error) {
-	sys := filepath.Clean("/" + asked.Sys)
-	if asked.Sys == "" {
-		sys = "/sys"
-	}
+	sys := cmp.Or(asked.Sys, "/sys")
 	s := asked
 	s.Place = placeOf
 	module := strings.ReplaceAll(name, "-", "_")

@@ -84,6 +84,9 @@ func (q *inquiry) eachProcess(each func(pid int, at int) error) (failed error) {
 		}
 		if failed == nil && err != nil && !gone(err) {
 			failed = fmt.Errorf("process %d: %w", pid, err)
+			if errors.Is(err, os.ErrPermission) {
+				failed = fmt.Errorf("%w: that takes root, with CAP_SYS_PTRACE", failed)
+			}
 		}
 	}
 }
