@@ -2,6 +2,7 @@ package usage
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -65,7 +66,10 @@ func (q *inquiry) heldBy(d *device) string {
 // swapOn tells of swap space on the device. That in a file is on a file system
 // that is mounted.
 func (q *inquiry) swapOn(d *device) (says string) {
-	text, _ := os.ReadFile(q.proc("/swaps"))
+	text, err := os.ReadFile(q.proc("/swaps")) // a kernel without swap has none
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		q.walk.fail(d.path, fmt.Sprintf("whether it holds swap space can't be seen: %v", err))
+	}
 	parseSwaps(text, func(file string) {
 		if name, ok := strings.CutPrefix(file, "/dev/"); ok && q.nodeIs(name, d) {
 			says = d.name() + " holds swap space"

@@ -52,6 +52,14 @@
 // buffers, the network's for interfaces that are idle by all else, which
 // whoever takes their driver out takes as well, and a sound stream's.
 //
+// # What it takes
+//
+// To see what other users' processes have open and mounted takes CAP_SYS_PTRACE
+// and CAP_DAC_READ_SEARCH, the addresses of interfaces a socket of AF_INET, and
+// Bluetooth one of AF_BLUETOOTH. Without them, in a container, and where /proc
+// hides processes, the answer is can't tell, and says why. That somebody was
+// seen who uses a device counts all the same.
+//
 // # What is not seen
 //
 // Memory maps of a device whose file is closed, files in flight over a socket,

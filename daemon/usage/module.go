@@ -29,7 +29,7 @@ func (s System) Module(name string) []Finding {
 		bound += len(devices)
 	}
 	if bound == 0 {
-		return found
+		return append(found, q.walk.trouble...)
 	}
 	return append(found, q.answer()...)
 }

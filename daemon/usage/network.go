@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/daemon/kernfs"
 )
 
 // arphrdCAN is the type of a CAN interface (ARPHRD_CAN).
@@ -43,7 +45,7 @@ func network(q *inquiry, d *device) []Finding {
 func (q *inquiry) addressed(d *device) Finding {
 	list, err := os.ReadFile(q.proc("/net/if_inet6"))
 	switch {
-	case err != nil && !errors.Is(err, os.ErrNotExist): // a kernel without IPv6
+	case err != nil && (!errors.Is(err, os.ErrNotExist) || !kernfs.Exists(unix.AT_FDCWD, nul(q.proc("/net")))): // else a kernel without IPv6
 		return d.finding(KindNetwork, Unknown, "whether %s has an IPv6 address can't be seen: %v", d.name(), err)
 	case parseInet6(list, d.name()):
 		return d.finding(KindNetwork, InUse, "%s is down and has an IPv6 address", d.name())

@@ -16,7 +16,9 @@ import (
 func oneDevice(t *testing.T, subsystem, name string) System {
 	t.Helper()
 	root := t.TempDir()
-	must(t, os.MkdirAll(root+"/proc/self", 0o700))
+	for _, dir := range []string{"self", "1", "filesystems"} {
+		must(t, os.MkdirAll(root+"/proc/"+dir, 0o700))
+	}
 	link(t, root, fmt.Sprintf(`sys/devices/soc/part/subsystem -> ../../../bus/platform
 sys/devices/soc/part/driver -> ../../../bus/platform/drivers/part
 sys/devices/soc/part/%s/subsystem -> ../../../../%s

@@ -85,7 +85,7 @@ func (q *inquiry) eachProcess(each func(pid int, at int) error) (failed error) {
 		if failed == nil && err != nil && !gone(err) {
 			failed = fmt.Errorf("process %d: %w", pid, err)
 			if errors.Is(err, os.ErrPermission) {
-				failed = fmt.Errorf("%w: that takes root, with CAP_SYS_PTRACE", failed)
+				failed = fmt.Errorf("%w: that takes root, with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH", failed)
 			}
 		}
 	}
@@ -102,8 +102,15 @@ func (q *inquiry) confined() string {
 	if err == nil && string(link[:n]) != initialPIDs {
 		return "this is a container, from which not all processes can be seen"
 	}
-	if errors.Is(err, unix.ENOENT) && !kernfs.Exists(unix.AT_FDCWD, nul(q.proc("/self"))) {
-		return "there is no /proc in which processes could be seen"
+	for _, always := range []struct{ file, without string }{
+		{"/self", "there is no /proc in which processes could be seen"},
+		// Whoever may look at process 1, which has all capabilities, may look at all.
+		{"/1", "/proc hides processes (its option hidepid, or systemd's ProtectProc), and shows them to CAP_SYS_PTRACE only"},
+		{"/filesystems", "/proc has nothing but processes (its option subset, or systemd's ProcSubset)"},
+	} {
+		if !kernfs.Exists(unix.AT_FDCWD, nul(q.proc(always.file))) {
+			return always.without
+		}
 	}
 	return ""
 }
@@ -193,6 +200,9 @@ func (r *filesReader) file(pid, at, dir int, name []byte, info string) error {
 		return nil
 	}
 	f, err := r.q.kernel.stat(dir, file)
+	if errors.Is(err, os.ErrPermission) { // a security module's
+		return err
+	}
 	if err != nil {
 		return nil // it has been closed, or says nothing
 	}

@@ -16,7 +16,7 @@ func sound(q *inquiry, d *device) []Finding {
 		return nodeOf(q, d, KindSound)
 	}
 	card := q.proc("/asound/" + d.name())
-	for _, stream := range streams(card) {
+	for _, stream := range q.streams(card) {
 		var buf [4 << 10]byte
 		text, err := kernfs.Readat(unix.AT_FDCWD, nul(stream+"/status"), buf[:])
 		if err != nil {
@@ -41,8 +41,9 @@ func ownedBy(pid int) string {
 
 // streams lists the directories of a card's PCM streams, pcm0p/sub0 and so on. A
 // kernel without /proc/asound has none; the nodes tell as much.
-func streams(card string) (all []string) {
+func (q *inquiry) streams(card string) (all []string) {
 	w := newWalk(card)
+	defer func() { q.walk.trouble = append(q.walk.trouble, w.trouble...) }()
 	for _, pcm := range w.names("") {
 		if len(pcm) < 3 || pcm[:3] != "pcm" {
 			continue

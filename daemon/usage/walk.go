@@ -275,6 +275,7 @@ func (w *walk) name(p string) []byte {
 // link reads a symbolic link of /sys, "" if there is none.
 func (w *walk) link(p string) string {
 	n, err := kernfs.Readlinkat(unix.AT_FDCWD, w.name(p), w.content[:])
+	w.check(p, err)
 	if err != nil || n == len(w.content) {
 		return ""
 	}
@@ -282,9 +283,10 @@ func (w *walk) link(p string) string {
 }
 
 // read reads an attribute into a buffer that the next call takes again. One that
-// can't be read is as good as an empty one to all who ask.
+// is not there is as good as an empty one to all who ask.
 func (w *walk) read(p string) []byte {
 	b, err := kernfs.Readat(unix.AT_FDCWD, w.name(p), w.content[:])
+	w.check(p, err)
 	if err != nil {
 		return nil
 	}
@@ -295,15 +297,26 @@ func (w *walk) exists(p string) bool { return kernfs.Exists(unix.AT_FDCWD, w.nam
 
 // names lists a directory of /sys, sorted.
 func (w *walk) names(p string) (names []string) {
-	if w.dir.Open(unix.AT_FDCWD, w.name(p)) != nil {
+	if err := w.dir.Open(unix.AT_FDCWD, w.name(p)); err != nil {
+		w.check(p, err)
 		return nil
 	}
 	defer w.dir.Close()
 	for name, _, ok := w.dir.Next(); ok; name, _, ok = w.dir.Next() {
 		names = append(names, string(name[:len(name)-1]))
 	}
+	w.check(p, w.dir.Err())
 	slices.Sort(names)
 	return names
+}
+
+// check remembers an error that does not mean that something is not there.
+func (w *walk) check(p string, err error) {
+	for _, errno := range []error{unix.EACCES, unix.EPERM, unix.EMFILE, unix.ENFILE, unix.ENOMEM} {
+		if errors.Is(err, errno) {
+			w.fail(p, fmt.Sprintf("it can't be read: %v", err))
+		}
+	}
 }
 
 // gone tells whether an error means that something has disappeared, a process
