@@ -2,6 +2,7 @@ package usage
 
 import (
 	"fmt"
+	"path"
 	"slices"
 )
 
@@ -107,13 +108,13 @@ func (q *inquiry) answeredFor(i int, answered []bool) bool {
 	if d.driver == "" || d.attached || plumbing(d) {
 		return true
 	}
-	for j := i; j < len(devices) && (j == i || under(devices[j].path, d.path)); j++ {
-		if answered[j] {
-			return true
-		}
+	top := d.path
+	if d.subsystem == "virtio" {
+		top = path.Dir(top)
 	}
 	for j := range devices {
-		if answered[j] && q.together(d, devices[j].path) {
+		p := devices[j].path
+		if answered[j] && (j == i || under(p, top) || q.together(d, p)) {
 			return true
 		}
 	}

@@ -8,6 +8,7 @@ var users = map[string]string{
 	"input":            "an input device",
 	"hid":              "an input device",
 	"hidraw":           "an input device",
+	"rc":               "an input device",
 	"serio":            "an input device",
 	"mmc_host":         "a host of memory cards",
 	"memstick":         "a host of memory cards",

@@ -63,8 +63,13 @@ type consumer struct{ path, supplier string }
 
 func newWalk(sys string) walk { return walk{sys: sys, most: maxDevices, seen: map[string]bool{}} }
 
-// from walks a device and what is below it, and then the consumers.
+// from walks a device and what is below it, and then the consumers. What a
+// virtio driver registers may be below the card or bus slot that the virtio
+// device is alone in, as with virtio_gpu: that is walked instead.
 func (w *walk) from(devpath string) {
+	if path.Base(w.link(devpath+"/subsystem")) == "virtio" {
+		devpath = path.Dir(devpath)
+	}
 	w.below(devpath, "", 0)
 	w.claimedWith(devpath)
 	for len(w.pending) > 0 {
