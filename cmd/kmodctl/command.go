@@ -58,7 +58,7 @@ var _ error = (*usageError)(nil)
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-func usage(cmd *cobra.Command, err error) error {
+func misused(cmd *cobra.Command, err error) error {
 	return &usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 }
 
@@ -78,7 +78,8 @@ func newRoot() *cobra.Command {
 All users may ask; rescan and reload are for root. No daemon is needed by "kmodctl
 plan", which says what it would load on this or another machine, "kmodctl record",
 which writes down what devices a machine has, "kmodctl resolve", which says what a
-device would need, and "kmodctl describe", which says what a modalias is about.`,
+device would need, "kmodctl describe", which says what a modalias is about, and
+"kmodctl usage", which says who uses a driver.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -90,7 +91,7 @@ device would need, and "kmodctl describe", which says what a modalias is about.`
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("kmodctl {{.Version}}\n")
-	root.SetFlagErrorFunc(usage)
+	root.SetFlagErrorFunc(misused)
 	socket := control.Address
 	if s := os.Getenv("KMODD_SOCKET"); s != "" {
 		socket = s
@@ -99,7 +100,7 @@ device would need, and "kmodctl describe", which says what a modalias is about.`
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
 	root.AddCommand(
 		newStatus(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
-		newRescan(o), newReload(o), newSettle(o), newResolve(o), newPlan(o), newRecord(o), newDescribe(o), newLint(),
+		newRescan(o), newReload(o), newSettle(o), newUsage(o), newResolve(o), newPlan(o), newRecord(o), newDescribe(o), newLint(),
 		newTool("modprobe", "Put modules in and take them out, as modprobe(8) does"),
 	)
 	return root
@@ -130,14 +131,14 @@ func known(cmd *cobra.Command, args []string) error {
 	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
 		return &usageError{fmt.Errorf("%w; did you mean %s?", err, strings.Join(like, " or "))}
 	}
-	return usage(cmd, err)
+	return misused(cmd, err)
 }
 
 // arguments is a validator of cobra's whose error is one of usage.
 func arguments(valid cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := valid(cmd, args); err != nil {
-			return usage(cmd, err)
+			return misused(cmd, err)
 		}
 		return nil
 	}

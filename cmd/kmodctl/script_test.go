@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/usage"
 	"github.com/kmodd/kmodd/daemon/worker"
 )
 
@@ -24,6 +25,9 @@ func TestMain(m *testing.M) {
 		kernelLog, idsRoot = os.Getenv("KERNEL_LOG"), os.Getenv("IDS_ROOT")
 		if root := os.Getenv("BOARD_ROOT"); root != "" {
 			here = board{root: root, sys: root + "/sys", proc: root + "/proc", release: "6.1.0-49-amd64", machine: "x86_64"}
+		}
+		if root := os.Getenv("USAGE_ROOT"); root != "" {
+			inspected = usage.System{Sys: root + "/sys", Proc: root + "/proc", Dev: root + "/dev"}
 		}
 		main()
 	}, worker.AbleName: main, "modprobe": main})

@@ -27,7 +27,7 @@ has not found yet, such as disks that spin up.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if timeout <= 0 {
-				return usage(cmd, errors.New("--timeout must be more than nothing"))
+				return misused(cmd, errors.New("--timeout must be more than nothing"))
 			}
 			late := fmt.Errorf("not settled within %v; kmodctl modules names what is on its way", timeout)
 			return askWithin(cmd, o, control.MethodSettle, nil, timeout, late, silently)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/daemon/kernfs"
 )
 
 // The states of a module that is in the kernel, in the words of
@@ -26,9 +28,9 @@ const (
 // directories for each of them. What is listed there are symbolic links, whose
 // targets are the DEVPATHs, and the subsystem is the directory's name.
 type Scanner struct {
-	sys     []byte // ends with a NUL
-	outer   dir    // of buses, classes or modules
-	inner   dir    // of one bus's or class's devices
+	sys     []byte     // ends with a NUL
+	outer   kernfs.Dir // of buses, classes or modules
+	inner   kernfs.Dir // of one bus's or class's devices
 	path    [512]byte
 	link    [unix.PathMax]byte
 	driver  [256]byte     // a link's last part is at most 255 bytes (NAME_MAX), what stands before it is short
@@ -70,7 +72,7 @@ func NewWholeScanner(sys string) *Scanner {
 // nothing could be read.
 func (s *Scanner) Devices(each func(*Event) bool) (skipped int, err error) {
 	s.skipped, s.stopped = 0, false
-	root, err := openat(unix.AT_FDCWD, s.sys, unix.O_DIRECTORY)
+	root, err := kernfs.Openat(unix.AT_FDCWD, s.sys, unix.O_DIRECTORY)
 	if err != nil {
 		return 0, s.failed(err)
 	}
@@ -96,17 +98,17 @@ func (s *Scanner) failed(err error) error {
 // subsystems goes through the directory of all buses or of all classes. below
 // says where in each of them the devices are.
 func (s *Scanner) subsystems(root int, all, below string, each func(*Event) bool) error {
-	if err := s.outer.open(root, append(s.path[:0], all...)); err != nil {
+	if err := s.outer.Open(root, append(s.path[:0], all...)); err != nil {
 		return err
 	}
-	defer s.outer.close()
+	defer s.outer.Close()
 	for !s.stopped {
-		name, _, ok := s.outer.next()
+		name, _, ok := s.outer.Next()
 		if !ok {
-			return s.outer.err
+			return s.outer.Err()
 		}
 		name = name[:len(name)-1]
-		if err := s.inner.open(s.outer.fd, s.join(name, below)); err != nil {
+		if err := s.inner.Open(s.outer.Fd(), s.join(name, below)); err != nil {
 			s.skip(err)
 			continue
 		}
@@ -118,11 +120,11 @@ func (s *Scanner) subsystems(root int, all, below string, each func(*Event) bool
 // devices goes through the opened directory of one subsystem's devices. What
 // is not a link there are attributes of the class.
 func (s *Scanner) devices(subsystem []byte, each func(*Event) bool) {
-	defer s.inner.close()
+	defer s.inner.Close()
 	for !s.stopped {
-		name, kind, ok := s.inner.next()
+		name, kind, ok := s.inner.Next()
 		if !ok {
-			s.skip(s.inner.err)
+			s.skip(s.inner.Err())
 			return
 		}
 		if kind != unix.DT_LNK {
@@ -146,14 +148,14 @@ func (s *Scanner) device(name []byte, e *Event) error {
 		return err
 	}
 	s.driverOf(name, e)
-	n, err := readlinkat(s.inner.fd, name, s.link[:])
+	n, err := kernfs.Readlinkat(s.inner.Fd(), name, s.link[:])
 	if err != nil {
 		return err
 	}
 	if e.Path, err = devpath(s.link[:n]); err != nil || s.all == nil {
 		return err
 	}
-	e.env, err = readat(s.inner.fd, s.join(name[:len(name)-1], "/uevent\x00"), s.all)
+	e.env, err = kernfs.Readat(s.inner.Fd(), s.join(name[:len(name)-1], "/uevent\x00"), s.all)
 	return err
 }
 
@@ -170,7 +172,7 @@ func (s *Scanner) variables(wanted bool) {
 
 // modalias reads a device's MODALIAS.
 func (s *Scanner) modalias(name []byte, e *Event) error {
-	content, err := readat(s.inner.fd, s.join(name[:len(name)-1], "/modalias\x00"), s.content[:])
+	content, err := kernfs.Readat(s.inner.Fd(), s.join(name[:len(name)-1], "/modalias\x00"), s.content[:])
 	switch {
 	case err == nil:
 		// Of an ACPI device with a device tree's names as well there are two
@@ -181,7 +183,7 @@ func (s *Scanner) modalias(name []byte, e *Event) error {
 	case !errors.Is(err, unix.ENOENT):
 		return err
 	}
-	if content, err = readat(s.inner.fd, s.join(name[:len(name)-1], "/uevent\x00"), s.content[:]); err != nil {
+	if content, err = kernfs.Readat(s.inner.Fd(), s.join(name[:len(name)-1], "/uevent\x00"), s.content[:]); err != nil {
 		return err
 	}
 	e.parseFile(content)
@@ -191,7 +193,7 @@ func (s *Scanner) modalias(name []byte, e *Event) error {
 
 // driverOf reads which driver a device has.
 func (s *Scanner) driverOf(name []byte, e *Event) {
-	n, err := readlinkat(s.inner.fd, s.join(name[:len(name)-1], "/driver\x00"), s.driver[:])
+	n, err := kernfs.Readlinkat(s.inner.Fd(), s.join(name[:len(name)-1], "/driver\x00"), s.driver[:])
 	if err == nil && n < len(s.driver) {
 		e.Driver = s.driver[bytes.LastIndexByte(s.driver[:n], '/')+1 : n]
 	}
@@ -218,19 +220,19 @@ func devpath(target []byte) ([]byte, error) {
 // then a uevent says when it is live.
 func (s *Scanner) Modules(each func(name []byte, state string) bool) (skipped int, err error) {
 	s.skipped = 0
-	root, err := openat(unix.AT_FDCWD, s.sys, unix.O_DIRECTORY)
+	root, err := kernfs.Openat(unix.AT_FDCWD, s.sys, unix.O_DIRECTORY)
 	if err != nil {
 		return 0, s.failed(err)
 	}
 	defer unix.Close(root)
-	if err := s.outer.open(root, append(s.path[:0], "module\x00"...)); err != nil {
+	if err := s.outer.Open(root, append(s.path[:0], "module\x00"...)); err != nil {
 		return 0, s.ifPresent(err)
 	}
-	defer s.outer.close()
+	defer s.outer.Close()
 	for {
-		name, _, ok := s.outer.next()
+		name, _, ok := s.outer.Next()
 		if !ok {
-			return s.skipped, s.failed(s.outer.err)
+			return s.skipped, s.failed(s.outer.Err())
 		}
 		name = name[:len(name)-1]
 		state := s.initstate(name)
@@ -242,7 +244,7 @@ func (s *Scanner) Modules(each func(name []byte, state string) bool) (skipped in
 
 // initstate returns the state of a module, "" if it has none that is known.
 func (s *Scanner) initstate(name []byte) string {
-	content, err := readat(s.outer.fd, s.join(name, "/initstate\x00"), s.content[:])
+	content, err := kernfs.Readat(s.outer.Fd(), s.join(name, "/initstate\x00"), s.content[:])
 	if err != nil {
 		s.skip(err)
 		return ""
