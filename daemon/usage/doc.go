@@ -55,8 +55,8 @@
 // # What it takes
 //
 // To see what other users' processes have open and mounted takes CAP_SYS_PTRACE
-// and CAP_DAC_READ_SEARCH, the addresses of interfaces a socket of AF_INET, and
-// Bluetooth one of AF_BLUETOOTH. Without them, in a container, and where /proc
+// and CAP_DAC_READ_SEARCH, the addresses of interfaces a socket of AF_NETLINK,
+// and Bluetooth one of AF_BLUETOOTH. Without them, in a container, and where /proc
 // hides processes, the answer is can't tell, and says why. That somebody was
 // seen who uses a device counts all the same.
 //

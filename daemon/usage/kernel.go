@@ -3,6 +3,8 @@ package usage
 import (
 	"encoding/binary"
 	"errors"
+	"net"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -45,32 +47,25 @@ var _ kernel = running{}
 // namespace has not.
 var errElsewhere = errors.New("it is not in this process's network namespace")
 
+// address asks over rtnetlink(7), which a service may be allowed whose system
+// calls are filtered (systemd's RestrictAddressFamilies).
 func (running) address(name string, index int) (bool, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	// A kernel without IPv4 says EAFNOSUPPORT, and so does a filter of system
-	// calls (systemd's RestrictAddressFamilies).
+	all, err := net.Interfaces()
 	if err != nil {
 		return false, err
 	}
-	defer unix.Close(fd)
-	r, err := unix.NewIfreq(name)
-	if err != nil {
-		return false, err
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, r); err != nil || int(r.Uint32()) != index {
+	i := slices.IndexFunc(all, func(x net.Interface) bool { return x.Index == index && x.Name == name })
+	if i < 0 {
 		return false, errElsewhere
 	}
-	if r, err = unix.NewIfreq(name); err != nil {
+	addresses, err := all[i].Addrs()
+	if err != nil {
 		return false, err
 	}
-	switch err := unix.IoctlIfreq(fd, unix.SIOCGIFADDR, r); {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return false, nil
-	default:
-		return false, err
-	}
+	return slices.ContainsFunc(addresses, func(a net.Addr) bool {
+		prefix, ok := a.(*net.IPNet)
+		return ok && prefix.IP.To4() != nil
+	}), nil
 }
 
 // hciGetDevInfo is HCIGETDEVINFO, _IOR('H', 211, int) (net/bluetooth/hci_sock.h).
