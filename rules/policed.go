@@ -21,6 +21,7 @@ func WithPolicy(p *policy.Policy) Option {
 		if s.asKmod() {
 			return
 		}
+		s.settings = p
 		if len(p.Rules) > 0 {
 			s.policy = p
 		}
@@ -105,6 +106,28 @@ func (s *Set) Class(module, modalias string) (c policy.Class, installed bool) {
 		file = strings.TrimPrefix(strings.TrimPrefix(m.File, s.tables.Dir()), "/")
 	}
 	return policy.ClassOf(file, modalias), m != nil
+}
+
+// Unused says how long nothing has called for a module when it is to go,
+// policy.Never for never, and by what. That is said for all modules together: what
+// rules say of devices counts for none that has none any more.
+func (s *Set) Unused(module string) (timeout time.Duration, by Reason) {
+	if s.policy != nil {
+		class, _ := s.Class(module, "")
+		m := policy.Module{Name: module, Class: class}
+		if r := s.policy.OfModule(m, nil).First(policy.KeyIdle); r != nil {
+			return r.Idle, because(r, policy.KeyIdle, m)
+		}
+	}
+	timeout, file, line := s.goneTimeout()
+	return timeout, Reason{Source: file, Line: line, Says: "gone_timeout"}
+}
+
+func (s *Set) goneTimeout() (time.Duration, string, int) {
+	if s.settings == nil {
+		return policy.DefaultGoneTimeout, "", 0
+	}
+	return s.settings.GoneTimeout()
 }
 
 // ruleOn returns the rule that counts for a module's key, and why in words; nil

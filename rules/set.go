@@ -18,6 +18,7 @@ type Set struct {
 	config *modprobed.Config
 
 	policy   *policy.Policy // nil if there are no rules
+	settings *policy.Policy // nil if none was given
 	byAll    bool           // the policy looks at more of a device than its MODALIAS
 	warnings []modprobed.Warning
 

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,12 +17,19 @@ import (
 // seconds.
 const DefaultBindTimeout = 5 * time.Second
 
+// DefaultGoneTimeout is how long the hardware of a module has been gone when the
+// module goes, if nothing says otherwise. kerneld, in 1995, waited that long too.
+const DefaultGoneTimeout = time.Minute
+
+// Never is a time to go that does not come: "off".
+const Never time.Duration = math.MaxInt64
+
 // A Policy is everything that was read. It is immutable.
 type Policy struct {
 	Rules    []*Rule
 	Warnings []modprobed.Warning
 
-	bindTimeout setting
+	bindTimeout, goneTimeout setting
 }
 
 // A setting is a value at the top of a file, and where it stands.
@@ -68,7 +76,7 @@ type Rule struct {
 	Stage       Stage         // "" if the rule does not say
 	After       string        // what a deferred module waits for
 	Async       string        // "true", "false" or "auto"
-	Idle        time.Duration // for how long unused, until it goes
+	Idle        time.Duration // for how long unused, until it goes; may be Never
 	Prefer      []string
 	BindTimeout time.Duration
 	Options     string
@@ -207,6 +215,15 @@ func (p *Policy) BindTimeout() time.Duration {
 	return p.bindTimeout.value
 }
 
+// GoneTimeout is how long the hardware of a module has been gone when the module
+// goes, if no rule says anything of it, and where that is written, "" for nowhere.
+func (p *Policy) GoneTimeout() (timeout time.Duration, file string, line int) {
+	if p.goneTimeout.value == 0 {
+		return DefaultGoneTimeout, "", 0
+	}
+	return p.goneTimeout.value, p.goneTimeout.File, p.goneTimeout.Line
+}
+
 // Variables returns the names of the variables that rules ask for, sorted.
 func (p *Policy) Variables() []string {
 	var names []string
@@ -235,6 +252,9 @@ func (r *Rule) Value(k Key) string {
 		}
 		return r.Async
 	case KeyIdle:
+		if r.Idle == Never {
+			return `"off"`
+		}
 		return strconv.Quote(r.Idle.String())
 	case KeyPrefer:
 		return strings.ReplaceAll(fmt.Sprintf("%q", r.Prefer), `" "`, `", "`)

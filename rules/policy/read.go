@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	toml "github.com/pelletier/go-toml/v2/unstable"
 
@@ -22,8 +23,9 @@ type reader struct {
 	table   table // that the next keys belong to
 	rule    *draft
 	rules   []*draft
-	setting setting
 	set     map[string]bool // the settings that were read
+
+	bindTimeout, goneTimeout setting
 }
 
 // A table is a kind of table of a file.
@@ -56,9 +58,8 @@ func (p *Policy) read(f File) {
 		p.warn(place{f.Name, r.lineOfError(err)}, "%v: the file is left out as a whole", err)
 		return
 	}
-	if p.bindTimeout.value == 0 {
-		p.bindTimeout = r.setting
-	}
+	p.bindTimeout = p.bindTimeout.or(r.bindTimeout)
+	p.goneTimeout = p.goneTimeout.or(r.goneTimeout)
 	for _, d := range r.rules {
 		if r.complete(d); !d.bad {
 			p.Rules = append(p.Rules, d.Rule)
@@ -164,24 +165,39 @@ func (r *reader) fault(d *draft, line int, err error) {
 }
 
 // The names of all that may stand at the top of a file.
-var topKeys = []string{"bind_timeout", "rule"}
+var topKeys = []string{"bind_timeout", "gone_timeout", "rule"}
 
 func (r *reader) topKey(key string, line int, value *toml.Node) {
 	switch {
 	case r.set[key]:
 		r.fault(nil, line, fmt.Errorf("%s is given twice", key))
 	case key == "bind_timeout":
-		d, err := duration(value)
-		if err != nil {
-			r.fault(nil, line, fmt.Errorf("%s: %w", key, err))
-		}
-		r.setting = setting{d, place{r.file, line}}
+		r.bindTimeout = r.timeSetting(key, line, value, duration)
+	case key == "gone_timeout":
+		r.goneTimeout = r.timeSetting(key, line, value, durationOrOff)
 	case key == "rule" && value.Kind == toml.Array:
 		r.inlineRules(value)
 	default:
 		r.fault(nil, line, unknown("key", key, topKeys))
 	}
 	r.set[key] = true
+}
+
+// timeSetting reads a time at the top of a file.
+func (r *reader) timeSetting(key string, line int, value *toml.Node, read func(*toml.Node) (time.Duration, error)) setting {
+	d, err := read(value)
+	if err != nil {
+		r.fault(nil, line, fmt.Errorf("%s: %w", key, err))
+	}
+	return setting{d, place{r.file, line}}
+}
+
+// or returns the setting, or if nothing is set the other one.
+func (s setting) or(other setting) setting {
+	if s.value == 0 {
+		return other
+	}
+	return s
 }
 
 // inlineRules reads rule = [{…}, {…}].

@@ -24,7 +24,7 @@ var fields = map[string]func(*Rule, *toml.Node) error{
 	"stage":        func(r *Rule, n *toml.Node) (err error) { r.Stage, err = stage(n); return err },
 	"after":        func(r *Rule, n *toml.Node) (err error) { r.After, err = after(n); return err },
 	"async":        func(r *Rule, n *toml.Node) (err error) { r.Async, err = async(n); return err },
-	"idle":         func(r *Rule, n *toml.Node) (err error) { r.Idle, err = duration(n); return err },
+	"idle":         func(r *Rule, n *toml.Node) (err error) { r.Idle, err = durationOrOff(n); return err },
 	"prefer":       func(r *Rule, n *toml.Node) error { return list(&r.Prefer, n, moduleNamed) },
 	"bind_timeout": func(r *Rule, n *toml.Node) (err error) { r.BindTimeout, err = duration(n); return err },
 	"options":      func(r *Rule, n *toml.Node) (err error) { r.Options, err = text(n); return err },
@@ -129,6 +129,18 @@ func duration(n *toml.Node) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil || d <= 0 {
 		return 0, fmt.Errorf(`%q is no time span such as "500ms", "30s" or "2m"`, s)
+	}
+	return d, nil
+}
+
+// durationOrOff reads a time span, or "off" for one that never ends.
+func durationOrOff(n *toml.Node) (time.Duration, error) {
+	if s, err := text(n); err == nil && s == "off" {
+		return Never, nil
+	}
+	d, err := duration(n)
+	if err != nil {
+		return 0, fmt.Errorf(`%w, nor "off"`, err)
 	}
 	return d, nil
 }
