@@ -58,6 +58,7 @@ func Run(ctx context.Context, c Config) error {
 	case err != nil:
 		return err
 	}
+	c.Limits.KeepUnused = c.Limits.KeepUnused || kernel.System{}.Realtime()
 	l := newLoop(c, release, pool)
 	if l.kmsg, err = kmsg.Open(kmsg.File); err != nil {
 		c.Log.Warn("the kernel's own words will be missing", "error", err)
@@ -91,7 +92,7 @@ func (l *loop) tasks(c Config, listener *net.UnixListener) []Task {
 	l.book = newRulebook(l.release, l.rules, c.Reload, c.Log)
 	l.book.duties = dutiesBelow("")
 	succession := newSuccession(filepath.Dir(c.Socket), c.Log)
-	l.hold = succession.hold
+	l.persist = succession.persist
 	l.step(succession.take()) // the loop does not run yet
 	mounted := make(chan struct{}, 1)
 	server := &control.Server{
@@ -164,6 +165,16 @@ func kernelRelease() (string, error) {
 		return "", fmt.Errorf("ask the kernel for its release: %w", err)
 	}
 	return unix.ByteSliceToString(name.Release[:]), nil
+}
+
+// suspended is for how long the machine was suspended since its start: what
+// CLOCK_BOOTTIME has counted more than CLOCK_MONOTONIC.
+func suspended() time.Duration {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano()) - sinceBoot()
 }
 
 // sinceBoot is the time on CLOCK_MONOTONIC, which is the clock of dmesg.

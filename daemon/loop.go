@@ -25,6 +25,7 @@ type loop struct {
 	version, release string
 	commandTime      time.Duration
 	started          time.Duration
+	asleep           time.Duration // for how long the machine was suspended, as of the last step
 	log              *slog.Logger
 
 	pool     loader
@@ -33,7 +34,7 @@ type loop struct {
 	system   kernel.System
 	kmsg     *kmsg.Log // nil if it can't be read
 	firmware firmwareWatch
-	hold     func(paths []string) // writes down which devices drivers are kept from
+	persist  func(core.Persist) // writes down what must not be forgotten
 	notes    control.Notes
 
 	events chan core.Event
@@ -61,6 +62,7 @@ type loader interface {
 	Run(op uint64, c worker.Command)
 	Probe(op uint64, bus, device string)
 	Assign(op uint64, a kernel.Assignment)
+	Unload(op uint64, module string)
 	Abandon(op uint64)
 	Results() <-chan worker.Result
 }
@@ -73,8 +75,9 @@ type scanner interface {
 	Counts() uevent.Counts
 }
 
-// An underway load is one that the pool has: which module, and which record of
-// the kernel's log was the next one when it began.
+// An underway load, or unload, is one that the pool has: which module, and which
+// record of the kernel's log was the next one when it began. Of a device that is
+// assigned it has the path.
 type underway struct {
 	module string
 	since  uint64
@@ -102,6 +105,7 @@ func newLoop(c Config, release string, pool loader) *loop {
 		commandTime: cmp.Or(c.CommandTime, CommandTime),
 
 		started: sinceBoot(),
+		asleep:  suspended(),
 		log:     c.Log,
 		pool:    pool,
 		events:  make(chan core.Event, 64),
@@ -193,7 +197,12 @@ func (l *loop) post(e core.Event) {
 // questions lead to is done as well.
 func (l *loop) step(e core.Event) {
 	l.machine.Details(l.heard())
-	l.effects = l.machine.Step(sinceBoot(), e, l.effects[:0])
+	l.effects = l.effects[:0]
+	if asleep := suspended(); asleep-l.asleep > time.Second {
+		l.asleep = asleep
+		l.effects = l.machine.Step(sinceBoot(), core.Resumed{}, l.effects)
+	}
+	l.effects = l.machine.Step(sinceBoot(), e, l.effects)
 	for i := 0; i < len(l.effects); i++ {
 		if answer := l.carryOut(l.effects[i]); answer != nil {
 			l.effects = l.machine.Step(sinceBoot(), answer, l.effects)
@@ -219,11 +228,18 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 	case core.Probe:
 		l.pool.Probe(uint64(e.Op), e.Subsystem, filepath.Base(e.Path))
 	case core.Assign:
+		l.loads[e.Op] = underway{module: e.Path}
 		l.pool.Assign(uint64(e.Op), kernel.Assignment{
 			Path: e.Path, Bus: e.Subsystem, Owner: kernel.Owner(e.Owner), Module: e.Module, Gently: e.Gently,
 		})
-	case core.Hold:
-		l.hold(e.Paths)
+	case core.Persist:
+		l.persist(e)
+	case core.LookUse:
+		references, holders := l.system.Uses(e.Name)
+		return core.Counted{Name: e.Name, References: references, Holders: holders, Drives: l.system.Drives(e.Name)}
+	case core.Unload:
+		l.loads[e.Op] = underway{e.Name, l.kmsg.Now()}
+		l.pool.Unload(uint64(e.Op), e.Name)
 	case core.LookModule:
 		return core.ModuleIs{Name: e.Name, State: control.State(l.system.State(e.Name))}
 	case core.CatchUp:
@@ -256,7 +272,9 @@ func (l *loop) finished(r worker.Result) core.Event {
 	case r.Probe:
 		return probed(r)
 	case r.Assigned != nil:
-		return assigned(r)
+		return l.assigned(r)
+	case r.Unload:
+		return l.unloaded(r)
 	}
 	done := core.Done{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked()}
 	load := l.loads[done.Op]
@@ -287,14 +305,31 @@ func probed(r worker.Result) core.Event {
 	return e
 }
 
-func assigned(r worker.Result) core.Event {
-	e := core.Assigned{Op: core.OpID(r.Op), Module: r.Assigned.Module, Held: r.Assigned.Held, Unasked: r.Unasked()}
+func (l *loop) assigned(r worker.Result) core.Event {
+	op := core.OpID(r.Op)
+	path := l.loads[op].module
+	delete(l.loads, op)
+	e := core.Assigned{Op: op, Path: path, Module: r.Assigned.Module, Held: r.Assigned.Held, Unasked: r.Unasked()}
 	var refusal *kernel.Error
 	switch {
 	case errors.As(r.Err, &refusal) && refusal.Op == kernel.OpInUse:
 		e.InUse = refusal.Words
 	case r.Err != nil:
 		e.Says = r.Err.Error()
+	}
+	return e
+}
+
+func (l *loop) unloaded(r worker.Result) core.Event {
+	e := core.Unloaded{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked()}
+	begun := l.loads[e.Op]
+	delete(l.loads, e.Op)
+	if r.Err != nil {
+		e.Says = r.Err.Error()
+		_, e.Died = errors.AsType[*worker.DeathError](r.Err)
+	}
+	if e.Died {
+		e.Log = l.kmsg.About(kmsg.Question{Module: begun.module, Since: begun.since, Failed: true})
 	}
 	return e
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -39,6 +40,7 @@ type desk struct {
 	marks   chan uint32
 	probes  chan string
 	assigns chan kernel.Assignment
+	unloads chan string
 	runs    chan worker.Command
 }
 
@@ -48,6 +50,7 @@ func (d *desk) Probe(op uint64, bus, device string) { d.probes <- bus + "/" + de
 func (d *desk) Abandon(uint64)                      {}
 
 func (d *desk) Assign(op uint64, a kernel.Assignment) { d.assigns <- a }
+func (d *desk) Unload(op uint64, module string)       { d.unloads <- module }
 func (d *desk) Results() <-chan worker.Result         { return d.results }
 func (d *desk) Rescan(scan uint32)                    { d.scans <- scan }
 func (d *desk) CatchUp(mark uint32)                   { d.marks <- mark }
@@ -63,6 +66,7 @@ func startLoop(t *testing.T) (*loop, *desk) {
 		marks:   make(chan uint32, 8),
 		probes:  make(chan string, 8),
 		assigns: make(chan kernel.Assignment, 8),
+		unloads: make(chan string, 8),
 		runs:    make(chan worker.Command, 8),
 	}
 	l := newLoop(Config{Version: "test", Limits: core.DefaultLimits, Log: silent}, "6.1-test", d)
@@ -104,7 +108,7 @@ func readWith(t *testing.T, l *loop, dep, alias, conf string) {
 func TestADeniedDeviceIsWrittenDownAndThenTakenAway(t *testing.T) {
 	l, d := startLoop(t)
 	held := make(chan []string, 8)
-	l.hold = func(paths []string) { held <- paths }
+	l.persist = func(p core.Persist) { held <- p.Held }
 	tables, err := match.Parse("/lib/modules/6.1-test", map[string]string{"modules.dep": "", "modules.alias": ""})
 	if err != nil {
 		t.Fatal(err)
@@ -131,6 +135,48 @@ func TestADeniedDeviceIsWrittenDownAndThenTakenAway(t *testing.T) {
 	}
 	if got := answer.(control.Story).Devices[0].Assignment; !strings.Contains(got, busy.Words) {
 		t.Errorf("why says %q", got)
+	}
+}
+
+// A module whose hardware has gone is asked about, written down and handed to a
+// worker; what the worker says is heard.
+func TestAModuleThatNothingCallsForIsTakenOut(t *testing.T) {
+	l, d := startLoop(t)
+	sys := t.TempDir()
+	l.system = kernel.System{Sys: sys}
+	module := filepath.Join(sys, "module/a")
+	if err := os.MkdirAll(module, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for file, text := range map[string]string{"refcnt": "0\n", "initstate": "live\n"} {
+		if err := os.WriteFile(filepath.Join(module, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	journal := make(chan core.Persist, 8)
+	l.persist = func(p core.Persist) { journal <- p }
+	tables, err := match.Parse("/lib/modules/6.1-test", map[string]string{"modules.dep": "a.ko:\n", "modules.alias": "alias t:a a\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	soon := policy.Parse(policy.File{Name: "k.toml", Text: "gone_timeout = \"1ms\"\n"})
+	c := ruleChange{set: rules.NewSet(tables, modprobed.Parse(""), rules.WithPolicy(soon)), tables: tables, inForce: make(chan struct{})}
+	l.rules <- c
+	<-c.inForce
+	l.post(core.Seen{Device: rules.Device{Path: "/d", Modalias: "t:a"}, Scan: 1})
+	l.post(core.Scanned{Scan: 1})
+	<-d.loads
+	d.results <- worker.Result{Op: 1}
+	l.post(core.Gone{Path: "/d"})
+	if name := <-d.unloads; name != "a" {
+		t.Errorf("%s is taken out", name)
+	}
+	if p := <-journal; !slices.Equal(p.Unloading, []string{"a"}) {
+		t.Errorf("written down: %+v", p)
+	}
+	d.results <- worker.Result{Op: 2, Unload: true, Err: &worker.DeathError{Module: "a", Doing: "unload", State: "killed"}}
+	if p := <-journal; !slices.Equal(p.Unloading, []string{"a"}) { // what is left of it
+		t.Errorf("written down: %+v", p)
 	}
 }
 

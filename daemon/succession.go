@@ -71,11 +71,11 @@ func newSuccession(dir string, log *slog.Logger) *succession {
 
 // take returns what the daemon before this one has left.
 func (s *succession) take() core.Inherited {
-	held, err := handover.TakeHeld(s.dir, s.boot)
+	journal, err := handover.ReadJournal(s.dir, s.boot)
 	if err != nil {
-		s.log.Warn("it is not known which devices an earlier kmodd has kept drivers from", "error", err)
+		s.log.Warn("it is not known which devices an earlier kmodd has kept drivers from, and which modules are pinned", "error", err)
 	}
-	return core.Inherited{Modules: s.takeModules(), Held: held}
+	return core.Inherited{Modules: s.takeModules(), Persist: journal}
 }
 
 // takeModules returns what it had put in.
@@ -92,10 +92,10 @@ func (s *succession) takeModules() []control.Module {
 	return inherited
 }
 
-// hold writes down which devices drivers are kept from.
-func (s *succession) hold(paths []string) {
-	if err := (handover.State{Boot: s.boot, Root: s.root, Held: paths}).Hold(s.dir); err != nil {
-		s.log.Warn("can't write down which devices drivers are kept from: the next kmodd won't know", "error", err)
+// persist writes down what counts however this daemon ends.
+func (s *succession) persist(p core.Persist) {
+	if err := (handover.State{Boot: s.boot, Root: s.root, Persist: p}).WriteJournal(s.dir); err != nil {
+		s.log.Warn("can't write down which devices drivers are kept from, and which modules are pinned: the next kmodd won't know", "error", err)
 	}
 }
 

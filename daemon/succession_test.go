@@ -26,12 +26,13 @@ func TestWhatADaemonLeavesItsSuccessorTakesOnce(t *testing.T) {
 	}
 	want := []control.Module{{Name: "a", State: control.Live, Ours: true, For: "/devices/x", Live: 5}}
 	s.leave(want)
-	s.hold([]string{"/devices/x"})
-	if diff := cmp.Diff(core.Inherited{Modules: want, Held: []string{"/devices/x"}}, newSuccession(dir, silent).take()); diff != "" {
+	journal := core.Persist{Held: []string{"/devices/x"}, Unloading: []string{"b"}, Pinned: []string{"c"}}
+	s.persist(journal)
+	if diff := cmp.Diff(core.Inherited{Modules: want, Persist: journal}, newSuccession(dir, silent).take()); diff != "" {
 		t.Error(diff)
 	}
 	// Drivers are kept from a device until a daemon says otherwise.
-	if diff := cmp.Diff(core.Inherited{Held: []string{"/devices/x"}}, newSuccession(dir, silent).take()); diff != "" {
+	if diff := cmp.Diff(core.Inherited{Persist: journal}, newSuccession(dir, silent).take()); diff != "" {
 		t.Errorf("the second time: %v", diff)
 	}
 }

@@ -17,6 +17,8 @@ const (
 	MethodRescan  = Interface + ".Rescan"
 	MethodReload  = Interface + ".Reload"
 	MethodSettle  = Interface + ".Settle"
+	MethodPin     = Interface + ".Pin"
+	MethodUnpin   = Interface + ".Unpin"
 )
 
 // A Handler answers requests: it is the daemon, as this package sees it.
@@ -57,6 +59,13 @@ type (
 	// It is answered, with nil, when they are in force.
 	ReloadRequest struct{}
 
+	// PinRequest has a module stay though nothing calls for it any more, or with
+	// Unpin go again. It is answered with nil, or with NotFound.
+	PinRequest struct {
+		Module string
+		Unpin  bool
+	}
+
 	// SettleRequest is answered, with nil, when nothing is pending: what the
 	// kernel had when it was asked has been dealt with, but for loads that take
 	// longer than the daemon has patience, and for what needs these. It may take
@@ -72,6 +81,7 @@ func (WhyRequest) changes() bool     { return false }
 func (RescanRequest) changes() bool  { return true }
 func (ReloadRequest) changes() bool  { return true }
 func (SettleRequest) changes() bool  { return false }
+func (PinRequest) changes() bool     { return true }
 
 // request turns a call of io.kmodd into what the handler is asked.
 func request(c call) (Request, error) {
@@ -88,6 +98,9 @@ func request(c call) (Request, error) {
 		return RescanRequest{}, c.takes()
 	case MethodReload:
 		return ReloadRequest{}, c.takes()
+	case MethodPin, MethodUnpin:
+		module, err := c.text("module")
+		return PinRequest{Module: module, Unpin: c.Method == MethodUnpin}, err
 	case MethodWhy:
 		subject, err := c.text("subject")
 		return WhyRequest{Subject: subject}, err

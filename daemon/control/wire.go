@@ -154,6 +154,8 @@ type Module struct {
 	State   State         `json:"state"`
 	Ours    bool          `json:"ours"`              // the daemon put it in
 	Pinned  bool          `json:"pinned,omitempty"`  // it was put in from another root file system, and stays
+	Pin     bool          `json:"pin,omitempty"`     // somebody has said that it stays
+	Unused  string        `json:"unused,omitempty"`  // if nothing calls for it any more: since when, and what is to become of it
 	For     string        `json:"for,omitempty"`     // the device path, the module, or the file and line, that it was first wanted for
 	Options string        `json:"options,omitempty"` // those it was loaded with
 	Wanted  time.Duration `json:"wanted_ns,omitempty"`

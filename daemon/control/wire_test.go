@@ -47,6 +47,8 @@ func TestDescriptionIsTrue(t *testing.T) {
 		"Rescan()":  {},
 		"Reload()":  {},
 		"Settle()":  {},
+		"Pin()":     {},
+		"Unpin()":   {},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("io.kmodd.varlink (-the types' fields +described):\n%s", diff)

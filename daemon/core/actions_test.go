@@ -15,8 +15,12 @@ func (w *world) planActions() {
 	for range 1 + w.rng.IntN(3) {
 		w.after(time.Duration(w.rng.IntN(5_000))*time.Millisecond, w.waitForSettled)
 	}
+	horizon := 20_000
+	if w.rng.IntN(3) == 0 {
+		horizon = 400_000 // long enough for modules to go
+	}
 	for range 2 + w.rng.IntN(12) {
-		at := time.Duration(w.rng.IntN(20_000)) * time.Millisecond
+		at := time.Duration(w.rng.IntN(horizon)) * time.Millisecond
 		if w.rng.IntN(3) == 0 {
 			at /= 20 // in the crowd of the coldplug
 		}
@@ -28,7 +32,7 @@ func (w *world) planActions() {
 func (w *world) randomAction() func() {
 	d := w.board.devices[w.rng.IntN(len(w.board.devices))]
 	m := w.board.modules[w.rng.IntN(len(w.board.modules))].Name
-	switch w.rng.IntN(22) {
+	switch w.rng.IntN(24) {
 	case 0, 1, 2:
 		return func() { w.plug(d) }
 	case 3, 4:
@@ -47,6 +51,10 @@ func (w *world) randomAction() func() {
 		}
 	case 20, 21:
 		return func() { w.use(d.Path) }
+	case 22:
+		return func() { w.pin(m, false) }
+	case 23:
+		return func() { w.pin(m, true) }
 	case 11, 12:
 		return func() { w.insertBadBuild(m) }
 	case 8:
@@ -113,6 +121,22 @@ func (w *world) takeOut(name string) {
 	w.touched[name] = true
 	w.kernel.Remove(w.now, name)
 	w.removed[name] = w.now
+}
+
+// pin has a module stay, or go again.
+func (w *world) pin(name string, unpin bool) {
+	w.lastAsker++
+	w.pinners[w.lastAsker] = pinner{name, unpin}
+	w.tell(core.Asked{ID: w.lastAsker, Request: control.PinRequest{Module: name, Unpin: unpin}})
+	if _, waits := w.pinners[w.lastAsker]; waits {
+		w.violate("nobody was told that %s is pinned, or not", name)
+	}
+}
+
+// A pinner waits until a module is pinned, or not any more.
+type pinner struct {
+	name  string
+	unpin bool
 }
 
 // use has somebody use a device for a while.

@@ -35,6 +35,8 @@ func (m *Machine) answer(e Asked) {
 		m.rescan()
 		m.scanAskers = append(m.scanAskers, scanAsker{m.scan, e.ID})
 		return
+	case control.PinRequest:
+		reply.Err = m.pin(r)
 	case control.SettleRequest:
 		m.settlers = append(m.settlers, settler{id: e.ID})
 		return
@@ -108,14 +110,16 @@ func (m *Machine) wireModules() []control.Module {
 	out := make([]control.Module, 0, len(m.modules))
 	for _, mod := range m.sortedModules() {
 		if mod.state != control.Absent {
-			out = append(out, mod.wire())
+			out = append(out, m.wireModule(mod))
 		}
 	}
 	return out
 }
 
-func (mod *module) wire() control.Module {
+func (m *Machine) wireModule(mod *module) control.Module {
 	w := control.Module{
+		Unused: m.unusedWords(mod),
+		Pin:    m.pins[mod.name],
 		Name:   mod.name,
 		State:  mod.state,
 		Ours:   mod.ours,
@@ -253,7 +257,7 @@ func asDecided(d rules.Decision) control.DeviceWhy {
 
 func (m *Machine) moduleWhy(mod *module) control.ModuleWhy {
 	w := control.ModuleWhy{
-		Module:   mod.wire(),
+		Module:   m.wireModule(mod),
 		Needs:    slices.Clone(mod.step.Needs),
 		Stage:    string(mod.step.Stage),
 		Class:    m.class(mod.name, m.matchedBy(mod)),

@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -205,6 +206,7 @@ func (m *Machine) stuck(mod *module) bool {
 func (m *Machine) assigned(e Assigned) {
 	dev, what := m.acted(e.Op, e.Unasked)
 	if dev == nil {
+		m.assignedAnother(e)
 		return
 	}
 	m.hold(dev, e.Held)
@@ -221,6 +223,20 @@ func (m *Machine) assigned(e Assigned) {
 	default:
 		a.done = true
 		m.assignedNote(dev, a, "released", "whatever matches may have it", e.Says)
+	}
+}
+
+// assignedAnother takes in that a worker has assigned a device that nobody waits
+// for any more: it was taken away, and another one has come to its path, perhaps
+// before the worker did.
+func (m *Machine) assignedAnother(e Assigned) {
+	dev := m.device(e.Path)
+	if dev == nil || !e.Held || dev.held {
+		return
+	}
+	m.hold(dev, true)
+	if dev.assignment == nil && !dev.fresh {
+		m.assignAnew(dev, m.step)
 	}
 }
 
@@ -270,21 +286,27 @@ func (m *Machine) assignedNote(dev *device, a *assignment, what, says, fault str
 
 // hold notes whether drivers are kept from a device by our doing, or may be.
 func (m *Machine) hold(dev *device, held bool) {
-	m.otherHeld = m.otherHeld || dev.held != held
+	m.forgetful = m.forgetful || dev.held != held
 	dev.held = held
 }
 
-// tellHeld tells which they are, before anything is done about others.
-func (m *Machine) tellHeld() {
-	if !m.otherHeld {
+// persist tells what must not be forgotten, before anything else is done.
+func (m *Machine) persist() {
+	if !m.forgetful {
 		return
 	}
-	m.otherHeld = false
-	var paths []string
+	m.forgetful = false
+	var p Persist
 	for _, dev := range m.devices {
 		if dev.held {
-			paths = append(paths, dev.Path)
+			p.Held = append(p.Held, dev.Path)
 		}
 	}
-	m.emit(Hold{Paths: paths})
+	for _, mod := range m.sortedModules() {
+		if mod.exit != 0 || mod.stuck {
+			p.Unloading = append(p.Unloading, mod.name)
+		}
+	}
+	p.Pinned = slices.Sorted(maps.Keys(m.pins))
+	m.emit(p)
 }

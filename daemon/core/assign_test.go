@@ -146,8 +146,8 @@ func TestADeniedDeviceIsWrittenDownBeforeItIsTakenAway(t *testing.T) {
 	b := assignBench(t, denyD)
 	effects := b.plug("/d", "t:d1")
 	held := slices.IndexFunc(effects, func(e core.Effect) bool {
-		h, ok := e.(core.Hold)
-		return ok && slices.Equal(h.Paths, []string{"/d"})
+		h, ok := e.(core.Persist)
+		return ok && slices.Equal(h.Held, []string{"/d"})
 	})
 	taken := slices.IndexFunc(effects, func(e core.Effect) bool { _, ok := e.(core.Assign); return ok })
 	if held < 0 || taken < held {
@@ -173,14 +173,14 @@ func TestADeniedDeviceIsWrittenDownBeforeItIsTakenAway(t *testing.T) {
 
 func TestWhatADaemonBeforeKeptDriversFromIsReleasedWhenNobodyDeniesItAnyMore(t *testing.T) {
 	b := &bench{t: t, m: core.New(core.Limits{Slots: 4, Patience: time.Second}), ops: make(map[string]core.OpID)}
-	b.step(core.Inherited{Held: []string{"/d", "/gone"}})
+	b.step(core.Inherited{Persist: core.Persist{Held: []string{"/d", "/gone"}}})
 	b.policed(assignDep, assignAlias, "", "")
 	b.step(core.Seen{Device: rules.Device{Path: "/d", Modalias: "t:d1"}, Scan: 1})
 	effects := b.step(core.Scanned{Scan: 1})
 	op := b.assigned(effects, core.Assign{Path: "/d", Owner: core.Anybody})
 	b.loading("core")
 	effects = b.step(core.Assigned{Op: op})
-	if !slices.ContainsFunc(effects, func(e core.Effect) bool { h, ok := e.(core.Hold); return ok && len(h.Paths) == 0 }) {
+	if !slices.ContainsFunc(effects, func(e core.Effect) bool { h, ok := e.(core.Persist); return ok && len(h.Held) == 0 }) {
 		t.Errorf("it is not written down that nothing is kept any more: %v", effects)
 	}
 }

@@ -132,6 +132,12 @@ func (b *board) newModule(rng *rand.Rand, i int) fake.Module {
 		m.Init = time.Duration(5+rng.IntN(20)) * time.Second
 	case 7, 8:
 		m.Firmware = m.Name + ".bin"
+	case 9:
+		m.NoExit = true
+	case 10:
+		m.ExitOops = true
+	case 11:
+		m.Exit = []time.Duration{fake.Forever, 400 * time.Millisecond, 10 * time.Second}[rng.IntN(3)]
 	}
 	return m
 }

@@ -57,7 +57,9 @@ func (m *Machine) seen(e Seen) {
 		return
 	}
 	if dev != nil {
+		before := dev.verdict
 		m.forget(dev)
+		defer m.reckonSteps(&before.Decision)
 	}
 	dev = &device{Device: e.Device, scan: e.Scan, fresh: e.Scan != 0, hot: e.Scan == 0 && m.set != nil}
 	dev.held = m.held[dev.Path]
@@ -88,6 +90,7 @@ func (m *Machine) varied(dev *device, env []string) {
 	if before == dev.verdict {
 		return
 	}
+	m.reckonSteps(&before.Decision)
 	m.noteRefused(dev)
 	if !dev.fresh {
 		m.wantAll(dev, m.step)
@@ -114,6 +117,7 @@ func (m *Machine) decide(dev *device) {
 	dev.Modalias = v.modalias
 	v.users++
 	dev.verdict = v
+	m.reckonSteps(&v.Decision)
 }
 
 func (m *Machine) noteRefused(dev *device) {
@@ -170,7 +174,9 @@ func (m *Machine) gone(path string) {
 	if dev == nil {
 		return
 	}
+	called := dev.verdict
 	m.forget(dev)
+	m.reckonSteps(&called.Decision)
 	if !m.terse {
 		m.note("gone", path, "")
 	}
@@ -190,7 +196,7 @@ func (m *Machine) moved(from, to string) {
 		return true
 	})
 	for _, dev := range below {
-		m.otherHeld = m.otherHeld || dev.held
+		m.forgetful = m.forgetful || dev.held
 		m.gone(dev.Path) // what was known of a device there is old
 		m.remember(dev)
 	}

@@ -41,9 +41,19 @@
 // is that takes it. For the first the machine has a worker keep all drivers away
 // ([Assign] to Nobody); for the others it wants one module after the other, and
 // has the device given to each driver in its turn, which has the rule's time to
-// take it. What drivers are kept from is told first ([Hold]), so that the daemon
+// take it. What drivers are kept from is told first ([Persist]), so that the daemon
 // after this one can undo it. A device that may be in use is not taken from its
 // driver: only one that appeared under the rules that deny it is taken by force.
+//
+// # When a module goes
+//
+// A module that this machine has put in, and that no device which is present leads
+// to any more, nor a line, goes after a time: whether it was loaded for a device
+// itself or because something needed it. It is asked first who uses it and
+// whether it drives anything, whatever rules say of that. One is taken out at a
+// time, the one first that came last. What is written down ([Persist]) comes before
+// the call. A module that does not come back from it is never tried again; one that
+// is wanted again too soon has twice the time.
 //
 // # When it is settled
 //
@@ -67,5 +77,5 @@
 // Note.What are: seen, gone, bound, unbound, refused, load, live, failed,
 // declined, command ran, put off, slow, said, not taken, firmware, probe, waiting,
 // passed over, given, denied, not denied, in use, released, not released,
-// appeared, removed, lost, scanned, rules.
+// appeared, removed, unload, stays, stuck, lost, scanned, rules.
 package core

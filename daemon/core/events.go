@@ -97,19 +97,45 @@ type (
 		Unasked bool
 	}
 
-	// Assigned is the end of an [Assign]. It may never come. Module is the one
+	// Assigned is the end of an [Assign] of the device of that path, which may by
+	// now be another one. It may never come. Module is the one
 	// whose driver has the device now, if that is known; Held says that sysfs
 	// keeps other drivers, or all, from it by our doing. InUse is who uses it, if
 	// it was left alone because of that; Says is why else it was not done, ""
 	// if it was. Unasked is as in [Done].
 	Assigned struct {
 		Op      OpID
+		Path    string
 		Module  string
 		Held    bool
 		InUse   string
 		Says    string
 		Unasked bool
 	}
+
+	// Counted answers a [LookUse]: a module's reference count, negative if it is
+	// not known, and the modules that need it.
+	Counted struct {
+		Name       string
+		References int
+		Holders    []string
+		Drives     string // a device that a driver of it has, "" for none
+	}
+
+	// Unloaded is the end of an [Unload]. It may never come. Says is why it was
+	// not done, "" if it was. Died says that the call ended its caller, by an oops
+	// in the module's exit function. Unasked is as in [Done].
+	Unloaded struct {
+		Op      OpID
+		Errno   syscall.Errno
+		Says    string
+		Died    bool
+		Unasked bool
+		Log     []string
+	}
+
+	// Resumed tells that the machine was suspended meanwhile.
+	Resumed struct{}
 
 	// NewRules brings tables and configuration, the first ones or changed
 	// ones. Everything is decided again. Wanted are the modules that are to be
@@ -120,11 +146,11 @@ type (
 	}
 
 	// Inherited tells, before the first NewRules, which modules the daemon
-	// before this one had put in, and which devices it kept drivers from. Those
-	// that the first scan meets are ours.
+	// before this one had put in, and what it has said in its last [Persist].
+	// Those that the first scan meets are ours.
 	Inherited struct {
 		Modules []control.Module
-		Held    []string
+		Persist
 	}
 
 	// Asked is a request over the control socket, any but a
@@ -168,6 +194,9 @@ func (Tick) event()          {}
 func (FirmwareFound) event() {}
 func (Probed) event()        {}
 func (Assigned) event()      {}
+func (Counted) event()       {}
+func (Unloaded) event()      {}
+func (Resumed) event()       {}
 func (Inherited) event()     {}
 
 // An Effect is something that the machine wants done, in the order given. What
@@ -229,9 +258,23 @@ type (
 		Gently          bool
 	}
 
-	// Hold tells, before what follows is done, which devices drivers are kept
-	// from by our doing, or may soon be: the daemon after this one has to know.
-	Hold struct{ Paths []string }
+	// Persist tells, before what follows is done, what the daemon after this one
+	// has to know, however this one ends. Each tells all of it.
+	Persist struct {
+		Held      []string // devices that drivers are kept from by our doing, or may soon be
+		Unloading []string // modules that are being taken out, or could not be
+		Pinned    []string // modules that are to stay
+	}
+
+	// LookUse asks who uses a module, and whether it drives anything, in the same way as a Look: the answer is a
+	// [Counted].
+	LookUse struct{ Name string }
+
+	// Unload asks for a module to be taken out by a worker, unless it is in use.
+	Unload struct {
+		Op   OpID
+		Name string
+	}
 
 	// Reply answers an [Asked]. Value is of the type that the request is
 	// documented to be answered with and shares nothing with the machine; Err
@@ -257,7 +300,9 @@ func (Note) effect()          {}
 func (AwaitFirmware) effect() {}
 func (Probe) effect()         {}
 func (Assign) effect()        {}
-func (Hold) effect()          {}
+func (Persist) effect()       {}
+func (LookUse) effect()       {}
+func (Unload) effect()        {}
 
 // An Owner says who is to have a device.
 type Owner uint8

@@ -31,7 +31,14 @@ func TestWhatIsInheritedIsOursIfTheFirstScanMeetsItLive(t *testing.T) {
 
 	stranger := func(name string) control.Module { return control.Module{Name: name, State: control.Live, Live: 9} }
 	ahead.Live = 9
-	want := []control.Module{left("a"), ahead, left("b"), stranger("coming"), stranger("gone"), stranger("other"), stranger("reloaded")}
+	unused := func(m control.Module) control.Module {
+		m.Unused = "nothing has called for it for 0s; it goes in 1m0s if nobody uses it then"
+		if m.Pinned {
+			m.Unused = "nothing has called for it for 0s; it was loaded in the initramfs, and its file may be gone; it stays"
+		}
+		return m
+	}
+	want := []control.Module{unused(left("a")), unused(ahead), unused(left("b")), stranger("coming"), stranger("gone"), stranger("other"), stranger("reloaded")}
 	if diff := cmp.Diff(want, b.ask(control.ModulesRequest{})); diff != "" {
 		t.Error(diff)
 	}

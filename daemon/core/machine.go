@@ -17,6 +17,10 @@ type Limits struct {
 	// Patience is how long a load keeps its slot, and how long a module that
 	// somebody else is loading is waited for by those that merely come after it.
 	Patience time.Duration
+	// KeepUnused has modules stay that nothing calls for any more, unless the
+	// operator says how long: on a kernel made for real time, taking out a module
+	// stops all processors for a moment.
+	KeepUnused bool
 }
 
 // DefaultLimits are the limits of a daemon that was told nothing else.
@@ -42,7 +46,11 @@ type Machine struct {
 	steered   []*device        // those of which it is not settled yet who has them
 	anew      bool             // firmware is to be looked for anew
 	awaited   []string         // firmware
-	otherHeld bool             // the devices that drivers are kept from by our doing are others than was told
+	unused    []*module        // ours that nothing calls for
+	exits     map[OpID]*module // those that are being taken out by us
+	pins      map[string]bool  // modules that are to stay
+	halfOut   []string         // modules that the daemon before this one was taking out, until the first scan has ended
+	forgetful bool             // what must not be forgotten is other than was told
 	held      map[string]bool  // devices that the daemon before this one kept drivers from, until the first scan has ended
 
 	inherited map[string]control.Module // by name, until the first scan has ended
@@ -81,6 +89,8 @@ func New(limits Limits) *Machine {
 		modules:  make(map[string]*module),
 		ops:      make(map[OpID]*module),
 		acts:     make(map[OpID]*device),
+		exits:    make(map[OpID]*module),
+		pins:     make(map[string]bool),
 		counts:   counts{ends: make(map[control.Outcome]uint64)},
 	}
 }
@@ -94,7 +104,7 @@ func (m *Machine) Step(now time.Duration, e Event, out []Effect) []Effect {
 	m.handle(e)
 	m.passTime()
 	m.carryOn()
-	m.tellHeld()
+	m.persist()
 	m.startActs()
 	m.askToCatchUp()
 	m.awaitFirmware()
@@ -145,6 +155,12 @@ func (m *Machine) handle(e Event) {
 		m.probed(e)
 	case Assigned:
 		m.assigned(e)
+	case Counted:
+		m.counted(e)
+	case Unloaded:
+		m.unloaded(e)
+	case Resumed:
+		m.resumed()
 	case NewRules:
 		m.newRules(e)
 	case Inherited:
@@ -155,6 +171,10 @@ func (m *Machine) handle(e Event) {
 		m.held = make(map[string]bool, len(e.Held))
 		for _, path := range e.Held {
 			m.held[path] = true
+		}
+		m.halfOut = e.Unloading
+		for _, name := range e.Pinned {
+			m.pins[name] = true
 		}
 	case Asked:
 		m.answer(e)
@@ -202,6 +222,13 @@ func (m *Machine) Deadline() (at time.Duration, ok bool) {
 			earlier(mod.notBefore)
 		}
 	}
+	if len(m.unused) > 0 && !m.leaving() {
+		for _, mod := range m.unused {
+			if mod.unused.next != never {
+				earlier(mod.unused.next)
+			}
+		}
+	}
 	for _, mod := range m.unsure {
 		earlier(mod.nextLook)
 		if !mod.overdue {
@@ -237,6 +264,7 @@ func (m *Machine) passTime() {
 	}
 	m.lookAgain()
 	m.resolveDoubts()
+	m.takeOutUnused()
 }
 
 // rescan asks for a scan of sysfs.
@@ -254,11 +282,18 @@ func (m *Machine) endScan(e Scanned) {
 		m.sweep(e.Scan)
 	}
 	m.inherited, m.held = nil, nil // who has not been met yet has gone
+	for _, name := range m.halfOut {
+		if mod := m.modules[name]; mod != nil && mod.inKernel() {
+			mod.stuck = true
+		}
+	}
+	m.halfOut = nil
 	m.wantFresh()
 	if m.lossy != 0 && e.Scan >= m.lossy {
 		m.lossy = 0
 		m.makeGood()
 	}
+	m.reckonAll()
 	m.answerScanAskers()
 	m.note("scanned", "", "", reason("sysfs", fmt.Sprintf("%d devices with a MODALIAS", len(m.devices))))
 }
@@ -344,6 +379,7 @@ func (m *Machine) newRules(e NewRules) {
 			m.lookIfSettled(dev)
 		}
 	}
+	m.reckonAll()
 	m.note("rules", "", "", reason("configuration", "module tables and modprobe.d were read; everything is decided again"))
 	m.rescan()
 }

@@ -28,9 +28,13 @@ type module struct {
 	begunIn uint32 // the last scan that had ended when that began
 	scan    uint32 // the last scan that it is known to be in the kernel in
 
-	abandoned bool // the load has lost its slot
-	busy      bool // the kernel has said EBUSY since it was wanted
-	ours      bool // we put it in
+	abandoned bool    // the load has lost its slot
+	busy      bool    // the kernel has said EBUSY since it was wanted
+	ours      bool    // we put it in
+	unused    *unused // nil if something calls for it, or it is not ours
+	outing    *outing // nil if we have never taken it out
+	exit      OpID    // of the worker's call that takes it out, 0 for none
+	stuck     bool    // taking it out did not end, or not well: it is not tried again
 	// pinned says that it must stay: what put it in had files that may be gone,
 	// so it could not come back.
 	pinned bool
@@ -167,6 +171,7 @@ func (m *Machine) want(s rules.Step, by string, since uint64) {
 			return
 		}
 	}
+	m.wantedAgain(mod)
 	mod.step, mod.wantedBy, mod.wanted = s, by, m.now
 	mod.busy, mod.putOffFor, mod.notBefore = false, 0, 0
 	if mod.inKernel() {
@@ -201,6 +206,9 @@ func (m *Machine) moduleIs(e ModuleIs) {
 			m.inherit(mod)
 		}
 	case control.Coming, control.Going:
+		if e.State == control.Coming && mod.exit != 0 {
+			m.nowAbsent(mod) // and somebody else puts it in again
+		}
 		m.inTransit(mod, e.State)
 	case control.Absent:
 		m.nowAbsent(mod)
@@ -213,6 +221,10 @@ func (m *Machine) nowLive(mod *module) {
 	switch mod.state {
 	case control.Live:
 		return
+	case control.Going:
+		if mod.exit != 0 {
+			return // not for long
+		}
 	case control.InLoad:
 		what, mod.ours = "live", true
 	}
@@ -223,6 +235,7 @@ func (m *Machine) nowLive(mod *module) {
 		mod.wantedBy, mod.wanted, mod.began = "", 0, 0 // of an earlier load
 	}
 	m.note(what, "", mod.name)
+	m.reckon(mod)
 	m.settled(mod)
 }
 
@@ -247,14 +260,21 @@ func (m *Machine) nowAbsent(mod *module) {
 		return
 	}
 	was, awaited := mod.state, mod.awaited
+	var by []control.Reason
+	if mod.exit != 0 {
+		by = append(by, reason("policy", "taken out by kmodd"))
+	}
+	m.wentOut(mod)
+	m.used(mod)
 	m.leave(mod)
 	mod.state, mod.ours, mod.pinned = control.Absent, false, false
 	if awaited {
+		m.wantedAgain(mod)
 		m.queue(mod)
 		return
 	}
 	if was != control.Coming {
-		m.note("removed", "", mod.name)
+		m.note("removed", "", mod.name, by...)
 	}
 	m.dirty = true // those that need it put it in again
 }
@@ -271,6 +291,7 @@ func (m *Machine) inTransit(mod *module, state control.State) {
 	}
 	awaited := mod.state == control.Waiting
 	m.leave(mod)
+	m.used(mod) // until it is live again
 	m.watch(mod, state, awaited)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/kmodd/kmodd/daemon/core"
 	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/daemon/kernel/fake"
+	"github.com/kmodd/kmodd/rules"
 )
 
 // checkLoad holds a load against the promises at the moment it is asked for.
@@ -66,6 +67,7 @@ func (w *world) checkAtRest() {
 	}
 	w.checkDevices()
 	w.checkFirmware()
+	w.checkUnused()
 	w.checkModules()
 	w.checkStatus()
 	w.checkMetrics()
@@ -189,8 +191,11 @@ func (w *world) checkModules() {
 func (w *world) commandTold(name string, state control.State) bool {
 	at, asked := w.asked[name]
 	_, flying := w.inFlight[name]
-	if state == "" && at < w.changed {
-		return true // it was wanted once more, and then not
+	if state == control.Waiting {
+		return true // for what it needs: see needsStuck
+	}
+	if state == "" && at < max(w.changed, w.left[name]) {
+		return true // it was wanted once more, and then not; or it was taken out
 	}
 	if !asked || flying || w.kernel.State(name) != kernel.Absent || w.removed[name] != 0 || w.badly[name] {
 		return true
@@ -201,7 +206,7 @@ func (w *world) commandTold(name string, state control.State) bool {
 	case cmdFalse:
 		return state == control.Forbidden
 	case cmdFails, cmdHangs:
-		return state == control.Broken
+		return state == control.Broken || state == control.Forbidden && w.needsForbidden(name)
 	}
 	return state != control.Stood && state != control.Forbidden || w.needsForbidden(name)
 }
@@ -232,6 +237,13 @@ func (w *world) checkStatus() {
 // answered holds the world against what somebody was told who has waited until
 // nothing is pending: what there was when they asked is served.
 func (w *world) answered(r core.Reply) {
+	if p, waits := w.pinners[r.ID]; waits {
+		delete(w.pinners, r.ID)
+		if r.Err == nil { // of a module that it knows
+			w.pinned[p.name] = !p.unpin
+		}
+		return
+	}
 	since, waits := w.settlers[r.ID]
 	if !waits {
 		w.violate("%d is answered, who does not wait", r.ID)
@@ -375,5 +387,68 @@ func (w *world) takes(name string, d fake.Device) bool {
 func (w *world) checkFree(d fake.Device) {
 	if by := w.kernel.Override(d.Path); by != "" && !w.kernel.Probing(d.Path) {
 		w.violate("%s is still kept for %s", d.Path, by)
+	}
+}
+
+// checkUnload holds the taking out of a module against the promises at the moment
+// it is asked for: nothing calls for it, as far as the machine can know, nobody
+// uses it, and it was ours.
+func (w *world) checkUnload(e core.Unload) {
+	if references, drives := w.kernel.Uses(e.Name); references > 0 || drives != "" {
+		w.violate("%s is taken out, which has %d users and drives %q", e.Name, references, drives)
+	}
+	if w.pinned[e.Name] {
+		w.violate("%s is taken out, and pinned", e.Name)
+	}
+	if !slices.Contains(w.journal.Unloading, e.Name) {
+		w.violate("%s is taken out, which is not written down: %q", e.Name, w.journal.Unloading)
+	}
+	for path, name := range w.callers(e.Name, longestNews) {
+		w.violate("%s is taken out, and %s calls for %s", e.Name, path, name)
+	}
+}
+
+// callers tells which devices that are there for that long, and which lines, lead to a
+// module.
+func (w *world) callers(name string, known time.Duration) map[string]string {
+	calls := make(map[string]string)
+	set := w.board.set(w.t, w.says, true)
+	leads := func(d rules.Decision) bool {
+		return slices.ContainsFunc(d.Steps, func(s rules.Step) bool { return s.Module == name })
+	}
+	for _, d := range w.sortedPresent() {
+		if w.appears[d.Path]+known <= w.now && leads(set.Decide(rules.Device{Path: d.Path, Modalias: d.Modalias})) {
+			calls[d.Path] = name
+		}
+	}
+	for _, want := range w.board.wanted {
+		if leads(set.Want(want)) {
+			calls["modules-load.d"] = name
+		}
+	}
+	return calls
+}
+
+// checkUnused: what was put in and nothing calls for any more has gone, but for
+// what somebody uses, or is to stay, or can't be taken out; and nothing else counts
+// as that.
+func (w *world) checkUnused() {
+	modules, _ := w.ask(control.ModulesRequest{}).([]control.Module)
+	for _, m := range modules {
+		if m.State != control.Live || !m.Ours {
+			continue
+		}
+		called := len(w.callers(m.Name, 0)) > 0
+		references, drives := w.kernel.Uses(m.Name)
+		b := w.board.module(m.Name)
+		free := references == 0 && drives == "" && !w.pinned[m.Name] && !b.NoExit && !b.ExitOops && b.Exit != fake.Forever && !strings.Contains(m.Unused, "doubled")
+		switch {
+		case called && m.Unused != "":
+			w.violate("%s is called for by %v, and said to be unused: %s", m.Name, w.callers(m.Name, 0), m.Unused)
+		case !called && m.Unused == "":
+			w.violate("nothing calls for %s, and nobody has noticed", m.Name)
+		case !called && free:
+			w.violate("nothing calls for %s, nobody uses it, and it stays: %s", m.Name, m.Unused)
+		}
 	}
 }

@@ -139,9 +139,14 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 		})},
 		{"does not keep drivers from devices", mute(func(e core.Effect) bool { _, ok := e.(core.Assign); return ok })},
 		{"does not hear whether a driver took a device", deaf(hears[core.Assigned])},
-		{"does not write down what it keeps drivers from", mute(func(e core.Effect) bool { _, ok := e.(core.Hold); return ok })},
+		{"writes down nothing", mute(func(e core.Effect) bool { _, ok := e.(core.Persist); return ok })},
 		{"takes devices from those who use them", takesUsed},
 		{"gives up an assignment that could not begin", givesUpAssignments},
+		{"takes out what is in use", afterLooks(func(c *core.Counted) { c.References = 0 })},
+		{"takes out what drives a device", afterLooks(func(c *core.Counted) { c.Drives = "" })},
+		{"takes out nothing", mute(func(e core.Effect) bool { _, ok := e.(core.Unload); return ok })},
+		{"gives up taking out what could not begin", givesUpUnloads},
+		{"does not hear that it is to leave modules alone", forgetsPins},
 		{"does not hear what it has inherited", deaf(hears[core.Inherited])},
 		{"does not hear what is wanted without a device", wantsNothing},
 		{"loads twice", loadsTwice},
@@ -328,6 +333,42 @@ func givesUpAssignments(_ *world, m machine) machine {
 		if assigned, ok := e.(core.Assigned); ok {
 			assigned.Unasked = false
 			return assigned
+		}
+		return e
+	}}
+}
+
+// afterLooks breaks a machine that is told something else of who uses modules.
+func afterLooks(falsify func(*core.Counted)) breaker {
+	return func(_ *world, m machine) machine {
+		return &fault{machine: m, hears: func(e core.Event) core.Event {
+			if c, ok := e.(core.Counted); ok {
+				falsify(&c)
+				return c
+			}
+			return e
+		}}
+	}
+}
+
+func givesUpUnloads(_ *world, m machine) machine {
+	return &fault{machine: m, hears: func(e core.Event) core.Event {
+		if unloaded, ok := e.(core.Unloaded); ok && unloaded.Unasked {
+			unloaded.Unasked, unloaded.Errno = false, syscall.EIO
+			return unloaded
+		}
+		return e
+	}}
+}
+
+// forgetsPins breaks a machine that says yes to a pin, and does nothing.
+func forgetsPins(_ *world, m machine) machine {
+	return &fault{machine: m, hears: func(e core.Event) core.Event {
+		if asked, ok := e.(core.Asked); ok {
+			if _, ok := asked.Request.(control.PinRequest); ok {
+				asked.Request = control.MetricsRequest{}
+			}
+			return asked
 		}
 		return e
 	}}

@@ -52,7 +52,12 @@ type world struct {
 	touched  map[string]bool          // modules that somebody has loaded or taken out, or blacklisted once
 	used     map[string]bool          // devices that somebody has used
 	late     map[string]bool          // modules that were passed over before they were live
-	heldBy   []string                 // what was written down of devices that drivers are kept from
+	journal  core.Persist             // what was written down
+	left     map[string]time.Duration // when modules went that a daemon has taken out
+	pinned   map[string]bool          // modules that are to stay
+	pinners  map[uint64]pinner        // who waits for the answer to that
+	exiting  map[string]bool          // modules that a daemon is taking out
+	unloads  int
 
 	// The daemon of this life.
 	life     int
@@ -95,6 +100,7 @@ type flight struct {
 	module string
 	probe  bool
 	assign bool
+	unload bool
 	// Of a load by an install command, the command.
 	command string
 }
@@ -128,6 +134,10 @@ func newWorld(t testing.TB, seed uint64, breaks breaker) *world {
 		touched:  make(map[string]bool),
 		deniedAt: make(map[string]time.Duration),
 		used:     make(map[string]bool),
+		exiting:  make(map[string]bool),
+		pinned:   make(map[string]bool),
+		left:     make(map[string]time.Duration),
+		pinners:  make(map[uint64]pinner),
 		late:     make(map[string]bool),
 	}
 	for _, d := range b.devices {
@@ -246,7 +256,7 @@ func (w *world) start(modules []control.Module) {
 	for _, m := range modules {
 		w.handed[m.Name] = true
 	}
-	w.tell(core.Inherited{Modules: modules, Held: w.heldBy})
+	w.tell(core.Inherited{Modules: modules, Persist: w.journal})
 	w.readSocket()
 	w.newRules()
 }
@@ -281,6 +291,12 @@ func (w *world) learn(e core.Event) {
 		if e.State == control.Live {
 			delete(w.slots, w.inFlight[e.Name])
 			delete(w.inFlight, e.Name)
+		}
+	case core.Unloaded:
+		for _, name := range w.journal.Unloading {
+			if e.Errno == 0 && w.kernel.State(name) == kernel.Absent {
+				w.toldOf(name, false, w.lastScan)
+			}
 		}
 	case core.Done:
 		delete(w.slots, e.Op)
@@ -325,7 +341,11 @@ func (w *world) carryOut(e core.Effect) core.Event {
 		load.Step.InstallBy = nil // its address would show
 		e = load
 	}
-	w.trace = append(w.trace, fmt.Sprintf("%v %#v", w.now, e))
+	if reply, ok := e.(core.Reply); ok && reply.Err != nil {
+		w.trace = append(w.trace, fmt.Sprintf("%v Reply %d: %v", w.now, reply.ID, reply.Err)) // its address would show
+	} else {
+		w.trace = append(w.trace, fmt.Sprintf("%v %#v", w.now, e))
+	}
 	switch e := e.(type) {
 	case core.Load:
 		w.load(e)
@@ -355,12 +375,18 @@ func (w *world) carryOut(e core.Effect) core.Event {
 		w.probe(e)
 	case core.Assign:
 		w.assign(e)
-	case core.Hold:
-		w.heldBy = e.Paths
+	case core.Persist:
+		w.journal = e
 	case core.Note:
 		if e.What == "passed over" && w.kernel.State(e.Module) != kernel.Live {
 			w.late[e.Module] = true
 		}
+	case core.LookUse:
+		c := core.Counted{Name: e.Name}
+		c.References, c.Drives = w.kernel.Uses(e.Name)
+		return c
+	case core.Unload:
+		w.unload(e)
 	case core.LookModule:
 		return core.ModuleIs{Name: e.Name, State: control.State(w.kernel.State(e.Name))}
 	}
@@ -396,6 +422,34 @@ func (w *world) probe(e core.Probe) {
 	})
 }
 
+// unload has a worker take a module out.
+func (w *world) unload(e core.Unload) {
+	w.checkUnload(e)
+	w.unloads++
+	w.afterInLife(w.soon(), func() {
+		if w.rng.IntN(5) == 0 {
+			w.tell(core.Unloaded{Op: e.Op, Errno: syscall.EAGAIN, Says: "no process", Unasked: true})
+			return
+		}
+		if w.kernel.State(e.Name) == kernel.Live {
+			w.exiting[e.Name] = true
+		}
+		w.calls[w.kernel.Remove(w.now, e.Name)] = flight{life: w.life, op: e.Op, module: e.Name, unload: true}
+	})
+}
+
+// unloaded has the worker answer that taking out a module has ended.
+func (w *world) unloaded(f flight, e fake.Event) {
+	says := core.Unloaded{Op: f.op, Errno: e.Errno, Died: e.What == fake.Killed}
+	if says.Died {
+		says.Errno = syscall.EIO
+	}
+	if says.Errno != 0 {
+		says.Says = says.Errno.Error()
+	}
+	w.afterInLife(w.soon(), func() { w.tell(says) })
+}
+
 // assign has a worker see to it who has a device.
 func (w *world) assign(e core.Assign) {
 	w.checkAssign(e)
@@ -406,13 +460,13 @@ func (w *world) assign(e core.Assign) {
 			return
 		}
 		a := kernel.Assignment{Path: e.Path, Owner: kernel.Owner(e.Owner), Module: e.Module, Gently: e.Gently}
-		w.calls[w.kernel.Assign(w.now, a)] = flight{life: w.life, op: e.Op, assign: true}
+		w.calls[w.kernel.Assign(w.now, a)] = flight{life: w.life, op: e.Op, module: e.Path, assign: true}
 	})
 }
 
 // assigned has the worker answer that an assignment has ended.
 func (w *world) assigned(f flight, e fake.Event) {
-	says := core.Assigned{Op: f.op, Module: e.Module, Held: e.Held}
+	says := core.Assigned{Op: f.op, Path: f.module, Module: e.Module, Held: e.Held}
 	if e.InUse {
 		says.InUse = "somebody"
 	}
@@ -532,7 +586,14 @@ func (w *world) finished(e fake.Event) {
 		return // somebody else's
 	}
 	delete(w.calls, e.Call)
+	if f.unload && e.Errno != 0 {
+		delete(w.exiting, f.module)
+	}
 	if f.life != w.life {
+		return
+	}
+	if f.unload {
+		w.unloaded(f, e)
 		return
 	}
 	if f.probe {
@@ -567,9 +628,13 @@ func (w *world) noteTruth(e fake.Event) {
 	case strings.HasPrefix(e.Path, "/module/"):
 		name := strings.TrimPrefix(e.Path, "/module/")
 		delete(w.handed, name) // it comes or goes
-		if e.What == fake.Remove {
+		if e.What == fake.Remove && !w.exiting[name] {
 			w.removed[name] = w.now
 		}
+		if w.exiting[name] && e.What == fake.Remove {
+			w.left[name] = w.now
+		}
+		delete(w.exiting, name)
 	case e.What == fake.Add:
 		w.present[e.Path] = fake.Device{Path: e.Path, Modalias: e.Modalias}
 		w.appears[e.Path] = w.now

@@ -22,6 +22,8 @@
 //	root "2:9217"
 //	module e1000e pinned=false wanted=… began=… live=… for="/devices/…" options=""
 //	held "/devices/…"
+//	unloading "uas"
+//	pinned "e1000e"
 package handover
 
 import (
@@ -36,15 +38,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/core"
 )
 
 // File is the name of the file, beside the daemon's socket.
 const File = "state"
 
-// HeldFile is the name of one that is there while a daemon lives, and after it
-// was killed too: which devices it keeps drivers from. It is written before that
-// is done.
-const HeldFile = "held"
+// JournalFile is the name of one that is there while a daemon lives, and after it
+// was killed too: which devices it keeps drivers from, which modules it was taking
+// out, and which are to stay. It is written before any of that is done.
+const JournalFile = "journal"
 
 // header begins a file of the version that this package writes and reads.
 const header = "kmodd 1\n"
@@ -54,10 +57,10 @@ const most = 1 << 20
 
 // A State is what is handed over.
 type State struct {
-	Boot    string           // the kernel's boot_id
-	Root    string           // the device and the number of the writer's root directory
-	Modules []control.Module // those that the daemon has put in; of each, what the file has
-	Held    []string         // paths of the devices that it keeps drivers from
+	Boot         string           // the kernel's boot_id
+	Root         string           // the device and the number of the writer's root directory
+	Modules      []control.Module // those that the daemon has put in; of each, what the file has
+	core.Persist                  // what counts however it ended
 }
 
 // Inherited returns the modules that a daemon of this boot and this root takes
@@ -80,8 +83,10 @@ func (s State) Append(b []byte) []byte {
 		b = fmt.Appendf(b, "module %s pinned=%t wanted=%d began=%d live=%d for=%q options=%q\n",
 			m.Name, m.Pinned, m.Wanted, m.Began, m.Live, m.For, m.Options)
 	}
-	for _, path := range s.Held {
-		b = fmt.Appendf(b, "held %q\n", path)
+	for _, list := range s.lists() {
+		for _, word := range *list.words {
+			b = fmt.Appendf(b, "%s %q\n", list.name, word)
+		}
 	}
 	return b
 }
@@ -114,14 +119,32 @@ func (s *State) parseLine(line string) (err error) {
 		var m control.Module
 		m, err = parseModule(rest)
 		s.Modules = append(s.Modules, m)
-	case "held":
-		var path string
-		path, err = strconv.Unquote(rest)
-		s.Held = append(s.Held, path)
 	default:
-		err = fmt.Errorf("unknown word %q", word)
+		return s.parseListed(word, rest)
 	}
 	return err
+}
+
+// A list is one of those of a state, and the word of its lines.
+type list struct {
+	name  string
+	words *[]string
+}
+
+func (s *State) lists() []list {
+	return []list{{"held", &s.Held}, {"unloading", &s.Unloading}, {"pinned", &s.Pinned}}
+}
+
+func (s *State) parseListed(name, quoted string) error {
+	for _, l := range s.lists() {
+		if l.name != name {
+			continue
+		}
+		word, err := strconv.Unquote(quoted)
+		*l.words = append(*l.words, word)
+		return err
+	}
+	return fmt.Errorf("unknown word %q", name)
 }
 
 func parseModule(text string) (m control.Module, err error) {
@@ -201,14 +224,14 @@ func Take(dir string) (State, error) {
 	return s, errors.Join(err, os.Remove(filepath.Join(dir, File)))
 }
 
-// TakeHeld returns the devices that a daemon of this boot has kept drivers from.
-// Where there is no file, there are none.
-func TakeHeld(dir, boot string) ([]string, error) {
-	s, err := read(dir, HeldFile)
-	if errors.Is(err, os.ErrNotExist) || s.Boot != boot || boot == "" {
-		return nil, nil
+// ReadJournal returns what a daemon of this boot has written down. Where there is
+// no file that is nothing.
+func ReadJournal(dir, boot string) (core.Persist, error) {
+	s, err := read(dir, JournalFile)
+	if errors.Is(err, os.ErrNotExist) || err == nil && (s.Boot != boot || boot == "") {
+		return core.Persist{}, nil
 	}
-	return s.Held, err
+	return s.Persist, err
 }
 
 // errNotOurs is said of a file that is left alone.
@@ -239,8 +262,8 @@ func read(dir, file string) (State, error) {
 // memory, so nothing is synced.
 func (s State) Leave(dir string) error { return s.write(filepath.Join(dir, File)) }
 
-// Hold writes which devices drivers are kept from, in the same way.
-func (s State) Hold(dir string) error { return s.write(filepath.Join(dir, HeldFile)) }
+// WriteJournal writes the other file, in the same way.
+func (s State) WriteJournal(dir string) error { return s.write(filepath.Join(dir, JournalFile)) }
 
 func (s State) write(name string) error {
 	if err := os.WriteFile(name+".new", s.Append(nil), 0o600); err != nil {

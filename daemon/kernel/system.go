@@ -54,6 +54,9 @@ func (s System) State(module string) State {
 	return Coming
 }
 
+// Realtime tells whether the kernel is made for real time (PREEMPT_RT).
+func (s System) Realtime() bool { return firstLine(s.sys("kernel/realtime")) == "1" }
+
 // Compression is the method of compression that the kernel undoes itself
 // (CONFIG_MODULE_DECOMPRESS, Linux 5.17): "gzip", "xz", "zstd", or "" for none.
 // It never changes while the kernel runs.

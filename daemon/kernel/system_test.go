@@ -73,6 +73,29 @@ live
 	}
 }
 
+func TestDrivesNamesADeviceThatADriverOfTheModuleHas(t *testing.T) {
+	s := tree(t, "-- sys/bus/pci/drivers/card/bind --\n-- sys/bus/pci/drivers/idle/bind --\n-- sys/module/plain/refcnt --\n0\n")
+	link := func(name, to string) {
+		name = filepath.Join(s.Sys, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(to, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link("bus/pci/drivers/card/0000:01:00.0", "../../../../devices/pci0/0000:01:00.0")
+	link("bus/pci/drivers/card/module", "../../../../module/card")
+	link("bus/pci/drivers/idle/module", "../../../../module/idle")
+	link("module/card/drivers/pci:card", "../../../bus/pci/drivers/card")
+	link("module/idle/drivers/pci:idle", "../../../bus/pci/drivers/idle")
+	for module, want := range map[string]string{"card": "0000:01:00.0", "idle": "", "plain": "", "gone": ""} {
+		if got := s.Drives(module); got != want {
+			t.Errorf("%s drives %q, want %q", module, got, want)
+		}
+	}
+}
+
 func TestCompression(t *testing.T) {
 	if got := tree(t, "").Compression(); got != "" {
 		t.Errorf("%q of a kernel that unpacks nothing", got)

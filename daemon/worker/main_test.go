@@ -98,6 +98,13 @@ func (acts) Probe(device string, f *os.File) error {
 	return err
 }
 
+func (acts) Unload(module string) error {
+	if module == "oopses" {
+		unix.Syscall(unix.SYS_EXIT, 0, 0, 0)
+	}
+	return &kernel.Error{Op: "unload", Module: module, Errno: unix.EAGAIN, Words: "in use"}
+}
+
 func (acts) Assign(a kernel.Assignment, inUse func(string) string) (kernel.Assigned, error) {
 	if a.Gently {
 		return kernel.Assigned{Module: "has_it"}, &kernel.Error{Op: kernel.OpInUse, Words: fmt.Sprintf("%+v %s", a, inUse(a.Path))}

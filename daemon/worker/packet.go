@@ -15,7 +15,7 @@ import (
 // length before them. A request fits in a socket's buffer. A reply is small,
 // because the daemon has room for one for each call on its way.
 const (
-	version    = 4
+	version    = 5
 	maxRequest = 64 << 10
 	maxReply   = 4 << 10
 	maxWords   = 3000 // of a reply; more is cut off
@@ -42,6 +42,8 @@ const (
 	// assignDevice has none either: which files of sysfs it takes depends on
 	// what they say.
 	assignDevice
+	// unloadModule has none: module.Name is all that it needs.
+	unloadModule
 )
 
 // request asks for one thing. Where that needs a file it travels beside it.
@@ -53,7 +55,7 @@ type request struct {
 }
 
 // hasFile tells whether a file travels beside a request.
-func (t task) hasFile() bool { return t != runCommand && t != assignDevice }
+func (t task) hasFile() bool { return t != runCommand && t != assignDevice && t != unloadModule }
 
 func (r request) append(b []byte) []byte {
 	b = append(b, version, byte(r.task))
@@ -80,7 +82,7 @@ func parseRequest(b []byte) (r request, err error) {
 	case r.task == assignDevice && len(b) >= 2:
 		r.assign.Owner, r.assign.Gently = kernel.Owner(b[0]), b[1] != 0
 		return r, cutStrings(b[2:], &r.assign.Path, &r.assign.Bus, &r.assign.Module)
-	case !r.task.hasFile():
+	case r.task == runCommand, r.task == assignDevice:
 		return r, errPacket
 	}
 	return r, cutStrings(b, &r.module.Name, &r.module.File, &r.module.Options)

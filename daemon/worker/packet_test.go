@@ -13,7 +13,7 @@ import (
 
 func TestPacketsComeBackAsTheyWere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		asked := request{task: task(rapid.Byte().Draw(t, "task"))}
+		asked := request{task: task(rapid.Byte().Draw(t, "task"))} // of a load, a probe or an unload unless one of these follows
 		if asked.task == runCommand || rapid.Bool().Draw(t, "command") {
 			asked.task = runCommand
 			asked.command = Command{Verb: rapid.String().Draw(t, "verb"), Module: rapid.String().Draw(t, "module"), Shell: rapid.String().Draw(t, "shell"),

@@ -23,6 +23,7 @@ type Result struct {
 	Op      uint64
 	Probe   bool // it was a [Pool.Probe]: only Err and Took have a meaning then
 	Command bool // it was a [Pool.Run]: likewise
+	Unload  bool // it was a [Pool.Unload]: likewise
 	// Assigned is what has come of a [Pool.Assign], as far as it went: nil of
 	// other calls. Err is then about the rest.
 	Assigned *kernel.Assigned
@@ -59,7 +60,7 @@ func (r Result) Errno() syscall.Errno {
 // processes had run out: trying again later may well help.
 func (r Result) Unasked() bool {
 	var call *kernel.Error
-	if errors.As(r.Err, &call) && slices.Contains([]string{"load", "unpack", "assign", kernel.OpInUse}, call.Op) {
+	if errors.As(r.Err, &call) && slices.Contains([]string{"load", "unload", "unpack", "assign", kernel.OpInUse}, call.Op) {
 		return false
 	}
 	return slices.Contains([]syscall.Errno{unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE}, errnoOf(r.Err))
@@ -70,7 +71,7 @@ func (r Result) Unasked() bool {
 // state "coming" then, until the next boot.
 type DeathError struct {
 	Module string // of a probe, the device
-	Doing  string // "load", "probe", "assign" or "run"
+	Doing  string // "load", "unload", "probe", "assign" or "run"
 	State  string // how the process ended, as wait(2) says it
 }
 
@@ -81,6 +82,8 @@ func (e *DeathError) Error() string {
 	switch e.Doing {
 	case "probe", "assign":
 		cure = "look in dmesg for an oops of a driver's probe or remove; the device stays locked until the next boot"
+	case "unload":
+		cure = "look in dmesg for an oops of the module's exit; what is left of the module stays until the next boot"
 	case "run":
 		cure = "somebody killed it, and its command may go on"
 	}
@@ -143,6 +146,8 @@ func (c *call) verb() string {
 		return "run"
 	case assignDevice:
 		return "assign"
+	case unloadModule:
+		return "unload"
 	}
 	return "load"
 }
@@ -165,6 +170,8 @@ func (c *call) result() (r Result) {
 		r.Probe = true
 	case runCommand:
 		r.Command = true
+	case unloadModule:
+		r.Unload = true
 	case assignDevice:
 		r.Assigned = new(kernel.Assigned)
 	}
@@ -223,6 +230,12 @@ func (p *Pool) Run(op uint64, c Command) {
 // init function. Its result comes as that of a load does.
 func (p *Pool) Probe(op uint64, bus, device string) {
 	p.call(op, &call{request: request{task: probeDevice, module: kernel.Module{Name: device, File: p.system.ProbeFile(bus)}}})
+}
+
+// Unload takes one module out, unless it is in use. Its result comes as that of a
+// load does.
+func (p *Pool) Unload(op uint64, module string) {
+	p.call(op, &call{request: request{task: unloadModule, module: kernel.Module{Name: module}}})
 }
 
 // Assign sees to it who has a device, which may have to wait for a probe of it.

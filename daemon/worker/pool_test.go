@@ -263,6 +263,19 @@ func TestAnAssignmentTellsWhoHasTheDevice(t *testing.T) {
 	}
 }
 
+func TestAnUnloadSaysWhyTheModuleStays(t *testing.T) {
+	p := newPool(t, worker.Config{})
+	p.Unload(1, "m")
+	if r := <-p.Results(); !r.Unload || r.Op != 1 || r.Errno() != unix.EAGAIN || r.Unasked() || r.Err.Error() != "unload m: EAGAIN: in use" {
+		t.Errorf("got %+v", r)
+	}
+	p.Unload(2, "oopses")
+	r := <-p.Results()
+	if death := (*worker.DeathError)(nil); !errors.As(r.Err, &death) || !strings.Contains(death.Error(), "an oops of the module's exit") {
+		t.Errorf("got %v", r.Err)
+	}
+}
+
 func TestWithoutTheProgramThatKnowsWhoUsesADeviceItCountsAsUsed(t *testing.T) {
 	p := newPool(t, worker.Config{Able: []string{"/nowhere/kmodctl"}})
 	p.Assign(1, kernel.Assignment{Path: "/devices/d", Gently: true})

@@ -36,6 +36,7 @@ type Loader interface {
 	Load(m kernel.Module, f *os.File, how kernel.How) error
 	LoadImage(m kernel.Module, image []byte) error
 	Probe(device string, f *os.File) error
+	Unload(module string) error
 	Assign(a kernel.Assignment, inUse func(devpath string) string) (kernel.Assigned, error)
 	MissingFirmware(image io.ReaderAt, size int64) kernel.Firmware
 }
@@ -200,6 +201,8 @@ func perform(r request, f *os.File, loader Loader, can Abilities, answer *reply)
 		return loader.Probe(r.module.Name, f)
 	case runCommand:
 		return r.command.run()
+	case unloadModule:
+		return loader.Unload(r.module.Name)
 	case assignDevice:
 		inUse := can.InUse
 		if inUse == nil {

@@ -167,7 +167,13 @@ func (k *Kernel) remove(call Call, name string) {
 	}
 	m.state = kernel.Going
 	m.registered = false
-	k.wait(func() bool { return !k.isProbing(m) }, 0, func(bool) { k.exit(call, m) })
+	k.at(k.now, m.Exit, func() {
+		if m.ExitOops {
+			k.emit(Event{What: Killed, Call: call, Module: name})
+			return
+		}
+		k.wait(func() bool { return !k.isProbing(m) }, 0, func(bool) { k.exit(call, m) })
+	})
 }
 
 // exit ends an unload when no probe of the module's driver is under way any more:

@@ -32,6 +32,10 @@ type Module struct {
 	Result syscall.Errno // what its init returns
 	Oops   bool          // its init kills its caller
 	NoExit bool          // it has no exit function
+	Exit   time.Duration // for how long its exit function runs
+	// ExitOops says that its exit function kills its caller; what is left of the
+	// module stays.
+	ExitOops bool
 
 	Drives   []string      // the modaliases of the devices that its driver takes
 	Probe    time.Duration // for how long each probe takes
@@ -215,6 +219,20 @@ func (k *Kernel) Install(name string) { k.firmware[name] = true }
 
 // Installed tells whether a firmware file is in place.
 func (k *Kernel) Installed(name string) bool { return k.firmware[name] }
+
+// Uses tells how many users a module has, as the reference count counts them, and
+// which device a driver of it has, "" for none.
+func (k *Kernel) Uses(name string) (references int, drives string) {
+	if m := k.find(name); m != nil {
+		references = m.holders + m.users
+	}
+	for _, d := range k.devices {
+		if d.driver == name {
+			return references, d.Path
+		}
+	}
+	return references, ""
+}
 
 // Param is a parameter of a loaded module as /sys/module/NAME/parameters shows
 // it, the last one of its name.
