@@ -36,6 +36,38 @@ Nothing is taken out.`,
 	}
 }
 
+func newPin(o *options) *cobra.Command {
+	return newPinning(o, "pin", control.MethodPin, "Have a module stay though nothing calls for it any more (root)", "stays until kmodctl unpin, or the next boot")
+}
+
+func newUnpin(o *options) *cobra.Command {
+	return newPinning(o, "unpin", control.MethodUnpin, "Take a pin back (root)", "goes when nothing calls for it any more")
+}
+
+func newPinning(o *options, name, method, short, done string) *cobra.Command {
+	return &cobra.Command{
+		Use:   name + " MODULE",
+		Short: short,
+		Long: short + `.
+
+Modules that kmodd has put in go again when their hardware has gone and nobody uses
+them. docs/idle.md says which, and when; kmodctl why says it of one. What is to
+stay for good belongs into kmodd.toml: a rule with idle = "off".`,
+		Args: arguments(func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("one MODULE is needed, not %d", len(args))
+			}
+			return nil
+		}),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return ask(cmd, o, method, map[string]string{"module": args[0]}, func(w io.Writer, _ struct{}) error {
+				_, err := fmt.Fprintln(w, args[0], done)
+				return err
+			})
+		},
+	}
+}
+
 func done(what string) func(io.Writer, struct{}) error {
 	return func(w io.Writer, _ struct{}) error {
 		_, err := fmt.Fprintln(w, what)

@@ -75,7 +75,7 @@ func newRoot() *cobra.Command {
 		Short: "Ask kmodd which drivers it has loaded, and why",
 		Long: `kmodctl asks the daemon kmodd what it has done and why.
 
-All users may ask; rescan and reload are for root. No daemon is needed by "kmodctl
+All users may ask; rescan, reload, pin and unpin are for root. No daemon is needed by "kmodctl
 plan", which says what it would load on this or another machine, "kmodctl record",
 which writes down what devices a machine has, "kmodctl resolve", which says what a
 device would need, "kmodctl describe", which says what a modalias is about, and
@@ -100,7 +100,7 @@ device would need, "kmodctl describe", which says what a modalias is about, and
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
 	root.AddCommand(
 		newStatus(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
-		newRescan(o), newReload(o), newSettle(o), newUsage(o), newResolve(o), newPlan(o), newRecord(o), newDescribe(o), newLint(),
+		newRescan(o), newReload(o), newPin(o), newUnpin(o), newSettle(o), newUsage(o), newResolve(o), newPlan(o), newRecord(o), newDescribe(o), newLint(),
 		newTool("modprobe", "Put modules in and take them out, as modprobe(8) does"),
 	)
 	return root

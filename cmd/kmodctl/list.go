@@ -59,8 +59,8 @@ func newModules(o *options) *cobra.Command {
 		Long: `Lists the modules that are in the kernel, that are on their way, and that
 failed. LIVE is when a module was ready, in seconds since the kernel's start;
 TOOK is how long its load took. FOR is the device, or the module, that it was
-first wanted for, and a dash if somebody else loaded it. "pinned" is what was
-loaded in the initramfs and stays.`,
+first wanted for, and a dash if somebody else loaded it. "pinned" is what
+stays: it was loaded in the initramfs, or somebody has said so.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return ask(cmd, o, control.MethodModules, nil, printModules)
@@ -90,7 +90,7 @@ func firstFor(m control.Module) string {
 	switch {
 	case m.Error != "":
 		return m.For + ": " + m.Error
-	case m.Pinned:
+	case m.Pinned || m.Pin:
 		return strings.TrimPrefix(m.For+", pinned", ", ")
 	}
 	return m.For

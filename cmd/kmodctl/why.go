@@ -235,6 +235,9 @@ func (t *story) modules(modules []control.ModuleWhy) {
 	for _, m := range modules {
 		lines = append(lines, fmt.Sprintf("%s %-*s  %s", bracketed(when(m.Module)), width, m.Name, fate(m)))
 		below := places(m.Reasons)
+		if m.Unused != "" {
+			below = append(below, m.Unused)
+		}
 		if m.Class != nil && t.matches(m.Name) {
 			below = append(below, "of class "+m.Class.Name+": "+m.Class.Because)
 		}
@@ -287,6 +290,9 @@ func fate(m control.ModuleWhy) string {
 	}
 	if m.Pinned {
 		parts = append(parts, "pinned, for it was loaded in the initramfs")
+	}
+	if m.Pin {
+		parts = append(parts, "pinned by somebody")
 	}
 	if len(m.Needs) > 0 {
 		parts = append(parts, "needs "+strings.Join(m.Needs, ", "))
