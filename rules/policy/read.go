@@ -20,10 +20,10 @@ type reader struct {
 	file   string
 	parser toml.Parser
 
-	table   table // that the next keys belong to
-	rule    *draft
-	rules   []*draft
-	set     map[string]bool // the settings that were read
+	table table // that the next keys belong to
+	rule  *draft
+	rules []*draft
+	set   map[string]bool // the settings that were read
 
 	bindTimeout, goneTimeout setting
 }
