@@ -75,7 +75,7 @@ func (s *succession) take() core.Inherited {
 	if err != nil {
 		s.log.Warn("it is not known which devices an earlier kmodd has kept drivers from, and which modules are pinned", "error", err)
 	}
-	return core.Inherited{Modules: s.takeModules(), Persist: journal}
+	return core.Inherited{Modules: s.takeModules(), Persist: core.Persist(journal)}
 }
 
 // takeModules returns what it had put in.
@@ -94,7 +94,7 @@ func (s *succession) takeModules() []control.Module {
 
 // persist writes down what counts however this daemon ends.
 func (s *succession) persist(p core.Persist) {
-	if err := (handover.State{Boot: s.boot, Root: s.root, Persist: p}).WriteJournal(s.dir); err != nil {
+	if err := (handover.State{Boot: s.boot, Root: s.root, Journal: handover.Journal(p)}).WriteJournal(s.dir); err != nil {
 		s.log.Warn("can't write down which devices drivers are kept from, and which modules are pinned: the next kmodd won't know", "error", err)
 	}
 }

@@ -38,7 +38,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kmodd/kmodd/daemon/control"
-	"github.com/kmodd/kmodd/daemon/core"
 )
 
 // File is the name of the file, beside the daemon's socket.
@@ -57,10 +56,17 @@ const most = 1 << 20
 
 // A State is what is handed over.
 type State struct {
-	Boot         string           // the kernel's boot_id
-	Root         string           // the device and the number of the writer's root directory
-	Modules      []control.Module // those that the daemon has put in; of each, what the file has
-	core.Persist                  // what counts however it ended
+	Boot    string           // the kernel's boot_id
+	Root    string           // the device and the number of the writer's root directory
+	Modules []control.Module // those that the daemon has put in; of each, what the file has
+	Journal                  // what counts however it ended
+}
+
+// A Journal is what a daemon writes down before it does it.
+type Journal struct {
+	Held      []string // paths of the devices that drivers are kept from
+	Unloading []string // modules that are being taken out, or could not be
+	Pinned    []string // modules that are to stay
 }
 
 // Inherited returns the modules that a daemon of this boot and this root takes
@@ -226,12 +232,12 @@ func Take(dir string) (State, error) {
 
 // ReadJournal returns what a daemon of this boot has written down. Where there is
 // no file that is nothing.
-func ReadJournal(dir, boot string) (core.Persist, error) {
+func ReadJournal(dir, boot string) (Journal, error) {
 	s, err := read(dir, JournalFile)
 	if errors.Is(err, os.ErrNotExist) || err == nil && (s.Boot != boot || boot == "") {
-		return core.Persist{}, nil
+		return Journal{}, nil
 	}
-	return s.Persist, err
+	return s.Journal, err
 }
 
 // errNotOurs is said of a file that is left alone.
