@@ -230,7 +230,7 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 	case core.Assign:
 		l.loads[e.Op] = underway{module: e.Path}
 		l.pool.Assign(uint64(e.Op), kernel.Assignment{
-			Path: e.Path, Bus: e.Subsystem, Owner: kernel.Owner(e.Owner), Module: e.Module, Gently: e.Gently,
+			Path: e.Path, Bus: e.Subsystem, Owner: kernel.Owner(e.Owner), Module: e.Module, Gently: e.Gently, Ours: e.Held,
 		})
 	case core.Persist:
 		l.persist(e)

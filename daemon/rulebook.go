@@ -133,11 +133,7 @@ func (b *rulebook) Run(ctx context.Context) error {
 
 // watched are the directories that are read, the module directory first.
 func (b *rulebook) watched() []string {
-	dirs := slices.Concat([]string{b.tables}, modprobed.Directories(""), policy.Directories(""))
-	if b.duties.modulesLoad {
-		dirs = append(dirs, modulesload.Directories("")...)
-	}
-	return dirs
+	return slices.Concat([]string{b.tables}, modprobed.Directories(""), policy.Directories(""), modulesload.Directories(""))
 }
 
 // reload has everything read again and returns when it is in force.
@@ -188,9 +184,7 @@ func (b *rulebook) read() ruleChange {
 	}
 	cmdline := commandLine()
 	c.set = rules.NewSet(c.tables, modprobed.Load("", b.tables, cmdline), rules.WithPolicy(policy.Load("")))
-	if b.duties.modulesLoad {
-		c.want(modulesload.Load("", cmdline, inInitramfs()))
-	}
+	c.want(modulesload.Load("", cmdline, inInitramfs()), !b.duties.modulesLoad)
 	if b.duties.nodes {
 		nodes, faults := match.Nodes(b.tables)
 		c.skipped = append(c.skipped, faults...)
@@ -199,12 +193,16 @@ func (b *rulebook) read() ruleChange {
 	return c
 }
 
-// want takes in what modules-load.d says.
-func (c *ruleChange) want(list modulesload.Config) {
+// want takes in what modules-load.d says. Where somebody else loads it, it is to
+// stay.
+func (c *ruleChange) want(list modulesload.Config, elsewhere bool) {
 	for _, m := range list.Modules {
-		c.wanted = append(c.wanted, core.Want{Name: m.Name, By: rules.Reason{Source: m.File, Line: m.Line, Says: m.Text}})
+		c.wanted = append(c.wanted, core.Want{Name: m.Name, Elsewhere: elsewhere, By: rules.Reason{Source: m.File, Line: m.Line, Says: m.Text}})
 	}
 	for _, w := range list.Warnings {
+		if elsewhere {
+			break // that somebody tells
+		}
 		c.skipped = append(c.skipped, w.String())
 	}
 }

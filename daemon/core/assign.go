@@ -119,6 +119,7 @@ func (m *Machine) steer(dev *device, a *assignment) {
 // assign has a worker see to it who has a device.
 func (m *Machine) assign(dev *device, e Assign) {
 	dev.assignment.asked = true
+	e.Held = dev.held
 	if e.Owner != Anybody {
 		m.hold(dev, true)
 	}

@@ -171,10 +171,11 @@ type (
 )
 
 // A Want is a name of a module, or an alias of one, and the line that it stands
-// in.
+// in. With Elsewhere somebody else puts it in: it only stays.
 type Want struct {
-	Name string
-	By   rules.Reason
+	Name      string
+	By        rules.Reason
+	Elsewhere bool
 }
 
 func (Seen) event()          {}
@@ -256,6 +257,7 @@ type (
 		Owner           Owner
 		Module          string // of OfModule
 		Gently          bool
+		Held            bool // something may have been done about it by us
 	}
 
 	// Persist tells, before what follows is done, what the daemon after this one

@@ -268,6 +268,8 @@ func (m *Machine) nowAbsent(mod *module) {
 	m.used(mod)
 	m.leave(mod)
 	mod.state, mod.ours, mod.pinned = control.Absent, false, false
+	m.forgetful = m.forgetful || mod.stuck
+	mod.stuck = false // nothing is left of it
 	if awaited {
 		m.wantedAgain(mod)
 		m.queue(mod)

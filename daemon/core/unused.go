@@ -106,7 +106,7 @@ func (m *Machine) reckon(mod *module) {
 
 // later is a time after another one, which may never come.
 func later(at, by time.Duration) time.Duration {
-	if by == never {
+	if by > never-at {
 		return never
 	}
 	return at + by
@@ -276,8 +276,8 @@ func (m *Machine) stayed(mod *module, e Unloaded) {
 		u.lost++
 		u.stays = "it came into use at the last moment"
 		u.next = never
-		if pause := max(m.goTime(mod), leastPause); pause != never {
-			u.next = m.now + pause<<min(u.lost, 6)
+		if pause, times := max(m.goTime(mod), leastPause), min(u.lost, 6); pause < never>>times {
+			u.next = later(m.now, pause<<times)
 		}
 	default: // that won't change
 		mod.stuck = true

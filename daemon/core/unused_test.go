@@ -9,6 +9,9 @@ import (
 
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/core"
+	"github.com/kmodd/kmodd/match"
+	"github.com/kmodd/kmodd/rules"
+	"github.com/kmodd/kmodd/rules/modprobed"
 )
 
 const (
@@ -275,4 +278,54 @@ func TestTimesBeginAnewAfterASuspend(t *testing.T) {
 		t.Errorf("asks about %q too early", got)
 	}
 	b.exit(b.after(time.Second), "b", core.Counted{})
+}
+
+func TestAModuleThatTheDaemonBeforeWasTakingOutIsLikeOthersWhenItHasGone(t *testing.T) {
+	b := &bench{t: t, m: core.New(core.DefaultLimits), ops: make(map[string]core.OpID)}
+	b.step(core.Inherited{Persist: core.Persist{Unloading: []string{"b"}}})
+	b.policed(unusedDep, unusedAlias, "", "")
+	b.step(core.ModuleIs{Name: "b", State: control.Going, Scan: 1})
+	b.step(core.Scanned{Scan: 1})
+	said := b.step(core.ModuleIs{Name: "b", State: control.Absent})
+	if !slices.ContainsFunc(said, func(e core.Effect) bool { p, ok := e.(core.Persist); return ok && p.Unloading == nil }) {
+		t.Errorf("it stays written down: %v", said)
+	}
+	b.plug("/b", "t:b")
+	b.goes("core")
+	b.now++
+	b.goes("b")
+	b.step(core.Gone{Path: "/b"})
+	b.exit(b.after(time.Minute), "b", core.Counted{})
+}
+
+func TestWhatALineWantsStaysWhoeverPutsItIn(t *testing.T) {
+	for _, elsewhere := range []bool{false, true} {
+		b := newBench(t, "", "", "")
+		tables, err := match.Parse("/lib/modules/test", map[string]string{"modules.dep": unusedDep, "modules.alias": unusedAlias})
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := rules.NewSet(tables, modprobed.Parse(""))
+		b.step(core.NewRules{Set: set, Wanted: []core.Want{{Name: "a", By: rules.Reason{Source: "x.conf", Line: 1}, Elsewhere: elsewhere}}})
+		b.step(core.Scanned{Scan: 2})
+		if elsewhere {
+			b.loading()
+			b.plug("/a", "t:a")
+		}
+		for _, name := range []string{"lib", "core", "a"} {
+			b.goes(name)
+		}
+		b.step(core.Gone{Path: "/a"})
+		if got := asks(b.after(time.Hour)); got != nil {
+			t.Errorf("elsewhere %v: asks about %q", elsewhere, got)
+		}
+	}
+}
+
+func TestTimesThatAreTooLongNeverCome(t *testing.T) {
+	b := unusedBench(t, "gone_timeout = \"2562047h47m16s\"\n")
+	b.step(core.Gone{Path: "/b"})
+	if got := asks(b.after(24 * time.Hour)); got != nil {
+		t.Errorf("asks about %q", got)
+	}
 }

@@ -61,6 +61,9 @@ func (m *Machine) unfinishedWants() map[string]bool {
 
 // noteWant says what was refused, and what leads to nothing.
 func (m *Machine) noteWant(w *want) {
+	if w.Elsewhere {
+		return
+	}
 	by := control.Reason{Source: w.By.Source, Line: w.By.Line, Says: w.Name + " is wanted by " + w.place()}
 	switch {
 	case len(w.Refused) > 0:
@@ -76,6 +79,9 @@ func (m *Machine) serve(wants []*want, since uint64) {
 	var ahead []string
 	for _, w := range wants {
 		w.fresh = false
+		if w.Elsewhere {
+			continue
+		}
 		ahead = m.wantInTurn(w.Decision, w.place(), ahead, since)
 	}
 }

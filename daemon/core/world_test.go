@@ -459,7 +459,7 @@ func (w *world) assign(e core.Assign) {
 			w.tell(core.Assigned{Op: e.Op, Says: "no process", Unasked: true})
 			return
 		}
-		a := kernel.Assignment{Path: e.Path, Owner: kernel.Owner(e.Owner), Module: e.Module, Gently: e.Gently}
+		a := kernel.Assignment{Path: e.Path, Owner: kernel.Owner(e.Owner), Module: e.Module, Gently: e.Gently, Ours: e.Held}
 		w.calls[w.kernel.Assign(w.now, a)] = flight{life: w.life, op: e.Op, module: e.Path, assign: true}
 	})
 }

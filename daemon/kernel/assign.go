@@ -26,6 +26,10 @@ type Assignment struct {
 	Owner  Owner
 	Module string // of OfModule
 	Gently bool   // not if that takes it from a driver while it is in use
+	// Ours says that what its driver_override holds now is, or may be, by our
+	// doing. What somebody else has written there is not given another driver's
+	// name, nor taken away.
+	Ours bool
 }
 
 // An Assigned is what has come of an assignment, as far as it went.
@@ -33,7 +37,8 @@ type Assigned struct {
 	// Module is the one whose driver has the device now, "" for none, or for
 	// one that is built in and has no directory in /sys/module.
 	Module string
-	// Held says that sysfs keeps drivers from the device by our doing.
+	// Held says that something was done about the device that has to be undone
+	// when the rules say nothing of it any more.
 	Held bool
 }
 
@@ -70,7 +75,7 @@ func (s System) Assign(a Assignment, inUse func(devpath string) string) (Assigne
 			err = d.toAnybody()
 		}
 	}
-	return Assigned{Module: d.module(), Held: d.held()}, err
+	return Assigned{Module: d.module(), Held: d.held(err)}, err
 }
 
 // An assignee is a device that is being assigned.
@@ -78,6 +83,7 @@ type assignee struct {
 	Assignment
 	system    System
 	dir, name string
+	wrote     bool // its driver_override
 }
 
 func (d *assignee) fault(errno error, words string) error {
@@ -133,7 +139,7 @@ func (d *assignee) toAnybody() error {
 				return d.fault(err, "its bus can't be told that it is authorized")
 			}
 		}
-	case d.has("driver_override"):
+	case d.has("driver_override") && d.Ours:
 		if err := d.write("driver_override", "\n"); err != nil {
 			return d.fault(err, "its bus can't be told that any driver may have it")
 		}
@@ -172,6 +178,10 @@ func (d *assignee) toModule() error {
 
 func (d *assignee) toDriver(driver string) error {
 	if d.has("driver_override") {
+		if by := d.override(); by != "" && by != overridden && !d.Ours {
+			return d.fault(unix.EPERM, "somebody has given it to driver "+by+" by its driver_override, which counts for more")
+		}
+		d.wrote = true
 		if err := d.write("driver_override", driver); err != nil {
 			return d.fault(err, "its bus can't be told which driver may have it")
 		}
@@ -226,14 +236,26 @@ func (d *assignee) drivers() (names []string) {
 	return nil
 }
 
-// held tells whether sysfs keeps drivers from the device by our doing, or as if
-// it were.
-func (d *assignee) held() bool {
-	if d.isInterface() {
+// held tells whether something has to be undone about the device when err is how
+// its assignment has ended: on a bus that can't keep drivers away, the denied one
+// has to be tried by them again.
+func (d *assignee) held(err error) bool {
+	switch {
+	case d.isInterface():
 		return firstLine(d.dir+"/authorized") == "0"
+	case d.Owner == Nobody:
+		return err == nil || d.override() == overridden
 	}
-	by := firstLine(d.dir + "/driver_override")
-	return by == overridden || d.Owner == OfModule && by != "" && by == d.driver()
+	by := d.override()
+	return by == overridden || by != "" && (d.wrote || d.Ours)
+}
+
+// override is the driver that its driver_override names, "" for none.
+func (d *assignee) override() string {
+	if by := firstLine(d.dir + "/driver_override"); by != "(null)" {
+		return by
+	}
+	return ""
 }
 
 func (d *assignee) busDir() string { return d.system.sys("bus/" + d.Bus) }

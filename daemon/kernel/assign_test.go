@@ -79,7 +79,7 @@ func TestAssignWritesWhatEachBusUnderstands(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			sys := desktop(t)
 			before := contents(t, sys)
-			a := kernel.Assignment{Path: "/devices/" + tt.bus + "/" + tt.device, Bus: tt.bus, Owner: tt.owner, Module: tt.module}
+			a := kernel.Assignment{Path: "/devices/" + tt.bus + "/" + tt.device, Bus: tt.bus, Owner: tt.owner, Module: tt.module, Ours: true}
 			_, err := kernel.System{Sys: sys}.Assign(a, nil)
 			// In this tree links never change, so a driver never lets go.
 			if err != nil && !strings.Contains(err.Error(), tt.says) || err == nil && tt.says != "" {
@@ -146,5 +146,35 @@ func TestADeviceInUseIsLeftAloneOnlyWhereItIsAskedForGently(t *testing.T) {
 				t.Errorf("got %+v", got)
 			}
 		})
+	}
+}
+
+// What somebody else has written into driver_override is theirs; and what has to be
+// undone is told, also of a driver that did not take the device, and of a bus on
+// which nothing stays written.
+func TestWhatHasToBeUndoneIsToldAndWhatIsSomebodyElsesIsNotTouched(t *testing.T) {
+	sys := desktop(t)
+	file := filepath.Join(sys, "devices/pci/free/driver_override")
+	assign := func(a kernel.Assignment) (kernel.Assigned, error) { return kernel.System{Sys: sys}.Assign(a, nil) }
+	card := kernel.Assignment{Path: "/devices/pci/free", Bus: "pci", Owner: kernel.OfModule, Module: "new_module"}
+	if got, _ := assign(card); !got.Held {
+		t.Errorf("of a driver that did not take the device: %+v", got)
+	}
+	if err := os.WriteFile(file, []byte("vfio-pci\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := assign(card)
+	if err == nil || !strings.Contains(err.Error(), "somebody has given it to driver vfio-pci") || got.Held {
+		t.Errorf("of somebody else's: %+v, %v", got, err)
+	}
+	card.Owner = kernel.Anybody
+	if _, err := assign(card); err != nil {
+		t.Error(err)
+	}
+	if text, _ := os.ReadFile(file); string(text) != "vfio-pci\n" {
+		t.Errorf("it became %q", text)
+	}
+	if got, err := assign(kernel.Assignment{Path: "/devices/serio/free", Bus: "serio", Owner: kernel.Nobody}); err != nil || !got.Held {
+		t.Errorf("of a bus without overrides: %+v, %v", got, err)
 	}
 }

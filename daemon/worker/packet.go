@@ -15,7 +15,7 @@ import (
 // length before them. A request fits in a socket's buffer. A reply is small,
 // because the daemon has room for one for each call on its way.
 const (
-	version    = 5
+	version    = 6
 	maxRequest = 64 << 10
 	maxReply   = 4 << 10
 	maxWords   = 3000 // of a reply; more is cut off
@@ -64,7 +64,7 @@ func (r request) append(b []byte) []byte {
 		b = binary.BigEndian.AppendUint64(b, uint64(r.command.Limit))
 		return appendStrings(b, r.command.Verb, r.command.Module, r.command.Shell, r.command.Options)
 	case assignDevice:
-		b = append(b, byte(r.assign.Owner), bit(r.assign.Gently))
+		b = append(b, byte(r.assign.Owner), bit(r.assign.Gently), bit(r.assign.Ours))
 		return appendStrings(b, r.assign.Path, r.assign.Bus, r.assign.Module)
 	}
 	return appendStrings(b, r.module.Name, r.module.File, r.module.Options)
@@ -79,9 +79,9 @@ func parseRequest(b []byte) (r request, err error) {
 	case r.task == runCommand && len(b) >= 8:
 		r.command.Limit = time.Duration(binary.BigEndian.Uint64(b))
 		return r, cutStrings(b[8:], &r.command.Verb, &r.command.Module, &r.command.Shell, &r.command.Options)
-	case r.task == assignDevice && len(b) >= 2:
-		r.assign.Owner, r.assign.Gently = kernel.Owner(b[0]), b[1] != 0
-		return r, cutStrings(b[2:], &r.assign.Path, &r.assign.Bus, &r.assign.Module)
+	case r.task == assignDevice && len(b) >= 3:
+		r.assign.Owner, r.assign.Gently, r.assign.Ours = kernel.Owner(b[0]), b[1] != 0, b[2] != 0
+		return r, cutStrings(b[3:], &r.assign.Path, &r.assign.Bus, &r.assign.Module)
 	case r.task == runCommand, r.task == assignDevice:
 		return r, errPacket
 	}

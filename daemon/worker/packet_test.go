@@ -21,7 +21,7 @@ func TestPacketsComeBackAsTheyWere(t *testing.T) {
 		} else if asked.task == assignDevice || rapid.Bool().Draw(t, "assign") {
 			asked.task = assignDevice
 			asked.assign = kernel.Assignment{Path: rapid.String().Draw(t, "path"), Bus: rapid.String().Draw(t, "bus"), Owner: kernel.Owner(rapid.Byte().Draw(t, "owner")),
-				Module: rapid.String().Draw(t, "module"), Gently: rapid.Bool().Draw(t, "gently")}
+				Module: rapid.String().Draw(t, "module"), Gently: rapid.Bool().Draw(t, "gently"), Ours: rapid.Bool().Draw(t, "ours")}
 		} else {
 			asked.module = kernel.Module{Name: rapid.String().Draw(t, "name"), File: rapid.String().Draw(t, "file"), Options: rapid.String().Draw(t, "options")}
 		}

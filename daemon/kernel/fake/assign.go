@@ -39,11 +39,15 @@ func (k *Kernel) assign(call Call, a kernel.Assignment) {
 	case kernel.Nobody:
 		d.overrideBy(nobody)
 		k.release(d)
+		k.assigned(call, d, Event{Held: true})
+		return
 	case kernel.OfModule:
 		k.give(call, d, a.Module)
 		return
 	default:
-		d.overrideBy("")
+		if a.Ours {
+			d.overrideBy("")
+		}
 		if m := k.taker(d); m != nil && d.driver == "" {
 			k.probeInTurn(m, []*device{d}, func() { k.assigned(call, d, Event{}) })
 			return
@@ -95,7 +99,7 @@ func (d *device) overrideBy(module string) {
 
 // assigned is the end of an assignment.
 func (k *Kernel) assigned(call Call, d *device, e Event) {
-	e.What, e.Call, e.Module, e.Held = Done, call, d.driver, d.override != ""
+	e.What, e.Call, e.Module, e.Held = Done, call, d.driver, e.Held || d.override != ""
 	k.emit(e)
 }
 
