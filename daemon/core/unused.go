@@ -64,7 +64,7 @@ func (m *Machine) goTime(mod *module) time.Duration {
 // reckonAll looks at which modules nothing calls for, and when they are to go:
 // rules may have another time for them.
 func (m *Machine) reckonAll() {
-	for _, mod := range m.sortedModules() {
+	for _, mod := range m.modules { // in whatever order: each stands for itself
 		m.reckon(mod)
 		m.dueAgain(mod)
 	}
