@@ -41,13 +41,12 @@ func owned(d *rules.Decision) bool { return d.Denied || len(d.Prefer) > 0 }
 // turn.
 func (m *Machine) assignAnew(dev *device, since uint64) bool {
 	m.endAssignment(dev)
-	if owns := owned(&dev.verdict.Decision); !owns && !dev.held {
-		return false
-	} else {
+	owns := owned(&dev.verdict.Decision)
+	if owns || dev.held {
 		dev.assignment = &assignment{since: since}
 		m.steered = append(m.steered, dev)
-		return owns
 	}
+	return owns
 }
 
 // endAssignment forgets it. What a worker is doing about it already, it does.

@@ -141,9 +141,9 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 		{"does not hear whether a driver took a device", deaf(hears[core.Assigned])},
 		{"writes down nothing", mute(func(e core.Effect) bool { _, ok := e.(core.Persist); return ok })},
 		{"takes devices from those who use them", takesUsed},
-		{"gives up an assignment that could not begin", givesUpAssignments},
-		{"takes out what is in use", afterLooks(func(c *core.Counted) { c.References = 0 })},
-		{"takes out what drives a device", afterLooks(func(c *core.Counted) { c.Drives = "" })},
+		{"gives up an assignment that could not begin", misheard(func(a *core.Assigned) { a.Unasked = false })},
+		{"takes out what is in use", misheard(func(c *core.Counted) { c.References = 0 })},
+		{"takes out what drives a device", misheard(func(c *core.Counted) { c.Drives = "" })},
 		{"takes out nothing", mute(func(e core.Effect) bool { _, ok := e.(core.Unload); return ok })},
 		{"gives up taking out what could not begin", givesUpUnloads},
 		{"does not hear that it is to leave modules alone", forgetsPins},
@@ -152,7 +152,7 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 		{"loads twice", loadsTwice},
 		{"forgets every seventh load", forgetsLoads},
 		{"takes EBUSY for the end", neverTriesAgain},
-		{"gives up what could not begin", givesUp},
+		{"gives up what could not begin", misheard(func(d *core.Done) { d.Unasked = false })},
 		{"scans once only", scansOnce},
 		{"does not hear that uevents were lost", deaf(hears[core.Lost])},
 		{"does not hear that devices go", deaf(hears[core.Gone])},
@@ -165,7 +165,7 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 		{"does not say which firmware it lacks", mute(func(e core.Effect) bool { _, ok := e.(core.AwaitFirmware); return ok })},
 		{"does not look a second time", looksOnce},
 		{"takes the link for the driver", deafToUnbinding},
-		{"gives up a probe that could not begin", givesUpProbes},
+		{"gives up a probe that could not begin", misheard(func(p *core.Probed) { p.Unasked = false })},
 		{"does not look at what others have on its way", mute(func(e core.Effect) bool { _, ok := e.(core.LookModule); return ok })},
 		{"says that it has settled at once", func(_ *world, m machine) machine { return hasty{m} }},
 		{"says that it has settled without reading on", func(_ *world, m machine) machine { return blind{m} }},
@@ -213,6 +213,19 @@ func TestADiceRollingMachineIsCaught(t *testing.T) {
 	t.Error("not caught by 1000 seeds")
 }
 
+// misheard breaks a machine that is told something else by events of a kind.
+func misheard[T core.Event](falsify func(*T)) breaker {
+	return func(_ *world, m machine) machine {
+		return &fault{machine: m, hears: func(e core.Event) core.Event {
+			if of, ok := e.(T); ok {
+				falsify(&of)
+				return of
+			}
+			return e
+		}}
+	}
+}
+
 func hears[T core.Event](e core.Event) bool { _, ok := e.(T); return ok }
 
 func hearsLive(e core.Event) bool {
@@ -253,16 +266,6 @@ func afterCommands(falsify func(*core.Done)) breaker {
 			return e
 		}}
 	}
-}
-
-func givesUp(_ *world, m machine) machine {
-	return &fault{machine: m, hears: func(e core.Event) core.Event {
-		if done, ok := e.(core.Done); ok {
-			done.Unasked = false
-			return done
-		}
-		return e
-	}}
 }
 
 // A hasty machine answers those who wait until nothing is pending at once.
@@ -316,39 +319,6 @@ func looksOnce(_ *world, m machine) machine {
 		}
 		return []core.Effect{e}
 	}}
-}
-
-func givesUpProbes(_ *world, m machine) machine {
-	return &fault{machine: m, hears: func(e core.Event) core.Event {
-		if probed, ok := e.(core.Probed); ok {
-			probed.Unasked = false
-			return probed
-		}
-		return e
-	}}
-}
-
-func givesUpAssignments(_ *world, m machine) machine {
-	return &fault{machine: m, hears: func(e core.Event) core.Event {
-		if assigned, ok := e.(core.Assigned); ok {
-			assigned.Unasked = false
-			return assigned
-		}
-		return e
-	}}
-}
-
-// afterLooks breaks a machine that is told something else of who uses modules.
-func afterLooks(falsify func(*core.Counted)) breaker {
-	return func(_ *world, m machine) machine {
-		return &fault{machine: m, hears: func(e core.Event) core.Event {
-			if c, ok := e.(core.Counted); ok {
-				falsify(&c)
-				return c
-			}
-			return e
-		}}
-	}
 }
 
 func givesUpUnloads(_ *world, m machine) machine {
