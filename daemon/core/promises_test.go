@@ -352,7 +352,7 @@ func (w *world) checkAssign(e core.Assign) {
 func (w *world) checkAssigned(d fake.Device) {
 	driver := w.kernel.Driver(d.Path)
 	switch {
-	case w.kernel.Probing(d.Path):
+	case w.kernel.Probing(d.Path), w.kernel.Registering(d.Path):
 	case slices.Contains(w.says.denied, d.Modalias):
 		if driver != "" && !w.kernel.InUse(d.Path) {
 			w.violate("%s has driver %s, and is denied", d.Path, driver)

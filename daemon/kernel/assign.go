@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -51,7 +52,8 @@ const OpInUse = "use"
 const overridden = "kmodd-denies-it"
 
 // Assign sees to it who has a device. It takes the device's lock, so it returns
-// when a probe that is under way has ended, which may be never. inUse says by
+// when a probe that is under way has ended, and those of a driver that has just
+// been registered have, which may be never. inUse says by
 // whom the device, or what hangs below it, is used, "" by nobody. The error is an
 // [*Error].
 //
@@ -209,11 +211,28 @@ func (d *assignee) unbind() error {
 	if driver == "" {
 		return nil
 	}
-	err := d.system.write(d.busDir()+"/drivers/"+driver+"/unbind", d.name)
+	dir := d.busDir() + "/drivers/" + driver
+	d.awaitRegistered(driver, dir)
+	err := d.system.write(dir+"/unbind", d.name)
 	if err != nil && d.driver() == driver {
 		return d.fault(err, "driver "+driver+" does not let go of it")
 	}
 	return nil
+}
+
+// awaitRegistered waits until a driver can be told to let go of a device. The
+// uevent that it has taken one comes before that if others of its devices are
+// probed after that one: bus_add_driver in drivers/base/bus.c makes the driver's
+// uevent file, and then its unbind file if it has one, after all of them.
+func (d *assignee) awaitRegistered(driver, dir string) {
+	isRegistered := func() bool { return unix.Access(dir+"/uevent", unix.F_OK) == nil }
+	if isRegistered() {
+		return
+	}
+	for pause := 10 * time.Millisecond; !isRegistered() && d.driver() == driver; pause = min(2*pause, 5*time.Second) {
+		time.Sleep(pause)
+	}
+	time.Sleep(10 * time.Millisecond) // between the two files
 }
 
 // drivers lists the drivers of the module on the device's bus. One that is

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -40,6 +41,7 @@ func desktop(t *testing.T) string {
 		for _, name := range []string{driver, "new"} {
 			write("bus/"+bus+"/drivers/"+name+"/bind", "")
 			write("bus/"+bus+"/drivers/"+name+"/unbind", "")
+			write("bus/"+bus+"/drivers/"+name+"/uevent", "")
 			link("bus/"+bus+"/drivers/"+name+"/module", "../../../../module/"+name+"_module")
 			link("module/"+name+"_module/drivers/"+bus+":"+name, "../../../bus/"+bus+"/drivers/"+name)
 		}
@@ -176,5 +178,30 @@ func TestWhatHasToBeUndoneIsToldAndWhatIsSomebodyElsesIsNotTouched(t *testing.T)
 	}
 	if got, err := assign(kernel.Assignment{Path: "/devices/serio/free", Bus: "serio", Owner: kernel.Nobody}); err != nil || !got.Held {
 		t.Errorf("of a bus without overrides: %+v, %v", got, err)
+	}
+}
+
+func TestADriverThatIsStillBeingRegisteredIsSentAwayWhenItCanBe(t *testing.T) {
+	sys := desktop(t)
+	driver := filepath.Join(sys, "bus/serio/drivers/pad")
+	for _, late := range []string{"uevent", "unbind"} {
+		if err := os.Remove(filepath.Join(driver, late)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	go func() {
+		time.Sleep(50 * time.Millisecond)
+		for _, late := range []string{"uevent", "unbind"} {
+			if err := os.WriteFile(filepath.Join(driver, late), nil, 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	_, err := kernel.System{Sys: sys}.Assign(kernel.Assignment{Path: "/devices/serio/dev0", Bus: "serio", Owner: kernel.Nobody}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told, err := os.ReadFile(filepath.Join(driver, "unbind")); string(told) != "dev0" {
+		t.Errorf("unbind was told %q: %v", told, err)
 	}
 }

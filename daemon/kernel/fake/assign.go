@@ -30,8 +30,12 @@ func (k *Kernel) assign(call Call, a kernel.Assignment) {
 		d.waiting = append(d.waiting, func() { k.assign(call, a) })
 		return
 	}
-	taken := d.driver != "" && a.Owner != kernel.Anybody && !(a.Owner == kernel.OfModule && d.driver == a.Module)
-	if taken && a.Gently && d.inUse {
+	if k.Registering(a.Path) && !d.keeps(a) {
+		m := k.find(d.driver)
+		k.wait(func() bool { return m.bindFiles }, 0, func(bool) { k.assign(call, a) })
+		return
+	}
+	if !d.keeps(a) && a.Gently && d.inUse {
 		k.assigned(call, d, Event{InUse: true})
 		return
 	}
@@ -54,6 +58,11 @@ func (k *Kernel) assign(call Call, a kernel.Assignment) {
 		}
 	}
 	k.assigned(call, d, Event{})
+}
+
+// keeps tells whether an assignment leaves a device with whoever has it.
+func (d *device) keeps(a kernel.Assignment) bool {
+	return d.driver == "" || a.Owner == kernel.Anybody || a.Owner == kernel.OfModule && d.driver == a.Module
 }
 
 // give gives a device to the driver of a module, by its bind file.
@@ -83,6 +92,13 @@ func (k *Kernel) taker(d *device) *module {
 		return nil
 	}
 	return k.modules[i]
+}
+
+// Registering tells whether the driver that has a device is still being
+// registered, so that it can't be told to let go of it.
+func (k *Kernel) Registering(path string) bool {
+	m := k.find(k.Driver(path))
+	return m != nil && !m.bindFiles
 }
 
 func (k *Kernel) release(d *device) {

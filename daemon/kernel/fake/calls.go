@@ -103,9 +103,14 @@ func (k *Kernel) initReturns(l *load) {
 	l.m.registered = true
 	mine := k.unbound(l.m)
 	if !l.m.async() {
-		k.probeInTurn(l.m, mine, func() { k.becomesLive(l) })
+		k.probeInTurn(l.m, mine, func() {
+			l.m.bindFiles = true
+			k.wake(false)
+			k.becomesLive(l)
+		})
 		return
 	}
+	l.m.bindFiles = true
 	for _, d := range mine {
 		k.probeAside(l.m, d)
 	}

@@ -113,6 +113,7 @@ type module struct {
 	holders    int
 	users      int
 	registered bool // its driver is
+	bindFiles  bool // its driver's bind and unbind are there: after the probes that registering it makes
 }
 
 type device struct {
