@@ -29,6 +29,7 @@ install: ## install what was built, units and udev's rules among it, below DESTD
 	install -D -t $(DESTDIR)/usr/bin $(BIN)/kmodctl $(BIN)/kmodd-exporter
 	install -d $(DESTDIR)/usr/lib/kmodd/bin
 	ln -sf ../../../bin/kmodctl $(DESTDIR)/usr/lib/kmodd/bin/modprobe
+	ln -sf ../../sbin/kmodd $(DESTDIR)/usr/lib/kmodd/modprobe
 	cd deploy/systemd && find . -type f -exec install -D -m 644 '{}' '$(DESTDIR)/usr/lib/systemd/system/{}' ';'
 	install -D -m 644 -t $(DESTDIR)/usr/share/kmodd deploy/udev/80-drivers.rules deploy/kmodd/reference.toml
 

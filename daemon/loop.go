@@ -34,7 +34,8 @@ type loop struct {
 	system   kernel.System
 	kmsg     *kmsg.Log // nil if it can't be read
 	firmware firmwareWatch
-	persist  func(core.Persist) // writes down what must not be forgotten
+	helper   func(on bool) error // has the kernel ask us, or not any more
+	persist  func(core.Persist)  // writes down what must not be forgotten
 	notes    control.Notes
 
 	events chan core.Event
@@ -63,6 +64,8 @@ type loader interface {
 	Probe(op uint64, bus, device string)
 	Assign(op uint64, a kernel.Assignment)
 	Unload(op uint64, module string)
+	Survey(op uint64, q worker.Question)
+	Tend(op uint64, module string, what worker.Placeholders)
 	Abandon(op uint64)
 	Results() <-chan worker.Result
 }
@@ -118,6 +121,7 @@ func newLoop(c Config, release string, pool loader) *loop {
 		loads:   make(map[core.OpID]underway),
 
 		watchdog: newWatchdog(c.Log),
+		helper:   func(bool) error { return nil },
 	}
 	l.firmware = firmwareWatch{post: l.post, log: c.Log, mounted: make(chan struct{}, 1)}
 	return l
@@ -240,6 +244,15 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 	case core.Unload:
 		l.loads[e.Op] = underway{e.Name, l.kmsg.Now()}
 		l.pool.Unload(uint64(e.Op), e.Name)
+	case core.Survey:
+		l.pool.Survey(uint64(e.Op), worker.Question{Module: e.Module, Files: e.Files, Force: e.Force, Any: e.Any})
+	case core.Tend:
+		l.pool.Tend(uint64(e.Op), e.Module, worker.Placeholders{How: worker.Tending(e.How), Openings: openingsOf(e.Openings)})
+	case core.Help:
+		l.help(e.On)
+	case core.LookOpen:
+		works, other := l.system.Opens(e.Devices, openingsOf(e.Openings))
+		return core.Opened{Module: e.Module, Works: works, Other: other}
 	case core.LookModule:
 		return core.ModuleIs{Name: e.Name, State: control.State(l.system.State(e.Name))}
 	case core.CatchUp:
@@ -251,6 +264,13 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 		logNote(l.log, e.Note)
 	}
 	return nil
+}
+
+// help has the kernel ask us when somebody opens what nobody serves, or not.
+func (l *loop) help(on bool) {
+	if err := l.helper(on); err != nil {
+		l.log.Warn("what sleeps may not wake", "error", err)
+	}
 }
 
 // load hands a module, or the command that stands for it, to a worker.
@@ -275,6 +295,14 @@ func (l *loop) finished(r worker.Result) core.Event {
 		return l.assigned(r)
 	case r.Unload:
 		return l.unloaded(r)
+	case r.Survey != nil:
+		return surveyed(r)
+	case r.Tended:
+		e := core.Tended{Op: core.OpID(r.Op), Kept: r.Kept, Unasked: r.Unasked()}
+		if r.Err != nil {
+			e.Says = r.Err.Error()
+		}
+		return e
 	}
 	done := core.Done{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked()}
 	load := l.loads[done.Op]
@@ -295,6 +323,25 @@ func (l *loop) finished(r worker.Result) core.Event {
 		done.Log = l.kmsg.About(kmsg.Question{Module: load.module, Since: load.since, Failed: failed})
 	}
 	return done
+}
+
+func surveyed(r worker.Result) core.Event {
+	s := r.Survey
+	e := core.Surveyed{Op: core.OpID(r.Op), Devices: s.Devices, Must: s.Must, InUse: s.InUse, Says: s.Says, Unasked: r.Unasked()}
+	if r.Err != nil {
+		e.Says = r.Err.Error()
+	}
+	for _, o := range s.Openings {
+		e.Openings = append(e.Openings, control.Opening(o))
+	}
+	return e
+}
+
+func openingsOf(list []control.Opening) (openings []kernel.Opening) {
+	for _, o := range list {
+		openings = append(openings, kernel.Opening(o))
+	}
+	return openings
 }
 
 func probed(r worker.Result) core.Event {

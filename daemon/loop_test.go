@@ -49,13 +49,15 @@ func (d *desk) Run(op uint64, c worker.Command)     { d.runs <- c }
 func (d *desk) Probe(op uint64, bus, device string) { d.probes <- bus + "/" + device }
 func (d *desk) Abandon(uint64)                      {}
 
-func (d *desk) Assign(op uint64, a kernel.Assignment) { d.assigns <- a }
-func (d *desk) Unload(op uint64, module string)       { d.unloads <- module }
-func (d *desk) Results() <-chan worker.Result         { return d.results }
-func (d *desk) Rescan(scan uint32)                    { d.scans <- scan }
-func (d *desk) CatchUp(mark uint32)                   { d.marks <- mark }
-func (d *desk) ReadVariables(bool)                    {}
-func (d *desk) Counts() uevent.Counts                 { return uevent.Counts{Received: 42} }
+func (d *desk) Assign(op uint64, a kernel.Assignment)    { d.assigns <- a }
+func (d *desk) Unload(op uint64, module string)          { d.unloads <- module }
+func (d *desk) Survey(uint64, worker.Question)           {}
+func (d *desk) Tend(uint64, string, worker.Placeholders) {}
+func (d *desk) Results() <-chan worker.Result            { return d.results }
+func (d *desk) Rescan(scan uint32)                       { d.scans <- scan }
+func (d *desk) CatchUp(mark uint32)                      { d.marks <- mark }
+func (d *desk) ReadVariables(bool)                       {}
+func (d *desk) Counts() uevent.Counts                    { return uevent.Counts{Received: 42} }
 
 // startLoop runs a loop with a desk until the test ends.
 func startLoop(t *testing.T) (*loop, *desk) {

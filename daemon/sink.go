@@ -28,7 +28,8 @@ func (s sink) Event(e *uevent.Event) {
 			s.loop.book.duties.answerFirmware("/sys", string(e.Path), string(e.Firmware), s.loop.log)
 		}
 		if len(e.Modalias) > 0 {
-			s.loop.post(core.Seen{Device: s.device(e)})
+			_, synthetic := e.Variable("SYNTH_UUID")
+			s.loop.post(core.Seen{Device: s.device(e), Synthetic: synthetic})
 		}
 	case uevent.Remove:
 		s.loop.post(core.Gone{Path: string(e.Path)})

@@ -15,6 +15,7 @@ import (
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/core"
 	"github.com/kmodd/kmodd/daemon/handover"
+	"github.com/kmodd/kmodd/daemon/kernel"
 )
 
 // errRootMoved ends a daemon that was left behind by a switch_root(8): process 1
@@ -98,6 +99,37 @@ func (s *succession) persist(p core.Persist) {
 		s.log.Warn("can't write down which devices drivers are kept from, and which modules are pinned: the next kmodd won't know", "error", err)
 	}
 }
+
+// helper has the kernel ask the daemon's helper, or again the one before it, whose
+// name is kept in a file: a daemon that is killed leaves it to the next.
+func (s *succession) helper(on bool) error {
+	file := filepath.Join(s.dir, handover.HelperFile)
+	var system kernel.System
+	if on {
+		before, err := system.Ask()
+		if err != nil || before == "" {
+			return err
+		}
+		return os.WriteFile(file, []byte(before+"\n"), 0o600)
+	}
+	before, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		before, err = []byte(usualHelper), nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := system.AskAgain(strings.TrimSpace(string(before))); err != nil {
+		return err
+	}
+	if err := os.Remove(file); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// usualHelper is the kernel's own choice (CONFIG_MODPROBE_PATH).
+const usualHelper = "/sbin/modprobe"
 
 // moved tells whether process 1 has gone to another root since the start.
 func (s *succession) moved() bool {

@@ -27,6 +27,7 @@ func (s *Set) decide(asked string, hotplug bool, d *Device) Decision {
 		p.consider(f, hotplug)
 		p.endTurn(f.module)
 	}
+	p.sleeps()
 	return p.decided()
 }
 

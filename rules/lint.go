@@ -58,9 +58,6 @@ func (l *linter) rule(r *policy.Rule) {
 	if r.Stage == policy.Deny && !r.OnDevice() && !r.OnModule() {
 		l.say(r, r.LineOf(policy.KeyStage), "it has no condition, and denies every device of this machine")
 	}
-	if r.Has(policy.KeyIdle) && r.OnDevice() {
-		l.say(r, r.LineOf(policy.KeyIdle), "idle does not count in a rule with modalias, subsystem or env: what has gone has none of them")
-	}
 	for _, name := range r.Prefer {
 		if !slices.Contains(l.names, name) {
 			l.say(r, r.LineOf(policy.KeyPrefer), "module %s is not installed%s", name, l.instead(name))

@@ -29,7 +29,7 @@ var plans = sync.Pool{New: func() any { return new(plan) }}
 func (p *plan) end() {
 	d := &p.decision
 	*p = plan{
-		decision: Decision{Modules: emptied(d.Modules), Steps: emptied(d.Steps), Refused: emptied(d.Refused), Reasons: emptied(d.Reasons), Lost: emptied(d.Lost), Prefer: emptied(d.Prefer)},
+		decision: Decision{Modules: emptied(d.Modules), Steps: emptied(d.Steps), Refused: emptied(d.Refused), Reasons: emptied(d.Reasons), Lost: emptied(d.Lost), Prefer: emptied(d.Prefer), Sleeps: emptied(d.Sleeps)},
 		probed:   emptied(p.probed),
 		done:     emptied(p.done),
 	}
@@ -257,7 +257,7 @@ func (p *plan) decided() Decision {
 	d := &p.decision
 	return Decision{
 		Modules: copied(d.Modules), Steps: copied(d.Steps), Refused: copied(d.Refused), Reasons: copied(d.Reasons), Lost: copied(d.Lost),
-		Denied: d.Denied, Prefer: copied(d.Prefer), BindTimeout: d.BindTimeout,
+		Denied: d.Denied, Prefer: copied(d.Prefer), BindTimeout: d.BindTimeout, Sleeps: copied(d.Sleeps),
 	}
 }
 

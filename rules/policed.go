@@ -321,6 +321,21 @@ func (p *plan) options(m *module, w wanted) string {
 	return values
 }
 
+// sleeps adds which drivers of a device are to sleep.
+func (p *plan) sleeps() {
+	if p.policed == nil || p.policed.device == nil {
+		return
+	}
+	d := &p.decision
+	for _, module := range d.Modules {
+		j := p.judge(module)
+		if r := j.First(policy.KeyIdle); r != nil && r.Idle != policy.Never {
+			by := because(r, policy.KeyIdle, j.Module)
+			d.Sleeps = append(d.Sleeps, Sleep{module, r.Idle, r.Force, r.Identity == policy.AnyIdentity, by})
+		}
+	}
+}
+
 // seenByPolicy is a device as the policy sees it.
 func seenByPolicy(d *Device) *policy.Device {
 	name, err := modalias.Normalize(d.Modalias)

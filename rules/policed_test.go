@@ -228,3 +228,30 @@ func TestDevicesShareDecisionsUnlessRulesLookAtMore(t *testing.T) {
 		t.Error("a rule about a subsystem does not tell them apart")
 	}
 }
+
+func TestWhichDriversSleep(t *testing.T) {
+	for _, tt := range []struct{ name, policy, sleeps string }{
+		{"by their name", rule(`module = "drv"`, `idle = "30s"`), `drv 30s k.toml:3: a rule without a name: idle = "30s"`},
+		{"by their device", rule(`modalias = "pci:v1*"`, `idle = "1m"`, `identity = "any"`), `drv 1m0s any k.toml:3: a rule without a name: idle = "1m0s"`},
+		{"of a kind that should not", rule(`module = "drv"`, `idle = "30s"`, `force = true`), `drv 30s force k.toml:3: a rule without a name: idle = "30s"`},
+		{"none that never goes", rule(`module = "drv"`, `idle = "off"`) + rule(`module = "drv"`, `idle = "1s"`), ""},
+		{"none of another device", rule(`modalias = "pci:v2*"`, `idle = "1m"`), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []string
+			for _, s := range policedSet(t, tt.policy, "", "").Decide(rules.Device{Modalias: "pci:v1d1"}).Sleeps {
+				words := []string{s.Module, s.After.String()}
+				if s.Any {
+					words = append(words, "any")
+				}
+				if s.Force {
+					words = append(words, "force")
+				}
+				got = append(got, strings.Join(append(words, s.By.String()), " "))
+			}
+			if diff := cmp.Diff(tt.sleeps, strings.Join(got, "; ")); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

@@ -98,6 +98,19 @@ type Decision struct {
 	// decides. They are among Modules, and what they need among Steps.
 	Prefer      []Preference
 	BindTimeout time.Duration
+
+	// Sleeps are those of Modules that are to leave memory while nobody uses the
+	// device, and to come back when somebody does.
+	Sleeps []Sleep
+}
+
+// A Sleep says when a driver leaves memory though its device is there.
+type Sleep struct {
+	Module string
+	After  time.Duration // for how long nobody has used it then
+	Force  bool          // also if it is of a kind that should never be called idle
+	Any    bool          // one of several devices is as good as another
+	By     Reason
 }
 
 // A Preference is one of the modules that are to have a device.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/kmodd/kmodd/cmd/kmodctl/modprobe"
 	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/daemon/sleep"
 	"github.com/kmodd/kmodd/daemon/usage"
 	"github.com/kmodd/kmodd/daemon/worker"
 	"github.com/kmodd/kmodd/daemon/worker/unpack"
@@ -39,7 +40,12 @@ var tools = map[string]tool{"modprobe": modprobe.Main}
 func main() {
 	name := filepath.Base(os.Args[0])
 	if name == worker.AbleName {
-		os.Exit(worker.Serve(kernel.System{}, worker.Abilities{Unpack: unpack.Unpack, InUse: usage.System{}.Against}))
+		os.Exit(worker.Serve(kernel.System{}, worker.Abilities{
+			Unpack: unpack.Unpack,
+			InUse:  usage.System{}.Against,
+			Survey: sleep.System{}.Survey,
+			Tend:   sleep.System{}.Tend,
+		}))
 	}
 	if t := tools[name]; t != nil {
 		os.Exit(t(os.Args[1:], version, &screen{to: os.Stdout}, &screen{to: os.Stderr}))

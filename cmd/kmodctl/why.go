@@ -146,6 +146,8 @@ func (t *story) outcome(d control.DeviceWhy) string {
 	switch d.Result {
 	case control.Bound:
 		return "Driver " + d.Driver + " has it."
+	case control.Asleep:
+		return "Its driver has left memory while nobody uses it."
 	case control.Loading:
 		t.advise("kmodctl monitor shows when the rest is in")
 		return "Not everything that it needs is in yet."
@@ -235,6 +237,9 @@ func (t *story) modules(modules []control.ModuleWhy) {
 	for _, m := range modules {
 		lines = append(lines, fmt.Sprintf("%s %-*s  %s", bracketed(when(m.Module)), width, m.Name, fate(m)))
 		below := places(m.Reasons)
+		if m.Sleep != "" {
+			below = append(below, m.Sleep)
+		}
 		if m.Unused != "" {
 			below = append(below, m.Unused)
 		}

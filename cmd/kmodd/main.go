@@ -41,6 +41,9 @@ func main() {
 	if filepath.Base(os.Args[0]) == worker.Name {
 		os.Exit(worker.Main())
 	}
+	if filepath.Base(os.Args[0]) == helperName {
+		os.Exit(help(os.Args))
+	}
 	// One that comes before there is anything to read again must not end it. The
 	// daemon notices it from the time on when it listens.
 	signal.Ignore(syscall.SIGHUP)

@@ -19,6 +19,7 @@ const (
 	MethodSettle  = Interface + ".Settle"
 	MethodPin     = Interface + ".Pin"
 	MethodUnpin   = Interface + ".Unpin"
+	MethodWake    = Interface + ".Wake"
 )
 
 // A Handler answers requests: it is the daemon, as this package sees it.
@@ -66,6 +67,11 @@ type (
 		Unpin  bool
 	}
 
+	// WakeRequest has what sleeps come back that the kernel knows by this alias,
+	// such as char-major-81-0. It is answered with Woken when that can be opened,
+	// and with an error if it can't within the time that an open() is to take.
+	WakeRequest struct{ Name string }
+
 	// SettleRequest is answered, with nil, when nothing is pending: what the
 	// kernel had when it was asked has been dealt with, but for loads that take
 	// longer than the daemon has patience, and for what needs these. It may take
@@ -82,6 +88,7 @@ func (RescanRequest) changes() bool  { return true }
 func (ReloadRequest) changes() bool  { return true }
 func (SettleRequest) changes() bool  { return false }
 func (PinRequest) changes() bool     { return true }
+func (WakeRequest) changes() bool    { return true }
 
 // request turns a call of io.kmodd into what the handler is asked.
 func request(c call) (Request, error) {
@@ -101,6 +108,9 @@ func request(c call) (Request, error) {
 	case MethodPin, MethodUnpin:
 		module, err := c.text("module")
 		return PinRequest{Module: module, Unpin: c.Method == MethodUnpin}, err
+	case MethodWake:
+		name, err := c.text("name")
+		return WakeRequest{Name: name}, err
 	case MethodWhy:
 		subject, err := c.text("subject")
 		return WhyRequest{Subject: subject}, err

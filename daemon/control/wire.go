@@ -23,6 +23,7 @@ type Result string
 const (
 	Loading  Result = "loading"  // a module that it needs is on its way in
 	Bound    Result = "bound"    // a driver has it
+	Asleep   Result = "asleep"   // its driver has left memory, and comes back when somebody opens it
 	Deferred Result = "deferred" // its driver waits for a supplier
 	Failed   Result = "failed"   // a module that it needs could not be loaded
 	Refused  Result = "refused"  // the configuration forbids its modules
@@ -36,7 +37,7 @@ const (
 )
 
 // Results are all of them.
-var Results = []Result{Loading, Bound, Deferred, Failed, Refused, NoModule, Unbound}
+var Results = []Result{Loading, Bound, Asleep, Deferred, Failed, Refused, NoModule, Unbound}
 
 // A State is what is known of a module.
 type State string
@@ -155,6 +156,7 @@ type Module struct {
 	Ours    bool          `json:"ours"`              // the daemon put it in
 	Pinned  bool          `json:"pinned,omitempty"`  // it was put in from another root file system, and stays
 	Pin     bool          `json:"pin,omitempty"`     // somebody has said that it stays
+	Sleep   string        `json:"sleep,omitempty"`   // if it may sleep while nobody uses it: what is to become of it
 	Unused  string        `json:"unused,omitempty"`  // if nothing calls for it any more: since when, and what is to become of it
 	For     string        `json:"for,omitempty"`     // the device path, the module, or the file and line, that it was first wanted for
 	Options string        `json:"options,omitempty"` // those it was loaded with
@@ -189,6 +191,31 @@ type DeviceWhy struct {
 	// Firmware is what a driver asked for, or may have asked for, and is not
 	// installed.
 	Firmware []string `json:"firmware,omitempty"`
+}
+
+// An Opening is what somebody opens of a device that may sleep: a node or a
+// network interface.
+type Opening struct {
+	// Alias is what the kernel asks for when nobody serves it: char-major-81-0,
+	// block-major-8-0 or netdev-usb0.
+	Alias string `json:"alias"`
+	Name  string `json:"name"` // of the node below /dev, or of the interface
+	// Links are those below /dev that lead to the node.
+	Links []string `json:"links,omitempty"`
+}
+
+// A Sleeper is a module that sleeps, or that has, with the paths of its devices,
+// and where placeholders for these may be.
+type Sleeper struct {
+	Module   string
+	Devices  []string
+	Openings []Opening
+}
+
+// Woken is the answer to a WakeRequest.
+type Woken struct {
+	// Handled says that it can be opened now. What is not ours is for modprobe.
+	Handled bool `json:"handled"`
 }
 
 // A Refusal is a module that a device was not given.

@@ -35,6 +35,9 @@ func (m *Machine) answer(e Asked) {
 		m.rescan()
 		m.scanAskers = append(m.scanAskers, scanAsker{m.scan, e.ID})
 		return
+	case control.WakeRequest:
+		m.wakeFor(e.ID, r.Name)
+		return
 	case control.PinRequest:
 		reply.Err = m.pin(r)
 	case control.SettleRequest:
@@ -109,7 +112,7 @@ func (m *Machine) wireDevice(dev *device) control.Device {
 func (m *Machine) wireModules() []control.Module {
 	out := make([]control.Module, 0, len(m.modules))
 	for _, mod := range m.sortedModules() {
-		if mod.state != control.Absent {
+		if mod.state != control.Absent || m.restOf(mod) != nil {
 			out = append(out, m.wireModule(mod))
 		}
 	}
@@ -119,6 +122,7 @@ func (m *Machine) wireModules() []control.Module {
 func (m *Machine) wireModule(mod *module) control.Module {
 	w := control.Module{
 		Unused: m.unusedWords(mod),
+		Sleep:  m.restWords(mod),
 		Pin:    m.pins[mod.name],
 		Name:   mod.name,
 		State:  mod.state,

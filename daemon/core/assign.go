@@ -308,5 +308,6 @@ func (m *Machine) persist() {
 		}
 	}
 	p.Pinned = slices.Sorted(maps.Keys(m.pins))
+	p.Asleep = m.rested()
 	m.emit(p)
 }

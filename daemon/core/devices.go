@@ -46,6 +46,9 @@ type verdict struct {
 // finding only if the device was not known as it is.
 func (m *Machine) seen(e Seen) {
 	dev := m.device(e.Device.Path)
+	if dev != nil && e.Synthetic && m.sleeping(dev) != nil {
+		return // whoever has written that has not plugged it in
+	}
 	if dev != nil && e.Scan != 0 && dev.Modalias == e.Device.Modalias {
 		dev.scan = max(dev.scan, e.Scan)
 		m.varied(dev, e.Device.Env)
@@ -117,6 +120,9 @@ func (m *Machine) decide(dev *device) {
 	dev.Modalias = v.modalias
 	v.users++
 	dev.verdict = v
+	if len(v.Sleeps) > 0 {
+		m.sleepers, m.mayRest = true, true
+	}
 	m.reckonSteps(&v.Decision)
 }
 
@@ -166,6 +172,7 @@ func (m *Machine) forget(dev *device) {
 	m.calm(dev)
 	m.endAssignment(dev)
 	m.hold(dev, false)
+	m.deviceLeaves(dev.Path)
 	m.unref(dev)
 }
 
@@ -191,6 +198,7 @@ func (m *Machine) moved(from, to string) {
 		if !ok || rest != "" && rest[0] != '/' {
 			return false
 		}
+		m.restMoves(dev.Path, to+rest)
 		dev.Path, dev.scan = to+rest, m.scan
 		below = append(below, dev)
 		return true
@@ -218,6 +226,7 @@ func (m *Machine) bound(path, driver string, told bool) {
 	}
 	before := dev.Driver
 	dev.Driver, dev.told, dev.deferred = driver, told, false
+	m.mayRest = m.mayRest || len(dev.verdict.Sleeps) > 0
 	m.calm(dev)
 	if driver != "" && !told {
 		m.doubt()
@@ -274,6 +283,8 @@ func (m *Machine) looked(e Looked) {
 // so it can't go stale.
 func (m *Machine) result(dev *device) control.Result {
 	switch {
+	case m.sleeping(dev) != nil && dev.Driver == "":
+		return control.Asleep
 	case dev.Driver != "" && !m.inProbe(dev):
 		return control.Bound
 	case len(dev.verdict.Modules) == 0 && len(dev.verdict.Refused) > 0:

@@ -14,8 +14,9 @@ type (
 	// Seen tells of a device that is present: Scan is the number of the scan
 	// that met it, 0 for an add uevent.
 	Seen struct {
-		Device rules.Device
-		Scan   uint32
+		Device    rules.Device
+		Scan      uint32
+		Synthetic bool // somebody has written to its uevent file
 	}
 
 	// Gone tells of a device that was removed.
@@ -134,6 +135,41 @@ type (
 		Log     []string
 	}
 
+	// Surveyed answers a [Survey]: the devices that drivers of a module have; what
+	// is opened of these, and the modules that have to go for an open() to ask for
+	// them; who uses any of it, or why that can't be told, "" for nobody; and why
+	// they can't sleep, or could not be looked at. Unasked is as in [Done].
+	Surveyed struct {
+		Op       OpID
+		Devices  []string
+		Openings []control.Opening
+		Must     []string
+		InUse    string
+		Says     string
+		Unasked  bool
+	}
+
+	// Tended is the end of a [Tend]. Says is why it was not done, or not all of
+	// it; Kept says that placeholders are still there, because they are the nodes
+	// of devices. Unasked is as in [Done].
+	Tended struct {
+		Op      OpID
+		Says    string
+		Kept    bool
+		Unasked bool
+	}
+
+	// Opened answers a [LookOpen]: whether all of it can be opened, or which other
+	// device one would get.
+	Opened struct {
+		Module string
+		Works  bool
+		Other  string
+	}
+
+	// Ending tells that the daemon is about to end: what sleeps is to wake.
+	Ending struct{}
+
 	// Resumed tells that the machine was suspended meanwhile.
 	Resumed struct{}
 
@@ -199,6 +235,10 @@ func (Counted) event()       {}
 func (Unloaded) event()      {}
 func (Resumed) event()       {}
 func (Inherited) event()     {}
+func (Surveyed) event()      {}
+func (Tended) event()        {}
+func (Opened) event()        {}
+func (Ending) event()        {}
 
 // An Effect is something that the machine wants done, in the order given. What
 // the answer to a [Look] or a [LookModule] leads to comes after the rest, for the
@@ -263,9 +303,41 @@ type (
 	// Persist tells, before what follows is done, what the daemon after this one
 	// has to know, however this one ends. Each tells all of it.
 	Persist struct {
-		Held      []string // devices that drivers are kept from by our doing, or may soon be
-		Unloading []string // modules that are being taken out, or could not be
-		Pinned    []string // modules that are to stay
+		Held      []string          // devices that drivers are kept from by our doing, or may soon be
+		Unloading []string          // modules that are being taken out, or could not be
+		Pinned    []string          // modules that are to stay
+		Asleep    []control.Sleeper // what has placeholders
+	}
+
+	// Survey asks, in a worker, who uses the devices that drivers of a module have,
+	// and whether they can come back when somebody opens one. Files are those that
+	// they would come from. With Force that is asked of kinds that should never be
+	// called idle, too; with Any of several devices.
+	Survey struct {
+		Op         OpID
+		Module     string
+		Files      []string
+		Force, Any bool
+	}
+
+	// Tend asks a worker to see to placeholders for what is opened.
+	Tend struct {
+		Op       OpID
+		Module   string
+		How      Tending
+		Openings []control.Opening
+	}
+
+	// Help asks for the kernel to ask this daemon when somebody opens what nobody
+	// serves, or not to any more.
+	Help struct{ On bool }
+
+	// LookOpen asks whether what is opened of the devices of a module works, in the
+	// same way as a [Look]: the answer is an [Opened].
+	LookOpen struct {
+		Module   string
+		Devices  []string
+		Openings []control.Opening
 	}
 
 	// LookUse asks who uses a module, and whether it drives anything, in the same way as a Look: the answer is a
@@ -305,6 +377,20 @@ func (Assign) effect()        {}
 func (Persist) effect()       {}
 func (LookUse) effect()       {}
 func (Unload) effect()        {}
+func (Survey) effect()        {}
+func (Tend) effect()          {}
+func (Help) effect()          {}
+func (LookOpen) effect()      {}
+
+// A Tending is what is done about placeholders.
+type Tending uint8
+
+// The tendings.
+const (
+	Cover   Tending = iota + 1 // put them over the nodes
+	Link                       // make the links to them again that udevd has removed
+	Uncover                    // take them away, unless they are the nodes of devices now
+)
 
 // An Owner says who is to have a device.
 type Owner uint8

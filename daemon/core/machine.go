@@ -38,20 +38,25 @@ type Machine struct {
 	modules  map[string]*module  // by name
 	ops      map[OpID]*module    // loads whose Done has not come
 
-	doubtAt   time.Duration    // when devices are looked at whose driver no uevent told of, 0 for never
-	doubts    int              // how often they were since there was a new one
-	troubled  []*device        // those that have trouble, in the order of its beginning
-	acting    []*device        // those that a worker is to do something about, in the order of asking
-	acts      map[OpID]*device // those of them that one does
-	steered   []*device        // those of which it is not settled yet who has them
-	anew      bool             // firmware is to be looked for anew
-	awaited   []string         // firmware
-	unused    []*module        // ours that nothing calls for
-	exits     map[OpID]*module // those that are being taken out by us
-	pins      map[string]bool  // modules that are to stay
-	halfOut   []string         // modules that the daemon before this one was taking out, until the first scan has ended
-	forgetful bool             // what must not be forgotten is other than was told
-	held      map[string]bool  // devices that the daemon before this one kept drivers from, until the first scan has ended
+	doubtAt   time.Duration     // when devices are looked at whose driver no uevent told of, 0 for never
+	doubts    int               // how often they were since there was a new one
+	troubled  []*device         // those that have trouble, in the order of its beginning
+	acting    []*device         // those that a worker is to do something about, in the order of asking
+	acts      map[OpID]*device  // those of them that one does
+	steered   []*device         // those of which it is not settled yet who has them
+	anew      bool              // firmware is to be looked for anew
+	awaited   []string          // firmware
+	unused    []*module         // ours that nothing calls for
+	exits     map[OpID]*module  // those that are being taken out by us
+	pins      map[string]bool   // modules that are to stay
+	rests     []*rest           // drivers that may sleep
+	sleepers  bool              // rules have said so of some device
+	mayRest   bool              // which they are is to be found out
+	helping   bool              // the kernel asks us
+	former    []control.Sleeper // what slept under the daemon before this one, until the first scan has ended
+	halfOut   []string          // modules that the daemon before this one was taking out, until the first scan has ended
+	forgetful bool              // what must not be forgotten is other than was told
+	held      map[string]bool   // devices that the daemon before this one kept drivers from, until the first scan has ended
 
 	inherited map[string]control.Module // by name, until the first scan has ended
 
@@ -159,6 +164,14 @@ func (m *Machine) handle(e Event) {
 		m.counted(e)
 	case Unloaded:
 		m.unloaded(e)
+	case Surveyed:
+		m.surveyed(e)
+	case Tended:
+		m.tended(e)
+	case Opened:
+		m.opened(e)
+	case Ending:
+		m.wakeAll(true)
 	case Resumed:
 		m.resumed()
 	case NewRules:
@@ -172,7 +185,8 @@ func (m *Machine) handle(e Event) {
 		for _, path := range e.Held {
 			m.held[path] = true
 		}
-		m.halfOut = e.Unloading
+		m.halfOut, m.former = e.Unloading, e.Asleep
+		m.helping = len(e.Asleep) > 0 // so that it ends if none of it is left
 		for _, name := range e.Pinned {
 			m.pins[name] = true
 		}
@@ -229,6 +243,11 @@ func (m *Machine) Deadline() (at time.Duration, ok bool) {
 			}
 		}
 	}
+	for _, r := range m.rests {
+		if at := m.restingTime(r); at != never {
+			earlier(at)
+		}
+	}
 	for _, mod := range m.unsure {
 		earlier(mod.nextLook)
 		if !mod.overdue {
@@ -264,6 +283,7 @@ func (m *Machine) passTime() {
 	}
 	m.lookAgain()
 	m.resolveDoubts()
+	m.restOn()
 	m.takeOutUnused()
 }
 
@@ -288,6 +308,7 @@ func (m *Machine) endScan(e Scanned) {
 		}
 	}
 	m.halfOut = nil
+	m.adoptRests()
 	m.wantFresh()
 	if m.lossy != 0 && e.Scan >= m.lossy {
 		m.lossy = 0
@@ -318,6 +339,7 @@ func (m *Machine) wantFresh() {
 // each one counts as plugged in. A driver that somebody has just taken out by
 // hand may come back by that, which is the smaller evil.
 func (m *Machine) makeGood() {
+	m.wakeAll(false)
 	for _, dev := range m.devices {
 		dev.told = false
 		if !dev.wellAssigned() {

@@ -29,6 +29,7 @@ type module struct {
 	scan    uint32 // the last scan that it is known to be in the kernel in
 
 	abandoned bool    // the load has lost its slot
+	urgent    bool    // somebody waits for it in an open(): it needs no slot
 	busy      bool    // the kernel has said EBUSY since it was wanted
 	ours      bool    // we put it in
 	unused    *unused // nil if something calls for it, or it is not ours
@@ -111,7 +112,7 @@ func (m *Machine) module(name string) *module {
 // none are loaded one after the other, since their order decides which one
 // does: as modprobe loads them.
 func (m *Machine) wantAll(dev *device, since uint64) {
-	if m.assignAnew(dev, since) {
+	if m.sleeping(dev) != nil || m.assignAnew(dev, since) {
 		return
 	}
 	var ahead []string
@@ -235,6 +236,7 @@ func (m *Machine) nowLive(mod *module) {
 		mod.wantedBy, mod.wanted, mod.began = "", 0, 0 // of an earlier load
 	}
 	m.note(what, "", mod.name)
+	mod.urgent, m.mayRest = false, m.mayRest || m.sleepers
 	m.reckon(mod)
 	m.settled(mod)
 }
@@ -441,6 +443,7 @@ func (m *Machine) fail(mod *module, as control.State, log []string, source, why 
 	}
 	m.endOp(mod, outcome)
 	m.leave(mod)
+	mod.urgent = false
 	mod.state, mod.remarks, mod.broke = as, &remarks{err: why, log: log}, m.step
 	m.note(what, "", mod.name, append([]control.Reason{reason(source, why)}, logged(log)...)...)
 	m.settled(mod)

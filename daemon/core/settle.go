@@ -88,6 +88,11 @@ func (m *Machine) withdraw(id uint64) {
 	open := len(m.settlers) + len(m.scanAskers)
 	m.settlers = slices.DeleteFunc(m.settlers, func(s settler) bool { return s.id == id })
 	m.scanAskers = slices.DeleteFunc(m.scanAskers, func(a scanAsker) bool { return a.id == id })
+	for _, r := range m.rests {
+		open += len(r.askers)
+		r.askers = slices.DeleteFunc(r.askers, func(asker uint64) bool { return asker == id })
+		open -= len(r.askers)
+	}
 	if len(m.settlers)+len(m.scanAskers) < open {
 		m.emit(Reply{ID: id, Err: errWithdrawn})
 	}

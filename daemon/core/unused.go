@@ -166,17 +166,24 @@ func (m *Machine) lastDue() (last *module) {
 
 // mayGo tells whether a module may be taken out at all.
 func (m *Machine) mayGo(mod *module) bool {
+	why := m.mustStay(mod)
+	if why != "" {
+		mod.unused.stays = why
+	}
+	return why == ""
+}
+
+// mustStay says why a module may not be taken out at all, "" if it may.
+func (m *Machine) mustStay(mod *module) string {
 	switch {
 	case mod.pinned:
-		mod.unused.stays = "it was loaded in the initramfs, and its file may be gone"
+		return "it was loaded in the initramfs, and its file may be gone"
 	case m.pins[mod.name]:
-		mod.unused.stays = "it is pinned"
+		return "it is pinned"
 	case mod.stuck:
-		mod.unused.stays = "taking it out was tried, and did not end well"
-	default:
-		return true
+		return "taking it out was tried, and did not end well"
 	}
-	return false
+	return ""
 }
 
 // leaving tells whether a module is being taken out by us, and that may still be
@@ -201,16 +208,15 @@ func (m *Machine) counted(e Counted) {
 	case e.References < 0:
 		mod.unused.stays = "this kernel does not say whether it is in use"
 	default:
-		m.takeOut(mod)
+		m.sendOut(mod, m.whyUnused(mod))
 	}
 }
 
-// takeOut has a worker take a module out.
-func (m *Machine) takeOut(mod *module) {
-	m.lastOp++
-	mod.exit = m.lastOp
+// sendOut has a worker take a module out.
+func (m *Machine) sendOut(mod *module, why string) {
+	mod.exit = m.nextOp()
 	m.exits[mod.exit] = mod
-	m.note("unload", "", mod.name, reason("policy", m.whyUnused(mod)))
+	m.note("unload", "", mod.name, reason("policy", why))
 	m.forgetful = true
 	m.persist()
 	m.emit(Unload{Op: mod.exit, Name: mod.name})
@@ -354,6 +360,11 @@ func (m *Machine) unusedWords(mod *module) string {
 // resumed begins the times of all modules anew after a suspend, during which
 // their users slept too.
 func (m *Machine) resumed() {
+	for _, r := range m.rests {
+		if s, ok := m.rule(r); ok && r.phase == awake && !r.ended {
+			r.idle, r.next = false, later(m.now, r.sleepTime(s))
+		}
+	}
 	for _, mod := range m.unused {
 		if mod.unused.next != never {
 			mod.unused.next = later(m.now, m.goTime(mod))
@@ -371,6 +382,9 @@ func (m *Machine) pin(r control.PinRequest) error {
 		delete(m.pins, name)
 		if mod := m.modules[name]; mod != nil {
 			m.dueAgain(mod)
+			if r := m.restOf(mod); r != nil && r.phase == awake {
+				r.next = m.now
+			}
 		}
 	} else {
 		if m.modules[name] == nil && (m.set == nil || len(m.set.Resolve(name).Modules) == 0) {

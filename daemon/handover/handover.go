@@ -24,6 +24,10 @@
 //	held "/devices/…"
 //	unloading "uas"
 //	pinned "e1000e"
+//	asleep "uvcvideo" "/devices/…"
+//	opening "char-major-81-0" "video0" "v4l/by-id/…"
+//
+// An opening is one of the module before it.
 package handover
 
 import (
@@ -31,6 +35,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,6 +53,10 @@ const File = "state"
 // out, and which are to stay. It is written before any of that is done.
 const JournalFile = "journal"
 
+// HelperFile is the name of one that is there while the kernel asks the daemon's
+// helper: its only line is the helper that it asked before.
+const HelperFile = "modprobe"
+
 // header begins a file of the version that this package writes and reads.
 const header = "kmodd 1\n"
 
@@ -64,9 +73,10 @@ type State struct {
 
 // A Journal is what a daemon writes down before it does it.
 type Journal struct {
-	Held      []string // paths of the devices that drivers are kept from
-	Unloading []string // modules that are being taken out, or could not be
-	Pinned    []string // modules that are to stay
+	Held      []string          // paths of the devices that drivers are kept from
+	Unloading []string          // modules that are being taken out, or could not be
+	Pinned    []string          // modules that are to stay
+	Asleep    []control.Sleeper // what has placeholders instead of nodes, or may have
 }
 
 // Inherited returns the modules that a daemon of this boot and this root takes
@@ -94,7 +104,21 @@ func (s State) Append(b []byte) []byte {
 			b = fmt.Appendf(b, "%s %q\n", list.name, word)
 		}
 	}
+	for _, a := range s.Asleep {
+		b = appendWords(b, "asleep", append([]string{a.Module}, a.Devices...))
+		for _, o := range a.Openings {
+			b = appendWords(b, "opening", append([]string{o.Alias, o.Name}, o.Links...))
+		}
+	}
 	return b
+}
+
+func appendWords(b []byte, name string, words []string) []byte {
+	b = append(b, name...)
+	for _, word := range words {
+		b = fmt.Appendf(b, " %q", word)
+	}
+	return append(b, '\n')
 }
 
 // Parse reads the text of a file. It is whole or an error: half of what was ours
@@ -125,10 +149,45 @@ func (s *State) parseLine(line string) (err error) {
 		var m control.Module
 		m, err = parseModule(rest)
 		s.Modules = append(s.Modules, m)
+	case "asleep", "opening":
+		return s.parseAsleep(word, rest)
 	default:
 		return s.parseListed(word, rest)
 	}
 	return err
+}
+
+// parseAsleep reads a line about what sleeps.
+func (s *State) parseAsleep(name, rest string) error {
+	words, err := unquote(rest)
+	switch {
+	case err != nil:
+		return err
+	case name == "asleep" && len(words) > 0:
+		s.Asleep = append(s.Asleep, control.Sleeper{Module: words[0], Devices: words[1:]})
+	case name == "opening" && len(words) > 1 && len(s.Asleep) > 0:
+		last := &s.Asleep[len(s.Asleep)-1]
+		last.Openings = append(last.Openings, control.Opening{Alias: words[0], Name: words[1], Links: slices.Clip(words[2:])})
+	default:
+		return fmt.Errorf("%s: a part is missing", name)
+	}
+	return nil
+}
+
+// unquote takes a list of quoted words apart.
+func unquote(text string) (words []string, err error) {
+	for text != "" {
+		quoted, err := strconv.QuotedPrefix(text)
+		if err != nil {
+			return nil, err
+		}
+		word, err := strconv.Unquote(quoted)
+		if err != nil {
+			return nil, err
+		}
+		words, text = append(words, word), strings.TrimPrefix(text[len(quoted):], " ")
+	}
+	return words, nil
 }
 
 // A list is one of those of a state, and the word of its lines.

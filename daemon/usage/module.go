@@ -34,6 +34,13 @@ func (s System) Module(name string) []Finding {
 	return append(found, q.answer()...)
 }
 
+// Drives lists the paths of the devices that have a driver of a module.
+func (s System) Drives(module string) []string {
+	devices, _ := newInquiry(s).devicesOf(user{name: module})
+	slices.Sort(devices)
+	return slices.Compact(devices)
+}
+
 // A user is a module, and the one for whose sake it is asked about.
 type user struct{ name, needs string }
 

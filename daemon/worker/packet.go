@@ -2,6 +2,7 @@ package worker
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,10 +16,11 @@ import (
 // length before them. A request fits in a socket's buffer. A reply is small,
 // because the daemon has room for one for each call on its way.
 const (
-	version    = 6
+	version    = 7
 	maxRequest = 64 << 10
 	maxReply   = 4 << 10
 	maxWords   = 3000 // of a reply; more is cut off
+	maxFound   = 4000
 )
 
 var errPacket = errors.New("malformed packet, or one of another version of kmodd")
@@ -44,6 +46,9 @@ const (
 	assignDevice
 	// unloadModule has none: module.Name is all that it needs.
 	unloadModule
+	// surveyModule and tendNodes have none: [Abilities] do them.
+	surveyModule
+	tendNodes
 )
 
 // request asks for one thing. Where that needs a file it travels beside it.
@@ -52,10 +57,22 @@ type request struct {
 	module  kernel.Module // of all but the two below
 	command Command
 	assign  kernel.Assignment
+	// able is, as JSON, what only a worker with [Abilities] can do, about
+	// module.Name.
+	able string
 }
 
 // hasFile tells whether a file travels beside a request.
-func (t task) hasFile() bool { return t != runCommand && t != assignDevice && t != unloadModule }
+func (t task) hasFile() bool {
+	switch t {
+	case runCommand, assignDevice, unloadModule, surveyModule, tendNodes:
+		return false
+	}
+	return true
+}
+
+// isAble tells whether only a worker with [Abilities] can do it.
+func (t task) isAble() bool { return t == surveyModule || t == tendNodes }
 
 func (r request) append(b []byte) []byte {
 	b = append(b, version, byte(r.task))
@@ -66,6 +83,8 @@ func (r request) append(b []byte) []byte {
 	case assignDevice:
 		b = append(b, byte(r.assign.Owner), bit(r.assign.Gently), bit(r.assign.Ours))
 		return appendStrings(b, r.assign.Path, r.assign.Bus, r.assign.Module)
+	case surveyModule, tendNodes:
+		return appendStrings(b, r.module.Name, r.able)
 	}
 	return appendStrings(b, r.module.Name, r.module.File, r.module.Options)
 }
@@ -84,8 +103,16 @@ func parseRequest(b []byte) (r request, err error) {
 		return r, cutStrings(b[3:], &r.assign.Path, &r.assign.Bus, &r.assign.Module)
 	case r.task == runCommand, r.task == assignDevice:
 		return r, errPacket
+	case r.task.isAble():
+		return r, cutStrings(b, &r.module.Name, &r.able)
 	}
 	return r, cutStrings(b, &r.module.Name, &r.module.File, &r.module.Options)
+}
+
+// asJSON is for what is asked rarely, and has lists in it.
+func asJSON(v any) string {
+	text, _ := json.Marshal(v) // of strings and numbers, which it never refuses
+	return string(text)
 }
 
 func bit(set bool) byte {
@@ -106,6 +133,7 @@ type reply struct {
 	missing  uint32 // how many there are in all
 
 	assigned kernel.Assigned
+	found    string // as JSON: what an ability has found, "" for nothing
 }
 
 func (r reply) append(b []byte) []byte {
@@ -115,7 +143,7 @@ func (r reply) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, r.missing)
 	b = append(b, bit(r.assigned.Held))
 	words := strings.ToValidUTF8(r.words[:min(len(r.words), maxWords)], "")
-	return appendStrings(b, r.op, words, r.firmware, r.assigned.Module)
+	return appendStrings(b, r.op, words, r.firmware, r.assigned.Module, r.found)
 }
 
 // parseReply returns a pointer so that those who wait for a reply have no room
@@ -129,7 +157,7 @@ func parseReply(b []byte) (*reply, error) {
 	r.errno = syscall.Errno(binary.BigEndian.Uint32(b[9:]))
 	r.missing = binary.BigEndian.Uint32(b[13:])
 	r.assigned.Held = b[17] != 0
-	return r, cutStrings(b[18:], &r.op, &r.words, &r.firmware, &r.assigned.Module)
+	return r, cutStrings(b[18:], &r.op, &r.words, &r.firmware, &r.assigned.Module, &r.found)
 }
 
 func appendStrings(b []byte, texts ...string) []byte {

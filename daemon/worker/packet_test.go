@@ -22,6 +22,9 @@ func TestPacketsComeBackAsTheyWere(t *testing.T) {
 			asked.task = assignDevice
 			asked.assign = kernel.Assignment{Path: rapid.String().Draw(t, "path"), Bus: rapid.String().Draw(t, "bus"), Owner: kernel.Owner(rapid.Byte().Draw(t, "owner")),
 				Module: rapid.String().Draw(t, "module"), Gently: rapid.Bool().Draw(t, "gently"), Ours: rapid.Bool().Draw(t, "ours")}
+		} else if asked.task.isAble() || rapid.Bool().Draw(t, "able") {
+			asked.task = rapid.SampledFrom([]task{surveyModule, tendNodes}).Draw(t, "what")
+			asked.module.Name, asked.able = rapid.String().Draw(t, "module"), rapid.String().Draw(t, "asked")
 		} else {
 			asked.module = kernel.Module{Name: rapid.String().Draw(t, "name"), File: rapid.String().Draw(t, "file"), Options: rapid.String().Draw(t, "options")}
 		}
@@ -30,7 +33,7 @@ func TestPacketsComeBackAsTheyWere(t *testing.T) {
 		}
 		answered := reply{time.Duration(rapid.Int64().Draw(t, "took")), 5, rapid.String().Draw(t, "op"), rapid.StringN(0, -1, maxWords).Draw(t, "words"),
 			rapid.String().Draw(t, "firmware"), rapid.Uint32().Draw(t, "missing"),
-			kernel.Assigned{Module: rapid.String().Draw(t, "has"), Held: rapid.Bool().Draw(t, "held")}}
+			kernel.Assigned{Module: rapid.String().Draw(t, "has"), Held: rapid.Bool().Draw(t, "held")}, rapid.StringN(0, -1, 100).Draw(t, "found")}
 		if got, err := parseReply(answered.append(nil)); err != nil || *got != answered {
 			t.Errorf("%+v, %v, want %+v", got, err, answered)
 		}
@@ -57,6 +60,7 @@ func FuzzPackets(f *testing.F) {
 	f.Add([]byte{version, byte(runCommand), 0, 0})
 	f.Add(request{task: assignDevice, assign: kernel.Assignment{Path: "/devices/d", Bus: "pci", Owner: kernel.OfModule, Module: "m", Gently: true}}.append(nil))
 	f.Add([]byte{version, byte(assignDevice), 0})
+	f.Add(request{task: surveyModule, module: kernel.Module{Name: "m"}, able: "{}"}.append(nil))
 	f.Add(reply{op: "load", words: "no", errno: 2, firmware: "a.bin\nb.bin", missing: 3}.append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r, err := parseRequest(b); err == nil {

@@ -27,6 +27,10 @@ type Result struct {
 	// Assigned is what has come of a [Pool.Assign], as far as it went: nil of
 	// other calls. Err is then about the rest.
 	Assigned *kernel.Assigned
+	// Survey is the answer to a [Pool.Survey], nil of other calls.
+	Survey *Survey
+	Tended bool // it was a [Pool.Tend]: only Err, Took and Kept have a meaning then
+	Kept   bool // placeholders were left there that are nodes of devices
 	// Already says that the module was live before the call (EEXIST), so that
 	// somebody else put it in. Err is nil then.
 	Already bool
@@ -71,7 +75,7 @@ func (r Result) Unasked() bool {
 // state "coming" then, until the next boot.
 type DeathError struct {
 	Module string // of a probe, the device
-	Doing  string // "load", "unload", "probe", "assign" or "run"
+	Doing  string // "load", "unload", "probe", "assign", "run", "survey" or "tend"
 	State  string // how the process ended, as wait(2) says it
 }
 
@@ -84,6 +88,8 @@ func (e *DeathError) Error() string {
 		cure = "look in dmesg for an oops of a driver's probe or remove; the device stays locked until the next boot"
 	case "unload":
 		cure = "look in dmesg for an oops of the module's exit; what is left of the module stays until the next boot"
+	case "survey", "tend":
+		cure = "somebody killed it, or kmodctl is broken: reinstall it"
 	case "run":
 		cure = "somebody killed it, and its command may go on"
 	}
@@ -148,6 +154,10 @@ func (c *call) verb() string {
 		return "assign"
 	case unloadModule:
 		return "unload"
+	case surveyModule:
+		return "survey"
+	case tendNodes:
+		return "tend"
 	}
 	return "load"
 }
@@ -174,6 +184,10 @@ func (c *call) result() (r Result) {
 		r.Unload = true
 	case assignDevice:
 		r.Assigned = new(kernel.Assigned)
+	case surveyModule:
+		r.Survey = new(Survey)
+	case tendNodes:
+		r.Tended = true
 	}
 	return r
 }
@@ -314,8 +328,12 @@ func (p *Pool) ask(c *call) (*process, error) {
 	defer p.asking.Unlock()
 	if !c.task.hasFile() {
 		k := itself
-		if able, ok := p.ableProgram(); ok && c.assign.Gently {
+		able, ok := p.ableProgram()
+		switch {
+		case ok && (c.assign.Gently || c.task.isAble()):
 			k = able
+		case c.task.isAble():
+			return nil, errUnable
 		}
 		return p.send(c, k, noFile)
 	}
@@ -366,6 +384,10 @@ func (c *call) outcome(a *reply) Result {
 	if result.Assigned != nil {
 		*result.Assigned = a.assigned
 	}
+	if result.Survey != nil {
+		result.Survey = surveyed(a.found)
+	}
+	result.Kept = result.Tended && a.assigned.Held
 	if a.missing > 0 {
 		result.Firmware = &kernel.Firmware{Missing: strings.FieldsFunc(a.firmware, isNewline), Total: int(a.missing)}
 	}

@@ -2,6 +2,8 @@ package worker
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,6 +53,10 @@ type Abilities struct {
 	Unpack Unpack
 	// InUse says who uses a device, or what hangs below it, "" if nobody does.
 	InUse func(devpath string) string
+	// Survey says whether a driver can sleep.
+	Survey func(Question) Survey
+	// Tend sees to placeholders.
+	Tend func(Placeholders) (kept bool, err error)
 }
 
 // Main is the whole life of a worker without abilities. It returns the process's
@@ -203,6 +209,23 @@ func perform(r request, f *os.File, loader Loader, can Abilities, answer *reply)
 		return r.command.run()
 	case unloadModule:
 		return loader.Unload(r.module.Name)
+	case surveyModule:
+		var q Question
+		if err := json.Unmarshal([]byte(r.able), &q); err != nil || can.Survey == nil {
+			return cmp.Or(err, errUnable)
+		}
+		answer.found = asJSON(can.Survey(q))
+		if len(answer.found) > maxFound {
+			answer.found = asJSON(Survey{Says: "it has too much that can be opened"})
+		}
+		return nil
+	case tendNodes:
+		var what Placeholders
+		if err := json.Unmarshal([]byte(r.able), &what); err != nil || can.Tend == nil {
+			return cmp.Or(err, errUnable)
+		}
+		answer.assigned.Held, err = can.Tend(what)
+		return err
 	case assignDevice:
 		inUse := can.InUse
 		if inUse == nil {
@@ -215,6 +238,8 @@ func perform(r request, f *os.File, loader Loader, can Abilities, answer *reply)
 	answer.firmware, answer.missing = strings.Join(firmware.Missing, "\n"), uint32(firmware.Total)
 	return err
 }
+
+var errUnable = errors.New("that takes kmodctl: install it beside kmodd")
 
 // nobodyKnows is what a worker says of a device that can't tell who uses it.
 func nobodyKnows(string) string {

@@ -77,12 +77,23 @@ type Rule struct {
 	After       string        // what a deferred module waits for
 	Async       string        // "true", "false" or "auto"
 	Idle        time.Duration // for how long unused, until it goes; may be Never
+	Force       bool          // Idle counts for what should never be called idle, too
+	Identity    Identity      // of the devices that Idle is about
 	Prefer      []string
 	BindTimeout time.Duration
 	Options     string
 
 	has map[Key]int // the line of each key that it has
 }
+
+// An Identity says whether a driver that sleeps must find its device again.
+type Identity string
+
+// The identities. The zero value is SameIdentity.
+const (
+	SameIdentity Identity = "same" // a driver sleeps only while it has one device
+	AnyIdentity  Identity = "any"  // one of its devices is as good as another
+)
 
 // A Variable is a condition on a variable of a uevent.
 type Variable struct{ Name, Pattern string }

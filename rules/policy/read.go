@@ -281,6 +281,10 @@ func (r *reader) complete(d *draft) {
 		says(d.Line, "it says nothing: give it one of %s", keyNames())
 	case d.Has(KeyAfter) && d.Stage != Deferred:
 		says(d.has[KeyAfter], `after: only stage = "deferred" waits for something`)
+	case !d.Has(KeyIdle) && d.given["force"]+d.given["identity"] > 0:
+		says(max(d.given["force"], d.given["identity"]), "force and identity are about idle, of which the rule has none")
+	case d.Force && len(d.Module) == 0:
+		says(d.given["force"], "force: it counts only in a rule that names the module")
 	case d.Has(KeyBindTimeout) && !d.Has(KeyPrefer):
 		says(d.has[KeyBindTimeout], "bind_timeout: it is about prefer, of which the rule has none")
 	}

@@ -37,7 +37,7 @@ func TestMistakesAreNamedWithTheirLineAndTheRestStands(t *testing.T) {
 	for _, tt := range []struct{ name, text, says string }{
 		{"an unknown key", "[[rule]]\nname = \"a\"\nclas = \"wifi\"\nstage = \"deny\"", `x.toml:3: there is no key "clas"; did you mean "class"?: rule "a" is left out`},
 		{"an unknown key like none", "[[rule]]\nfrobnicate = 1\nstage = \"deny\"",
-			`x.toml:2: there is no key "frobnicate", only after, async, bind_timeout, class, env, idle, modalias, module, name, options, prefer, stage, subsystem: the rule of line 1 is left out`},
+			`x.toml:2: there is no key "frobnicate", only after, async, bind_timeout, class, env, force, identity, idle, modalias, module, name, options, prefer, stage, subsystem: the rule of line 1 is left out`},
 		{"an unknown setting", "bind_timout = \"5s\"", `x.toml:1: there is no key "bind_timout"; did you mean "bind_timeout"?: left out`},
 		{"an unknown table", "[rules]\nname = \"a\"", `x.toml:1: there is no table "rules"; rules begin with [[rule]]`},
 		{"a table in a rule", "[[rule]]\nstage = \"deny\"\n[rule.envs]\nA = \"b\"", `x.toml:3: there is no table "rule.envs"; rules begin with [[rule]]`},
@@ -58,6 +58,9 @@ func TestMistakesAreNamedWithTheirLineAndTheRestStands(t *testing.T) {
 		{"a bracket that nothing closes", "[[rule]]\nmodalias = \"usb:[\"\nstage = \"deny\"", `x.toml:2: modalias: name "usb:[", byte 4: "[" without "]": the rule of line 1 is left out`},
 		{"the same key twice", "[[rule]]\nstage = \"deny\"\nstage = \"normal\"", "x.toml:3: stage: it is in line 2 already: the rule of line 1 is left out"},
 		{"the same variable twice", "[[rule]]\nenv.A = \"b\"\nenv.A = \"c\"\nstage = \"deny\"", "x.toml:3: env.A: it is in line 2 already: the rule of line 1 is left out"},
+		{"force without idle", "[[rule]]\nmodule = \"a\"\nstage = \"deny\"\nforce = true", "x.toml:4: force and identity are about idle, of which the rule has none: the rule of line 1 is left out"},
+		{"force for whatever module", "[[rule]]\nclass = \"input\"\nidle = \"1m\"\nforce = true", "x.toml:4: force: it counts only in a rule that names the module: the rule of line 1 is left out"},
+		{"an unknown identity", "[[rule]]\nidle = \"1m\"\nidentity = \"samme\"", `x.toml:3: identity: there is no identity "samme"; did you mean "same"?: the rule of line 1 is left out`},
 		{"a rule that says nothing", "[[rule]]\nclass = \"wifi\"", "x.toml:1: it says nothing: give it one of stage, after, async, idle, prefer, bind_timeout, options: the rule of line 1 is left out"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

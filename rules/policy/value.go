@@ -25,6 +25,8 @@ var fields = map[string]func(*Rule, *toml.Node) error{
 	"after":        func(r *Rule, n *toml.Node) (err error) { r.After, err = after(n); return err },
 	"async":        func(r *Rule, n *toml.Node) (err error) { r.Async, err = async(n); return err },
 	"idle":         func(r *Rule, n *toml.Node) (err error) { r.Idle, err = durationOrOff(n); return err },
+	"force":        func(r *Rule, n *toml.Node) (err error) { r.Force, err = boolean(n); return err },
+	"identity":     func(r *Rule, n *toml.Node) (err error) { r.Identity, err = identity(n); return err },
 	"prefer":       func(r *Rule, n *toml.Node) error { return list(&r.Prefer, n, moduleNamed) },
 	"bind_timeout": func(r *Rule, n *toml.Node) (err error) { r.BindTimeout, err = duration(n); return err },
 	"options":      func(r *Rule, n *toml.Node) (err error) { r.Options, err = text(n); return err },
@@ -163,6 +165,21 @@ func async(n *toml.Node) (string, error) {
 		return s, nil
 	}
 	return "", errors.New(`it is to be true, false or "auto"`)
+}
+
+func boolean(n *toml.Node) (bool, error) {
+	if n.Kind != toml.Bool {
+		return false, fmt.Errorf("it is to be true or false, not %s", kind(n))
+	}
+	return string(n.Data) == "true", nil
+}
+
+func identity(n *toml.Node) (Identity, error) {
+	s, err := text(n)
+	if i := Identity(s); err != nil || i == SameIdentity || i == AnyIdentity {
+		return i, err
+	}
+	return "", unknown("identity", s, []string{string(SameIdentity), string(AnyIdentity)})
 }
 
 // unknown is an error about a word that is none of the known ones, and names

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/handover"
+)
+
+// helperName is what this program is called by when the kernel asks it for a module:
+// while something sleeps, the kernel's helper is a link of that name to kmodd
+// (kernel.Helper).
+const helperName = "modprobe"
+
+// helperTime is how long the daemon has to answer. It answers within its own limit,
+// unless it hangs.
+const helperTime = 15 * time.Second
+
+// help answers one request of the kernel's, whose arguments are those of modprobe:
+// -q -- NAME (call_modprobe in kernel/module/kmod.c). Names of what can sleep the
+// daemon is asked for; for everything else, and where there is no daemon, it becomes
+// the modprobe that the kernel asked before. It returns the exit status, which the
+// kernel passes on to nobody.
+func help(args []string) int {
+	if name := args[len(args)-1]; canSleep(name) {
+		switch handled, err := ask(control.Address, name); {
+		case err != nil:
+			fmt.Fprintln(os.Stderr, "kmodd:", err)
+			return 1
+		case handled:
+			return 0
+		}
+	}
+	for _, program := range modprobes() {
+		// Exec returns only if there is none.
+		_ = syscall.Exec(program, append([]string{program}, args[1:]...), os.Environ())
+	}
+	fmt.Fprintln(os.Stderr, "kmodd: there is no modprobe to pass", args[len(args)-1], "on to")
+	return 1
+}
+
+// canSleep tells whether the kernel asks for what may be a device of a driver that
+// sleeps.
+func canSleep(name string) bool {
+	for _, prefix := range [...]string{"char-major-", "block-major-", "netdev-"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// ask asks the daemon for a name. Without a daemon nothing is handled.
+func ask(address, name string) (handled bool, err error) {
+	conn, err := dial(address)
+	if err != nil {
+		return false, nil
+	}
+	defer conn.Close()
+	var call struct {
+		Method     string `json:"method"`
+		Parameters struct {
+			Name string `json:"name"`
+		} `json:"parameters"`
+	}
+	call.Method, call.Parameters.Name = control.MethodWake, name
+	text, err := json.Marshal(call)
+	if err != nil {
+		return false, err
+	}
+	if _, err := conn.Write(append(text, 0)); err != nil {
+		return false, nil
+	}
+	return answer(conn, name)
+}
+
+// dial connects without package net, whose Dial knows of names and networks and
+// would make the resident program a tenth larger.
+func dial(address string) (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	limit := unix.NsecToTimeval(helperTime.Nanoseconds())
+	for _, err := range []error{
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit),
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit),
+		unix.Connect(fd, &unix.SockaddrUnix{Name: address}),
+	} {
+		if err != nil {
+			unix.Close(fd)
+			return nil, err
+		}
+	}
+	return os.NewFile(uintptr(fd), address), nil
+}
+
+// answer reads what the daemon says.
+func answer(from io.Reader, name string) (handled bool, err error) {
+	var text []byte
+	for buf := make([]byte, 4<<10); bytes.IndexByte(text, 0) < 0; {
+		n, err := from.Read(buf)
+		if err != nil {
+			return false, fmt.Errorf("wake %s: the daemon's answer: %w", name, err)
+		}
+		text = append(text, buf[:n]...)
+	}
+	var reply struct {
+		Error      string
+		Parameters struct {
+			Handled bool
+			Reason  string
+		}
+	}
+	text, _, _ = bytes.Cut(text, []byte{0})
+	if err := json.Unmarshal(text, &reply); err != nil {
+		return false, fmt.Errorf("wake %s: the daemon's answer: %w", name, err)
+	}
+	if reply.Error != "" {
+		return false, fmt.Errorf("wake %s: %s %s", name, reply.Error, reply.Parameters.Reason)
+	}
+	return reply.Parameters.Handled, nil
+}
+
+// modprobes are the programs that may load what does not sleep: the one that the
+// kernel asked before, the usual one, and kmodctl by that name.
+func modprobes() []string {
+	var list []string
+	before, err := os.ReadFile(filepath.Join(filepath.Dir(control.Address), handover.HelperFile))
+	if name := strings.TrimSpace(string(before)); err == nil && name != "" {
+		list = append(list, name)
+	}
+	return append(list, "/sbin/modprobe", "/usr/lib/kmodd/bin/modprobe")
+}

@@ -1,0 +1,158 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// An Opening is what somebody opens of a device: a node or a network interface.
+type Opening struct {
+	// Alias is what the kernel asks for when nobody serves it: see [Node.Alias]
+	// and [NetAlias].
+	Alias string
+	Name  string   // of the node below /dev, or of the interface
+	Links []string // those below /dev that lead to the node
+}
+
+// A Node is a device node as sysfs tells of it.
+type Node struct {
+	Name         string // below /dev
+	Block        bool
+	Major, Minor uint32
+}
+
+// Alias is what the kernel asks for when somebody opens the node and nobody serves
+// it (base_probe in fs/char_dev.c, blk_request_module in block/genhd.c).
+func (n Node) Alias() string {
+	kind := "char"
+	if n.Block {
+		kind = "block"
+	}
+	return fmt.Sprintf("%s-major-%d-%d", kind, n.Major, n.Minor)
+}
+
+// netAlias is what the kernel asks for when somebody brings up an interface that is
+// not there (dev_load in net/core/dev_ioctl.c).
+const netAlias = "netdev-"
+
+// NetAlias is that of an interface.
+func NetAlias(name string) string { return netAlias + name }
+
+// NodeOf reads what an opening is about. It reports false of a network interface.
+func NodeOf(o Opening) (Node, bool) {
+	n := Node{Name: o.Name}
+	rest, ok := strings.CutPrefix(o.Alias, "char-major-")
+	if !ok {
+		rest, n.Block = strings.CutPrefix(o.Alias, "block-major-")
+		if !n.Block {
+			return n, false
+		}
+	}
+	major, minor, _ := strings.Cut(rest, "-")
+	a, err1 := strconv.ParseUint(major, 10, 32)
+	b, err2 := strconv.ParseUint(minor, 10, 32)
+	n.Major, n.Minor = uint32(a), uint32(b)
+	return n, errors.Join(err1, err2) == nil
+}
+
+// Rdev is the node's number as stat(2) has it.
+func (n Node) Rdev() uint64 { return unix.Mkdev(n.Major, n.Minor) }
+
+// IsAt tells whether a file is the node.
+func (n Node) IsAt(st unix.Stat_t) bool {
+	kind := uint32(unix.S_IFCHR)
+	if n.Block {
+		kind = unix.S_IFBLK
+	}
+	return uint32(st.Mode)&unix.S_IFMT == kind && uint64(st.Rdev) == n.Rdev()
+}
+
+// Serves returns the path of the device that has the node's number now, "" for
+// none.
+func (s System) Serves(n Node) string {
+	kind := "char"
+	if n.Block {
+		kind = "block"
+	}
+	return devicePath(s.sys(fmt.Sprintf("dev/%s/%d:%d", kind, n.Major, n.Minor)))
+}
+
+// devicePath is that of the device that a link below /sys leads to.
+func devicePath(link string) string {
+	to, err := os.Readlink(link)
+	if err != nil {
+		return ""
+	}
+	i := strings.Index(to, "/devices/")
+	if i < 0 {
+		return ""
+	}
+	return to[i:]
+}
+
+// Opens tells whether what is opened of devices is there, and works; or if a name
+// is another device's now, which.
+func (s System) Opens(devices []string, openings []Opening) (works bool, other string) {
+	works = true
+	for _, o := range openings {
+		n, ok := NodeOf(o)
+		at := ""
+		if ok {
+			at = s.Serves(n)
+		} else {
+			at = devicePath(s.sys("class/net/" + o.Name))
+		}
+		switch {
+		case at == "":
+			works = false
+		case !slices.ContainsFunc(devices, func(d string) bool { return at == d || strings.HasPrefix(at, d+"/") }):
+			return false, fmt.Sprintf("%s is %s now, and was a device of %s", o.Name, at, strings.Join(devices, ", "))
+		case ok && !s.isNode(n):
+			works = false
+		}
+	}
+	return works, ""
+}
+
+func (s System) isNode(n Node) bool {
+	var st unix.Stat_t
+	return unix.Lstat(s.dev(n.Name), &st) == nil && n.IsAt(st)
+}
+
+// Helper is the program that asks this daemon for what the kernel asks for: its own
+// one under another name.
+const Helper = "/usr/lib/kmodd/modprobe"
+
+// modprobe is where the kernel has the name of its helper (kernel/module/kmod.c).
+const modprobe = "sys/kernel/modprobe"
+
+// Ask has the kernel ask our helper, and returns who was asked before, "" if that
+// was ours.
+func (s System) Ask() (before string, err error) {
+	if before = firstLine(s.proc(modprobe)); before == Helper {
+		return "", nil
+	}
+	if err := s.write(s.proc(modprobe), Helper); err != nil {
+		return "", fmt.Errorf("have the kernel ask %s: write %s: %w", Helper, s.proc(modprobe), err)
+	}
+	return before, nil
+}
+
+// AskAgain has the kernel ask whom it asked before, unless somebody has set another
+// helper than ours since.
+func (s System) AskAgain(before string) error {
+	if firstLine(s.proc(modprobe)) != Helper {
+		return nil
+	}
+	if err := s.write(s.proc(modprobe), before); err != nil {
+		return fmt.Errorf("have the kernel ask %s again: write %s: %w", path.Base(before), s.proc(modprobe), err)
+	}
+	return nil
+}

@@ -1,0 +1,209 @@
+package sleep
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/daemon/usage"
+	"github.com/kmodd/kmodd/daemon/worker"
+)
+
+// A System says where the kernel's file systems are mounted. The zero value is
+// the running system.
+type System struct {
+	Sys    string // "" for /sys
+	Proc   string // "" for /proc
+	Dev    string // "" for /dev
+	Run    string // "" for /run
+	Helper string // "" for kernel.Helper
+
+	usage interface { // nil for usage.System
+		Module(name string) []usage.Finding
+		Drives(name string) []string
+	}
+}
+
+func (s System) sys(name string) string { return cmp.Or(s.Sys, "/sys") + name }
+func (s System) dev(name string) string { return path.Join(cmp.Or(s.Dev, "/dev"), name) }
+
+// Survey says whether a driver can sleep, and what is to be known to put it to
+// sleep and to wake it.
+func (s System) Survey(q worker.Question) (found worker.Survey) {
+	if found.Says = s.comesBack(q.Files); found.Says != "" {
+		return found
+	}
+	who := s.usage
+	if who == nil {
+		who = usage.System{Sys: s.Sys, Proc: s.Proc, Dev: s.Dev}
+	}
+	found.Devices = who.Drives(q.Module)
+	if found.Says = s.identity(found.Devices, q.Any); found.Says != "" {
+		return found
+	}
+	for _, f := range who.Module(q.Module) {
+		if f.State == usage.Idle || q.Force && passedOver(f) {
+			continue
+		}
+		switch {
+		case f.State == usage.InUse && !f.Never:
+			found.InUse = f.Says
+		case f.Never || f.Kind == usage.KindWakeup:
+			found.Says = f.Says + ": only a rule that names the module, with force = true, passes over that"
+		default:
+			found.InUse = "can't tell: " + f.Says
+		}
+		return found
+	}
+	var others []string
+	for _, d := range found.Devices {
+		others = append(others, s.openings(d, 0, &found)...)
+	}
+	if len(found.Openings) == 0 {
+		found.Says = "nothing of it can be opened to wake it"
+		if len(others) > 0 {
+			found.Says += ": for " + strings.Join(others, ", ") + " the kernel would not ask"
+		}
+	}
+	return found
+}
+
+// passedOver tells whether a finding does not count when the operator knows better.
+func passedOver(f usage.Finding) bool {
+	switch f.Kind {
+	case usage.KindDriver, usage.KindWakeup, usage.KindPower:
+		return true
+	}
+	return f.Never
+}
+
+// comesBack says why a driver could not come back, "" for nothing.
+func (s System) comesBack(files []string) string {
+	helper := cmp.Or(s.Helper, kernel.Helper)
+	if unix.Access(helper, unix.X_OK) != nil {
+		return helper + " is not installed, which the kernel would ask to wake it"
+	}
+	if text, _ := os.ReadFile(cmp.Or(s.Proc, "/proc") + "/sys/kernel/modules_disabled"); strings.TrimSpace(string(text)) == "1" {
+		return "this kernel loads no modules any more (kernel.modules_disabled)"
+	}
+	for _, file := range files {
+		f, err := os.Open(file)
+		if err != nil {
+			return fmt.Sprintf("it could not come back: %v", err)
+		}
+		f.Close()
+	}
+	return ""
+}
+
+// identity says which devices could change places, "" if none could. Those of one
+// USB device are one.
+func (s System) identity(devices []string, any bool) string {
+	var units []string
+	for _, d := range devices {
+		d = s.unit(d)
+		if !slices.Contains(units, d) {
+			units = append(units, d)
+		}
+	}
+	switch {
+	case len(units) == 0:
+		return "no device has its driver"
+	case len(units) > 1 && !any:
+		var names []string
+		for _, u := range units {
+			names = append(names, path.Base(u))
+		}
+		return fmt.Sprintf("it has several devices (%s), which may have changed places when it comes back: identity = \"any\" says that one is as good as another", strings.Join(names, ", "))
+	}
+	return ""
+}
+
+// unit is the USB device that a device is a part of, or else the device itself.
+func (s System) unit(devpath string) string {
+	for d := devpath; len(d) > 1; d = path.Dir(d) {
+		if unix.Access(s.sys(d)+"/bInterfaceNumber", unix.F_OK) == nil {
+			return path.Dir(d)
+		}
+	}
+	return devpath
+}
+
+// awaited are the numbers that can be woken, and what else has to be out.
+var awaited = map[kernel.Node]string{
+	{Major: 81}:               "",
+	{Major: 188}:              "",
+	{Major: 166}:              "",
+	{Major: 116}:              "snd",
+	{Major: 8, Block: true}:   "sd_mod",
+	{Major: 179, Block: true}: "mmc_block",
+}
+
+// maxDepth is how far below a device others are.
+const maxDepth = 20
+
+// openings adds what is opened of a device and of all below it, and returns the
+// names of what can't be woken.
+func (s System) openings(devpath string, depth int, found *worker.Survey) (others []string) {
+	entries, err := os.ReadDir(s.sys(devpath)) // sorted
+	if err != nil || depth > maxDepth {
+		return nil
+	}
+	if n, ok := s.node(devpath); ok {
+		must, ok := awaited[kernel.Node{Major: n.Major, Block: n.Block}]
+		switch {
+		case !ok:
+			others = append(others, n.Name)
+		default:
+			found.Openings = append(found.Openings, kernel.Opening{Alias: n.Alias(), Name: n.Name, Links: s.links(n)})
+			if must != "" && !slices.Contains(found.Must, must) {
+				found.Must = append(found.Must, must)
+			}
+		}
+	}
+	if s.subsystem(devpath) == "net" {
+		found.Openings = append(found.Openings, kernel.Opening{Alias: kernel.NetAlias(path.Base(devpath)), Name: path.Base(devpath)})
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			others = append(others, s.openings(devpath+"/"+e.Name(), depth+1, found)...)
+		}
+	}
+	return others
+}
+
+func (s System) subsystem(devpath string) string {
+	to, _ := os.Readlink(s.sys(devpath) + "/subsystem")
+	return path.Base(to)
+}
+
+// node reads the number and the name of a device's node.
+func (s System) node(devpath string) (n kernel.Node, ok bool) {
+	number, err := os.ReadFile(s.sys(devpath) + "/dev")
+	if err != nil {
+		return n, false
+	}
+	major, minor, _ := strings.Cut(strings.TrimSpace(string(number)), ":")
+	a, err1 := strconv.ParseUint(major, 10, 32)
+	b, err2 := strconv.ParseUint(minor, 10, 32)
+	n.Major, n.Minor, n.Block = uint32(a), uint32(b), s.subsystem(devpath) == "block"
+	uevent, _ := os.ReadFile(s.sys(devpath) + "/uevent")
+	for line := range strings.Lines(string(uevent)) {
+		if name, is := strings.CutPrefix(strings.TrimSpace(line), "DEVNAME="); is {
+			n.Name = name
+		}
+	}
+	return n, err1 == nil && err2 == nil && isLocal(n.Name)
+}
+
+// isLocal tells whether a name stays below /dev.
+func isLocal(name string) bool {
+	return name != "" && name[0] != '/' && path.Clean(name) == name && name != ".." && !strings.HasPrefix(name, "../")
+}
