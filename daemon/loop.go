@@ -251,8 +251,8 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 	case core.Help:
 		l.help(e.On)
 	case core.LookOpen:
-		works, other := l.system.Opens(e.Devices, openingsOf(e.Openings))
-		return core.Opened{Module: e.Module, Works: works, Other: other}
+		works, other, says := l.system.Opens(e.Devices, openingsOf(e.Openings))
+		return core.Opened{Module: e.Module, Works: works, Other: other, Says: says}
 	case core.LookModule:
 		return core.ModuleIs{Name: e.Name, State: control.State(l.system.State(e.Name))}
 	case core.CatchUp:
@@ -298,7 +298,7 @@ func (l *loop) finished(r worker.Result) core.Event {
 	case r.Survey != nil:
 		return surveyed(r)
 	case r.Tended:
-		e := core.Tended{Op: core.OpID(r.Op), Kept: r.Kept, Unasked: r.Unasked()}
+		e := core.Tended{Op: core.OpID(r.Op), Unasked: r.Unasked()}
 		if r.Err != nil {
 			e.Says = r.Err.Error()
 		}

@@ -27,12 +27,28 @@ func (w *world) planActions() {
 		action := w.randomAction()
 		w.after(at, action)
 	}
+	if !w.sleepy {
+		return
+	}
+	for range 20 {
+		d := w.board.devices[w.rng.IntN(len(w.board.devices))]
+		at := time.Duration(20_000+w.rng.IntN(400_000)) * time.Millisecond
+		switch w.rng.IntN(8) {
+		case 0:
+			w.after(at, func() { w.use(d.Path) })
+		case 1:
+			w.after(at, func() { w.kernel.Unplug(w.now, d.Path) })
+			w.after(at+time.Duration(w.rng.IntN(30))*time.Second, func() { w.plug(d) })
+		default:
+			w.after(at, func() { w.open(d) })
+		}
+	}
 }
 
 func (w *world) randomAction() func() {
 	d := w.board.devices[w.rng.IntN(len(w.board.devices))]
 	m := w.board.modules[w.rng.IntN(len(w.board.modules))].Name
-	switch w.rng.IntN(24) {
+	switch w.rng.IntN(28) {
 	case 0, 1, 2:
 		return func() { w.plug(d) }
 	case 3, 4:
@@ -51,6 +67,10 @@ func (w *world) randomAction() func() {
 		}
 	case 20, 21:
 		return func() { w.use(d.Path) }
+	case 24, 25:
+		return func() { w.open(d) }
+	case 26:
+		return func() { w.toggle(&w.says.sleeping, m) }
 	case 22:
 		return func() { w.pin(m, false) }
 	case 23:
@@ -143,6 +163,7 @@ type pinner struct {
 func (w *world) use(path string) {
 	w.used[path] = true
 	w.kernel.UseDevice(path, true)
+	w.useBegan[path] = w.now
 	w.after(time.Duration(w.rng.IntN(20))*time.Second, func() { w.kernel.UseDevice(path, false) })
 }
 

@@ -33,7 +33,11 @@ type operator struct {
 	blacklist []string // modules
 	denied    []string // modaliases of devices
 	preferred []string // those for which the board's preferences hold
+	sleeping  []string // modules that may sleep
 }
+
+// idleTime is for how long nobody uses a driver that may sleep.
+const idleTime = 10 * time.Second
 
 // bindTimeout is how long a preferred driver has to take a device.
 const bindTimeout = 2 * time.Second
@@ -203,6 +207,9 @@ func (b *board) policy(says operator) *policy.Policy {
 	for _, modalias := range says.preferred {
 		fmt.Fprintf(&text, "[[rule]]\nmodalias = %q\nprefer = [%s]\nbind_timeout = %q\n",
 			modalias, `"`+strings.Join(b.prefers[modalias], `", "`)+`"`, bindTimeout)
+	}
+	for _, name := range says.sleeping {
+		fmt.Fprintf(&text, "[[rule]]\nmodule = %q\nidle = %q\nidentity = \"any\"\n", name, idleTime)
 	}
 	return policy.Parse(policy.File{Name: "/etc/kmodd/kmodd.toml", Text: text.String()})
 }

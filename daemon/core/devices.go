@@ -239,6 +239,9 @@ func (m *Machine) bound(path, driver string, told bool) {
 		m.note("bound", path, "", reason("kernel", "driver "+driver+" took it"))
 	}
 	m.reassign(dev)
+	if r := m.sleeping(dev); r != nil && driver != "" && r.mod.state == control.Absent {
+		m.deviceLeaves(path) // it is another driver's now
+	}
 }
 
 // lookIfSettled asks what has become of a device that nothing is loaded for

@@ -150,21 +150,19 @@ type (
 	}
 
 	// Tended is the end of a [Tend]. Says is why it was not done, or not all of
-	// it; Kept says that placeholders are still there, because they are the nodes
-	// of devices. Unasked is as in [Done].
+	// it. Unasked is as in [Done].
 	Tended struct {
 		Op      OpID
 		Says    string
-		Kept    bool
 		Unasked bool
 	}
 
-	// Opened answers a [LookOpen]: whether all of it can be opened, or which other
-	// device one would get.
+	// Opened answers a [LookOpen]: the aliases of what can be opened, and of what
+	// is another device's now, as Says says. The rest is not there yet.
 	Opened struct {
-		Module string
-		Works  bool
-		Other  string
+		Module       string
+		Works, Other []string
+		Says         string
 	}
 
 	// Ending tells that the daemon is about to end: what sleeps is to wake.
@@ -387,9 +385,9 @@ type Tending uint8
 
 // The tendings.
 const (
-	Cover   Tending = iota + 1 // put them over the nodes
-	Link                       // make the links to them again that udevd has removed
-	Uncover                    // take them away, unless they are the nodes of devices now
+	Cover   Tending = iota + 1 // put them where the nodes are, and these aside
+	Restore                    // put the nodes back, with the links that udevd has removed
+	Uncover                    // take the nodes away, unless a device has them
 )
 
 // An Owner says who is to have a device.

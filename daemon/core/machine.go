@@ -53,6 +53,7 @@ type Machine struct {
 	sleepers  bool              // rules have said so of some device
 	mayRest   bool              // which they are is to be found out
 	helping   bool              // the kernel asks us
+	early     []opener          // who waits until that is known
 	former    []control.Sleeper // what slept under the daemon before this one, until the first scan has ended
 	halfOut   []string          // modules that the daemon before this one was taking out, until the first scan has ended
 	forgetful bool              // what must not be forgotten is other than was told
@@ -171,7 +172,7 @@ func (m *Machine) handle(e Event) {
 	case Opened:
 		m.opened(e)
 	case Ending:
-		m.wakeAll(true)
+		m.wakeAll()
 	case Resumed:
 		m.resumed()
 	case NewRules:
@@ -244,7 +245,7 @@ func (m *Machine) Deadline() (at time.Duration, ok bool) {
 		}
 	}
 	for _, r := range m.rests {
-		if at := m.restingTime(r); at != never {
+		if at := m.restTime(r); at != never {
 			earlier(at)
 		}
 	}
@@ -339,7 +340,7 @@ func (m *Machine) wantFresh() {
 // each one counts as plugged in. A driver that somebody has just taken out by
 // hand may come back by that, which is the smaller evil.
 func (m *Machine) makeGood() {
-	m.wakeAll(false)
+	m.wakeAll()
 	for _, dev := range m.devices {
 		dev.told = false
 		if !dev.wellAssigned() {
@@ -373,7 +374,7 @@ func (m *Machine) sweep(scan uint32) {
 // decide when the scan that follows has read them.
 func (m *Machine) newRules(e NewRules) {
 	unread := m.set != nil && !slices.Equal(m.set.Variables(), e.Set.Variables())
-	m.set = e.Set
+	m.set, m.mayRest = e.Set, true
 	clear(m.verdicts)
 	again := make([]bool, len(m.devices))
 	for i, dev := range m.devices {

@@ -21,7 +21,7 @@ func (w *world) checkLoad(e core.Load) {
 	if w.told[name].live {
 		w.violate("%s is loaded though the machine was told that it is live", name)
 	}
-	if len(w.slots) >= w.board.slots {
+	if len(w.slots) >= w.board.slots && !w.hasSleeper(name) { // which somebody may wait for in an open()
 		w.violate("%s is loaded while %d loads hold all slots", name, len(w.slots))
 	}
 	for _, need := range w.board.closure(*w.board.module(name)) {
@@ -68,6 +68,7 @@ func (w *world) checkAtRest() {
 	w.checkDevices()
 	w.checkFirmware()
 	w.checkUnused()
+	w.checkSleepers()
 	w.checkModules()
 	w.checkStatus()
 	w.checkMetrics()
@@ -81,7 +82,7 @@ func (w *world) checkAtRest() {
 // out since then is nobody's fault.
 func (w *world) checkServed(by string, since time.Duration, name string) {
 	removed, taken := w.removed[name]
-	if slices.Contains(w.says.blacklist, name) || taken && removed >= since || w.isGoing(name) || w.unlucky[name] {
+	if slices.Contains(w.says.blacklist, name) || taken && removed >= since || w.isGoing(name) || w.unlucky[name] || w.sleeps(by) || w.hasSleeper(name) && w.kernel.Driver(by) != "" {
 		return
 	}
 	for _, need := range w.board.closure(*w.board.module(name)) {
@@ -237,6 +238,9 @@ func (w *world) checkStatus() {
 // answered holds the world against what somebody was told who has waited until
 // nothing is pending: what there was when they asked is served.
 func (w *world) answered(r core.Reply) {
+	if w.openerAnswered(r) {
+		return
+	}
 	if p, waits := w.pinners[r.ID]; waits {
 		delete(w.pinners, r.ID)
 		if r.Err == nil { // of a module that it knows
@@ -285,7 +289,7 @@ func (w *world) isGoing(name string) bool {
 // it needs can't be had, takes long, or was being loaded by hand both times when
 // it was tried.
 func (w *world) mayBeOut(name string, since time.Duration) bool {
-	if slices.Contains(w.says.blacklist, name) {
+	if slices.Contains(w.says.blacklist, name) || w.hasSleeper(name) {
 		return true
 	}
 	return slices.ContainsFunc(append(w.board.closure(*w.board.module(name)), name), func(need string) bool {
@@ -394,6 +398,10 @@ func (w *world) checkFree(d fake.Device) {
 // it is asked for: nothing calls for it, as far as the machine can know, nobody
 // uses it, and it was ours.
 func (w *world) checkUnload(e core.Unload) {
+	if w.hasSleeper(e.Name) {
+		w.checkFall(e)
+		return
+	}
 	if references, drives := w.kernel.Uses(e.Name); references > 0 || drives != "" {
 		w.violate("%s is taken out, which has %d users and drives %q", e.Name, references, drives)
 	}

@@ -88,10 +88,13 @@ func (m *Machine) withdraw(id uint64) {
 	open := len(m.settlers) + len(m.scanAskers)
 	m.settlers = slices.DeleteFunc(m.settlers, func(s settler) bool { return s.id == id })
 	m.scanAskers = slices.DeleteFunc(m.scanAskers, func(a scanAsker) bool { return a.id == id })
+	open += len(m.early)
+	m.early = slices.DeleteFunc(m.early, func(o opener) bool { return o.id == id })
+	open -= len(m.early)
 	for _, r := range m.rests {
-		open += len(r.askers)
-		r.askers = slices.DeleteFunc(r.askers, func(asker uint64) bool { return asker == id })
-		open -= len(r.askers)
+		open += len(r.openers)
+		r.openers = slices.DeleteFunc(r.openers, func(o opener) bool { return o.id == id })
+		open -= len(r.openers)
 	}
 	if len(m.settlers)+len(m.scanAskers) < open {
 		m.emit(Reply{ID: id, Err: errWithdrawn})

@@ -148,6 +148,17 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 		{"gives up taking out what could not begin", givesUpUnloads},
 		{"does not hear that it is to leave modules alone", forgetsPins},
 		{"does not hear what it has inherited", deaf(hears[core.Inherited])},
+		{"puts no placeholders", mute(func(e core.Effect) bool { t, ok := e.(core.Tend); return ok && t.How == core.Cover })},
+		{"does not put nodes back", mute(func(e core.Effect) bool { t, ok := e.(core.Tend); return ok && t.How == core.Restore })},
+		{"does not take nodes away", mute(func(e core.Effect) bool { t, ok := e.(core.Tend); return ok && t.How == core.Uncover })},
+		{"does not have the kernel ask it", mute(func(e core.Effect) bool { _, ok := e.(core.Help); return ok })},
+		{"has the kernel ask it for ever", mute(func(e core.Effect) bool { h, ok := e.(core.Help); return ok && !h.On })},
+		{"puts to sleep what is in use", misheard(func(s *core.Surveyed) { s.InUse = "" })},
+		{"says that it is awake at once", opensAtOnce},
+		{"does not see when it is awake", misheard(func(o *core.Opened) { o.Works = nil })},
+		{"takes a placeholder that could not be put for one that was", misheard(func(e *core.Tended) { e.Unasked, e.Says = false, "" })},
+		{"does not hear who opens what sleeps", wakesNobody},
+		{"forgets what slept", misheard(func(e *core.Inherited) { e.Asleep = nil })},
 		{"does not hear what is wanted without a device", wantsNothing},
 		{"loads twice", loadsTwice},
 		{"forgets every seventh load", forgetsLoads},
@@ -326,6 +337,40 @@ func givesUpUnloads(_ *world, m machine) machine {
 		if unloaded, ok := e.(core.Unloaded); ok && unloaded.Unasked {
 			unloaded.Unasked, unloaded.Errno = false, syscall.EIO
 			return unloaded
+		}
+		return e
+	}}
+}
+
+// opensAtOnce breaks a machine that takes everything for open that it asks about.
+func opensAtOnce(_ *world, m machine) machine {
+	var all []string
+	return &fault{machine: m, says: func(e core.Effect) []core.Effect {
+		if look, ok := e.(core.LookOpen); ok {
+			all = nil
+			for _, o := range look.Openings {
+				all = append(all, o.Alias)
+			}
+		}
+		return []core.Effect{e}
+	}, hears: func(e core.Event) core.Event {
+		if opened, ok := e.(core.Opened); ok {
+			opened.Works = all
+			return opened
+		}
+		return e
+	}}
+}
+
+// wakesNobody breaks a machine that says of everything that is opened that it is
+// somebody else's.
+func wakesNobody(_ *world, m machine) machine {
+	return &fault{machine: m, hears: func(e core.Event) core.Event {
+		if asked, ok := e.(core.Asked); ok {
+			if _, ok := asked.Request.(control.WakeRequest); ok {
+				asked.Request = control.WakeRequest{Name: "netdev-nobody"}
+			}
+			return asked
 		}
 		return e
 	}}

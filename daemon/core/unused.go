@@ -194,6 +194,9 @@ func (m *Machine) leaving() bool {
 
 // counted takes in who uses a module. If nobody does it is taken out.
 func (m *Machine) counted(e Counted) {
+	if m.countedInFall(e) {
+		return
+	}
 	mod := m.modules[e.Name]
 	if mod == nil || mod.unused == nil || mod.state != control.Live {
 		return

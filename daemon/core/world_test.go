@@ -57,7 +57,8 @@ type world struct {
 	pinned   map[string]bool          // modules that are to stay
 	pinners  map[uint64]pinner        // who waits for the answer to that
 	exiting  map[string]bool          // modules that a daemon is taking out
-	unloads  int
+	sleepers
+	unloads int
 
 	// The daemon of this life.
 	life     int
@@ -139,6 +140,13 @@ func newWorld(t testing.TB, seed uint64, breaks breaker) *world {
 		left:     make(map[string]time.Duration),
 		pinners:  make(map[uint64]pinner),
 		late:     make(map[string]bool),
+		sleepers: newSleepers(),
+	}
+	w.sleepy = rng.IntN(4) == 0
+	for _, m := range b.modules {
+		if rng.IntN(8) == 0 || w.sleepy && rng.IntN(2) == 0 {
+			w.says.sleeping = append(w.says.sleeping, m.Name)
+		}
 	}
 	for _, d := range b.devices {
 		if len(b.prefers[d.Modalias]) > 0 && rng.IntN(3) == 0 && !slices.Contains(w.says.preferred, d.Modalias) {
@@ -252,6 +260,7 @@ func (w *world) start(modules []control.Module) {
 	w.unlucky = make(map[string]bool)
 	w.awaited = nil
 	w.begun, w.unasked, w.abandoned = 0, 0, 0
+	w.openers = make(map[uint64]opener) // whose connections have ended
 	w.handed = make(map[string]bool)
 	for _, m := range modules {
 		w.handed[m.Name] = true
@@ -387,6 +396,14 @@ func (w *world) carryOut(e core.Effect) core.Event {
 		return c
 	case core.Unload:
 		w.unload(e)
+	case core.Survey:
+		w.survey(e)
+	case core.Tend:
+		w.tend(e)
+	case core.Help:
+		w.helping = e.On
+	case core.LookOpen:
+		return w.lookOpen(e)
 	case core.LookModule:
 		return core.ModuleIs{Name: e.Name, State: control.State(w.kernel.State(e.Name))}
 	}
@@ -639,8 +656,13 @@ func (w *world) noteTruth(e fake.Event) {
 		w.present[e.Path] = fake.Device{Path: e.Path, Modalias: e.Modalias}
 		w.appears[e.Path] = w.now
 		delete(w.letGo, e.Path)
+	case e.What == fake.Bind:
+		w.nodeChanges(e.Path, true)
 	case e.What == fake.Unbind:
-		w.letGo[e.Path] = true
+		w.nodeChanges(e.Path, false)
+		if !w.exiting[e.Driver] {
+			w.letGo[e.Path] = true
+		}
 	case e.What == fake.Remove:
 		delete(w.present, e.Path)
 	}

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -97,28 +98,54 @@ func devicePath(link string) string {
 	return to[i:]
 }
 
-// Opens tells whether what is opened of devices is there, and works; or if a name
-// is another device's now, which.
-func (s System) Opens(devices []string, openings []Opening) (works bool, other string) {
-	works = true
+// Opens tells which of what is opened of devices is there, and works; and which is
+// another device's now, and which one's. What is named in neither is not there.
+func (s System) Opens(devices []string, openings []Opening) (works, other []string, says string) {
 	for _, o := range openings {
-		n, ok := NodeOf(o)
+		n, isNode := NodeOf(o)
 		at := ""
-		if ok {
+		if isNode {
 			at = s.Serves(n)
 		} else {
 			at = devicePath(s.sys("class/net/" + o.Name))
 		}
 		switch {
-		case at == "":
-			works = false
+		case at == "" || isNode && !s.isNode(n) || !isNode && !hasLink(o.Name):
 		case !slices.ContainsFunc(devices, func(d string) bool { return at == d || strings.HasPrefix(at, d+"/") }):
-			return false, fmt.Sprintf("%s is %s now, and was a device of %s", o.Name, at, strings.Join(devices, ", "))
-		case ok && !s.isNode(n):
-			works = false
+			other = append(other, o.Alias)
+			says = fmt.Sprintf("%s is %s now, and was a device of %s", o.Name, at, strings.Join(devices, ", "))
+		default:
+			works = append(works, o.Alias)
 		}
 	}
-	return works, ""
+	return works, other, says
+}
+
+// hasLink tells whether an interface can be found by its name, which sysfs shows
+// before that (dev_change_name in net/core/dev.c). It asks by rtnetlink(7): an ioctl
+// would have the kernel ask its helper for one that is not there, and that asks
+// whoever asks here.
+func hasLink(name string) bool {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return true // it can't be told, and is nearly always so
+	}
+	defer unix.Close(fd)
+	const header, info, attribute = unix.SizeofNlMsghdr, unix.SizeofIfInfomsg, unix.SizeofRtAttr
+	size := header + info + attribute + len(name) + 1
+	ask := make([]byte, (size+3)&^3)
+	binary.NativeEndian.PutUint32(ask, uint32(size))
+	binary.NativeEndian.PutUint16(ask[4:], unix.RTM_GETLINK)
+	binary.NativeEndian.PutUint16(ask[6:], unix.NLM_F_REQUEST)
+	binary.NativeEndian.PutUint16(ask[header+info:], uint16(attribute+len(name)+1))
+	binary.NativeEndian.PutUint16(ask[header+info+2:], unix.IFLA_IFNAME)
+	copy(ask[header+info+attribute:], name)
+	if unix.Sendto(fd, ask[:size], 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}) != nil {
+		return true
+	}
+	answer := make([]byte, 4<<10)
+	n, _, err := unix.Recvfrom(fd, answer, 0)
+	return err != nil || n < header || binary.NativeEndian.Uint16(answer[4:]) != unix.NLMSG_ERROR
 }
 
 func (s System) isNode(n Node) bool {

@@ -37,9 +37,9 @@ type Tending uint8
 
 // The tendings.
 const (
-	Cover   Tending = iota + 1 // put them over the nodes
-	Link                       // make the links to them again that udevd has removed
-	Uncover                    // take them away, unless they are the nodes of devices now
+	Cover   Tending = iota + 1 // put them where the nodes are, and these aside
+	Restore                    // put the nodes back, with the links that udevd has removed
+	Uncover                    // take the nodes away, unless a device has them
 )
 
 // Survey asks whether a driver can sleep. Its result comes as that of a load does.

@@ -29,8 +29,7 @@ type Result struct {
 	Assigned *kernel.Assigned
 	// Survey is the answer to a [Pool.Survey], nil of other calls.
 	Survey *Survey
-	Tended bool // it was a [Pool.Tend]: only Err, Took and Kept have a meaning then
-	Kept   bool // placeholders were left there that are nodes of devices
+	Tended bool // it was a [Pool.Tend]: only Err and Took have a meaning then
 	// Already says that the module was live before the call (EEXIST), so that
 	// somebody else put it in. Err is nil then.
 	Already bool
@@ -387,7 +386,6 @@ func (c *call) outcome(a *reply) Result {
 	if result.Survey != nil {
 		result.Survey = surveyed(a.found)
 	}
-	result.Kept = result.Tended && a.assigned.Held
 	if a.missing > 0 {
 		result.Firmware = &kernel.Firmware{Missing: strings.FieldsFunc(a.firmware, isNewline), Total: int(a.missing)}
 	}

@@ -56,7 +56,7 @@ type Abilities struct {
 	// Survey says whether a driver can sleep.
 	Survey func(Question) Survey
 	// Tend sees to placeholders.
-	Tend func(Placeholders) (kept bool, err error)
+	Tend func(Placeholders) error
 }
 
 // Main is the whole life of a worker without abilities. It returns the process's
@@ -224,8 +224,7 @@ func perform(r request, f *os.File, loader Loader, can Abilities, answer *reply)
 		if err := json.Unmarshal([]byte(r.able), &what); err != nil || can.Tend == nil {
 			return cmp.Or(err, errUnable)
 		}
-		answer.assigned.Held, err = can.Tend(what)
-		return err
+		return can.Tend(what)
 	case assignDevice:
 		inUse := can.InUse
 		if inUse == nil {

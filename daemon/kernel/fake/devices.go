@@ -87,7 +87,7 @@ func (k *Kernel) unbind(d *device) {
 func (k *Kernel) unbound(m *module) []*device {
 	var found []*device
 	for _, d := range k.devices {
-		if d.driver == "" && d.prober == nil && m.matches(d) {
+		if d.driver == "" && m.matches(d) {
 			found = append(found, d)
 		}
 	}

@@ -1,0 +1,173 @@
+package core
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kmodd/kmodd/daemon/control"
+)
+
+// cover has placeholders put over the nodes of a driver that goes to sleep. From
+// here on it must not be forgotten.
+func (m *Machine) cover(r *rest, e Surveyed) {
+	r.devices, r.openings, r.must, r.stays = e.Devices, e.Openings, e.Must, ""
+	r.phase, r.covered, r.restored, m.forgetful = covering, true, false, true
+	m.note("sleep", "", r.mod.name, reason("policy", fmt.Sprintf("nobody has used it for %v", (m.now-r.since).Round(time.Second))))
+	m.persist()
+	m.helpOpeners()
+	m.tend(r, Cover)
+}
+
+// isCovered takes in that the placeholders are there, or not.
+func (m *Machine) isCovered(r *rest, e Tended) {
+	switch {
+	case e.Unasked || r.called():
+		m.awakeAgain(r, nil)
+	case e.Says != "":
+		m.awakeAgain(r, nil)
+		if s, ok := m.rule(r); ok {
+			m.staysAwake(r, s.After, e.Says)
+		}
+	default:
+		r.phase, r.chain, r.left = falling, m.chainOf(r), false
+	}
+}
+
+// chainOf lists what goes with a driver, in the order of going: what was put in
+// for its devices, and what hangs below these, and for nothing else. What needs
+// the driver goes before it.
+func (m *Machine) chainOf(r *rest) []*module {
+	var before, after []*module
+	for _, mod := range m.sortedModules() {
+		switch {
+		case mod == r.mod || len(m.leadingTo(mod)) == 0 || !m.goesWith(r, mod):
+		case slices.Contains(mod.step.Needs, r.mod.name):
+			before = append(before, mod)
+		default:
+			after = append(after, mod)
+		}
+	}
+	lastFirst := func(a, b *module) int { return cmp.Compare(b.live, a.live) }
+	slices.SortStableFunc(before, lastFirst)
+	slices.SortStableFunc(after, lastFirst)
+	return slices.Concat(before, []*module{r.mod}, after)
+}
+
+// goesWith tells whether a module can go with a driver: whatever calls for it
+// sleeps, too, or hangs below what does.
+func (m *Machine) goesWith(r *rest, mod *module) bool {
+	if mod.state != control.Live || !mod.ours || m.mustStay(mod) != "" || len(m.wantedIn(mod.name)) > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(m.leadingTo(mod), func(dev *device) bool {
+		return m.sleeping(dev) == nil && !slices.ContainsFunc(r.devices, func(path string) bool { return strings.HasPrefix(dev.Path, path+"/") })
+	})
+}
+
+// fall takes out one module after the other.
+func (m *Machine) fall(r *rest) {
+	if r.asked != nil || r.out != nil && !m.isOut(r) {
+		return
+	}
+	for len(r.chain) > 0 && r.phase == falling {
+		mod := r.chain[0]
+		switch {
+		case !r.left && (r.called() || m.calledForToo(r.mod, r.devices) != ""):
+			m.backUp(r, "it is wanted")
+			return
+		case r.left && r.mod.state != control.Absent: // it is wanted, and on its way
+			r.chain = nil
+		case m.leaving():
+			return // whose end is an event
+		default:
+			r.chain = r.chain[1:]
+			switch {
+			case mod == r.mod && mod.state == control.Absent: // by somebody else's doing
+				r.left = true
+			case mod == r.mod && mod.state != control.Live:
+				m.backUp(r, "it is "+string(mod.state))
+				return
+			case mod == r.mod:
+				r.out = mod
+				m.sendOut(mod, "nobody uses its device")
+				return
+			case m.goesWith(r, mod):
+				r.asked = mod
+				m.emit(LookUse{Name: mod.name})
+				return
+			}
+		}
+	}
+	if r.phase == falling {
+		m.fallen(r)
+	}
+}
+
+// countedInFall takes in who uses a module that is to go with a driver. It tells
+// whether somebody has asked that for the sake of one.
+func (m *Machine) countedInFall(e Counted) bool {
+	i := slices.IndexFunc(m.rests, func(r *rest) bool { return r.asked != nil && r.asked.name == e.Name })
+	if i < 0 {
+		return false
+	}
+	r := m.rests[i]
+	mod := r.asked
+	r.asked = nil
+	if r.phase == falling && !r.ended && !m.leaving() && e.References == 0 && len(e.Holders) == 0 && e.Drives == "" && m.goesWith(r, mod) {
+		r.out = mod
+		m.sendOut(mod, "it sleeps with "+r.mod.name)
+	}
+	return true
+}
+
+// isOut tells whether the fate of the module that is being taken out is known, and
+// goes on by it. If it is the driver's own, it is waited for however long it takes:
+// it may come to its end.
+func (m *Machine) isOut(r *rest) bool {
+	mod := r.out
+	if mod.exit != 0 && (mod == r.mod || !mod.overdue) {
+		return false
+	}
+	r.out = nil
+	switch {
+	case mod.stuck && mod == r.mod: // neither in nor out, until the next boot
+		m.giveUp(r, fmt.Errorf("%s could not be taken out", mod.name))
+		return false
+	case mod == r.mod && mod.state != control.Live:
+		r.left = true
+	case mod.state == control.Live && (mod == r.mod || slices.Contains(r.must, mod.name)):
+		m.backUp(r, mod.name+" came into use at the last moment")
+		return false
+	}
+	return true
+}
+
+// backUp ends an attempt to sleep.
+func (m *Machine) backUp(r *rest, why string) {
+	m.note("stays", "", r.mod.name, reason("kernel", why))
+	r.chain = nil
+	if r.mod.state != control.Live {
+		r.phase, r.wanted, r.slept = asleep, true, m.now
+		return
+	}
+	m.awakeAgain(r, nil)
+	if s, ok := m.rule(r); ok {
+		m.staysAwake(r, s.After, why)
+	}
+}
+
+// fallen takes in that a driver sleeps.
+func (m *Machine) fallen(r *rest) {
+	for _, name := range r.must {
+		if mod := m.modules[name]; mod != nil && mod.inKernel() {
+			m.backUp(r, name+" stays in, so the kernel would not ask for it")
+			return
+		}
+	}
+	r.phase, r.slept, r.tries = asleep, m.now, 0
+	m.note("asleep", "", r.mod.name)
+	m.tidy(r)
+}
