@@ -4,7 +4,7 @@
 //
 // # Processes
 //
-// One program, five roles. As process 1 it mounts what a program expects of a
+// One program, seven roles. As process 1 it mounts what a program expects of a
 // Linux system, starts the role serve, and from then on only collects ended
 // processes: everything orphaned ends up with it, so it must wait for anybody,
 // which would take exit codes away from whoever else waits in the same process.
@@ -12,7 +12,8 @@
 // agentwire. witness listens to the kernel's uevents with pilebones/go-udev, a
 // listener that shares no line with kmodd, and writes down what it hears. seen
 // looks through those notes. send has the kernel broadcast events that somebody
-// wrote down on another machine.
+// wrote down on another machine. camera is a USB camera, plugged in as long as
+// it runs, and capture takes pictures from one.
 //
 // # The witness and its limits
 //
@@ -48,6 +49,10 @@ func play(args []string) error {
 		return seen(os.Stdout, witnessLog, args[1], args[2])
 	case len(args) == 2 && args[0] == "send":
 		return broadcast(args[1])
+	case len(args) >= 1 && args[0] == "camera":
+		return playCamera(args[1:])
+	case len(args) == 3 && args[0] == "capture":
+		return takePictures(os.Stdout, args[1], args[2])
 	}
-	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE")
+	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE | camera [PROPERTY=VALUE...] | capture DEVICE COUNT")
 }

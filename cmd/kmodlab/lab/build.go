@@ -145,6 +145,7 @@ func (b *Build) withPrograms(ctx context.Context, userland *debian.Userland) (*i
 	for name, content := range settings {
 		root.Text(name, content)
 	}
+	root.Program("/usr/bin/capture", []byte("#!/bin/sh\nexec "+AgentPath+" capture \"$@\"\n"))
 	root.Dir("/root")
 	root.Dir("/mnt")
 	root.Link("/bin/sh", "dash")

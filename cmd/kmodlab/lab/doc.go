@@ -11,7 +11,8 @@
 //
 // A guest is Debian's kernel with its whole module tree; busybox, kmod, udev, a
 // shell and findutils; the programs of this project; and the agent, which is
-// its first process. It has no disk and no network until one is plugged in.
+// its first process. It has no disk and no network until one is plugged in. What
+// QEMU can't plug in is played inside the guest: a USB camera ([Camera]).
 // Nothing is loaded but what a program asks for: udev is there to be compared
 // with, and doesn't run.
 //

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kmodd/kmodd/cmd/kmodlab/agentwire"
@@ -25,6 +26,9 @@ type Machine struct {
 
 	vm  *qemu.VM
 	dir string // its console and its disks; removed with it
+
+	mu      sync.Mutex // protects cameras
+	cameras map[string]bool
 }
 
 // Options say how a guest differs from the usual one. Any of them but Board and
@@ -159,7 +163,7 @@ func (b *Build) start(ctx context.Context, dir string, k kind, vary func(*qemu.C
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return &Machine{Client: agentwire.NewClient(vm.Agent), vm: vm, dir: dir}, nil
+	return &Machine{Client: agentwire.NewClient(vm.Agent), vm: vm, dir: dir, cameras: make(map[string]bool)}, nil
 }
 
 // ready waits for the agent's first word. If it doesn't come, the machine is
@@ -249,10 +253,16 @@ func (m *Machine) Until(ctx context.Context, timeout time.Duration, argv ...stri
 	return m.Ask(ctx, agentwire.Request{Op: agentwire.Until, Argv: argv, Timeout: timeout})
 }
 
-// Plug plugs a device of that kind, a name of QEMU's, into the guest. A kind
-// that holds data gets a disk with the file HELLO.TXT. More properties are
-// QEMU's, too.
+// Plug plugs a device of that kind, a name of QEMU's or [Camera], into the
+// guest. A kind that holds data gets a disk with the file HELLO.TXT. More
+// properties are QEMU's, too, or the camera's.
 func (m *Machine) Plug(ctx context.Context, id, kind string, props map[string]any) error {
+	if err := m.unused(id); err != nil {
+		return err
+	}
+	if kind == Camera {
+		return m.plugCamera(ctx, id, props)
+	}
 	d := qemu.Device{ID: id, Driver: kind, Props: props}
 	if qemu.NeedsDisk(kind) {
 		d.Disk = filepath.Join(m.dir, "disk-"+id)
@@ -264,4 +274,9 @@ func (m *Machine) Plug(ctx context.Context, id, kind string, props map[string]an
 }
 
 // Unplug pulls a device out of the guest and returns when it has gone.
-func (m *Machine) Unplug(ctx context.Context, id string) error { return m.vm.Unplug(ctx, id) }
+func (m *Machine) Unplug(ctx context.Context, id string) error {
+	if m.hasCamera(id) {
+		return m.unplugCamera(ctx, id)
+	}
+	return m.vm.Unplug(ctx, id)
+}

@@ -18,7 +18,7 @@ const lastLines = 100
 
 // LastWords is what a person wants to read of a guest in which something went
 // wrong: the kernel's log, the journal where there is one, the logs of these
-// background commands, and what the witness had trouble with. A guest that does not answer any more has its
+// background commands and of the cameras, and what the witness had trouble with. A guest that does not answer any more has its
 // console shown.
 func (m *Machine) LastWords(background []string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), lastWordsTime)
@@ -33,7 +33,7 @@ func (m *Machine) LastWords(background []string) string {
 	if journal, err := m.Run(ctx, "journalctl", "--boot", "--output=short-monotonic", "_TRANSPORT=journal", "_TRANSPORT=stdout"); err == nil && journal.Exit == 0 {
 		section(&words, "the journal", journal.Stdout)
 	}
-	for _, name := range background {
+	for _, name := range append(m.cameraNames(), background...) {
 		text, err := m.ReadFile(ctx, agentwire.LogFile(name))
 		if err != nil {
 			text = []byte(err.Error())

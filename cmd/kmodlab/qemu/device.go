@@ -92,6 +92,14 @@ func (vm *VM) Plug(ctx context.Context, d Device) error {
 	return nil
 }
 
+// Plugged returns QEMU's name of the kind of a device that is plugged in.
+func (vm *VM) Plugged(id string) (driver string, ok bool) {
+	vm.mu.Lock()
+	defer vm.mu.Unlock()
+	s, ok := vm.plugged[id]
+	return s.device.Driver, ok
+}
+
 // A slot is where a device is plugged in.
 type slot struct {
 	device Device

@@ -77,6 +77,8 @@ func TestWhatAFailingScenarioShows(t *testing.T) {
 		{"a background command of an earlier machine", "boot\nguest -bg d cat /dev/kmsg\nboot\nsignal d KILL", []string{"no background command was started as d"}},
 		{"a device that QEMU does not know", "boot\nplug x nosuch", []string{"qemu: device_add: 'nosuch' is not a valid device model name"}},
 		{"a name that is taken", "boot\nplug x usb-kbd\nplug x usb-mouse", []string{"there is a usb-kbd of that name already"}},
+		{"a camera's property that it has not", "boot\nplug x uvc-camera colour=red", []string{"a camera has vendorid, productid and serial, and no colour=red"}},
+		{"a camera's name", "boot\nplug x uvc-camera\nplug x usb-kbd", []string{"there is a uvc-camera of that name already", "--- x\nplugged into port"}},
 		{"a device that was never plugged in", "boot\nunplug x", []string{"nothing of that name is plugged in"}},
 		{"a command that fails", "boot\nguest sh -c 'echo why >&2; exit 7'", []string{"why", "the command failed with exit code 7"}},
 		{"a command that succeeds against expectation", "boot\n! guest true", []string{"the command succeeded, and should have failed"}},

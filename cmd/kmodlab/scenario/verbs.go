@@ -38,7 +38,9 @@ var Verbs = []Verb{
 	{
 		Name: "plug", Usage: "NAME KIND [PROPERTY=VALUE...]", run: plug,
 		Doc: "Plugs a device in and calls it NAME. KIND is QEMU's name of a device: usb-storage, usb-net, usb-serial, usb-kbd, usb-audio, " +
-			"e1000e, vmxnet3, nvme, virtio-rng-pci and others. A disk holds a FAT file system with the file hello.txt.",
+			"e1000e, vmxnet3, nvme, virtio-rng-pci and others. A disk holds a FAT file system with the file hello.txt. " +
+			"uvc-camera is a USB camera that a background command of that NAME plays, by vhci_hcd, which is loaded for it; " +
+			"its properties are vendorid, productid and serial. The guest's command capture DEVICE COUNT takes pictures.",
 	},
 	{
 		Name: "unplug", Usage: "NAME", run: unplug,
