@@ -343,6 +343,9 @@ func (m *Machine) makeGood() {
 	m.wakeAll()
 	for _, dev := range m.devices {
 		dev.told = false
+		if dev.act != nil && dev.act.slow { // about the one before it, perhaps
+			m.drop(dev)
+		}
 		if !dev.wellAssigned() {
 			m.wantAll(dev, m.step)
 		}

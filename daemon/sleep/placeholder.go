@@ -33,7 +33,7 @@ func (s System) Tend(what worker.Placeholders) (kept bool, err error) {
 				return false, fmt.Errorf("put a placeholder over %s: %w", s.dev(n.Name), err)
 			}
 		}
-	case worker.Link:
+	case worker.Restore:
 		s.awaitUdev(nodes)
 		for _, n := range nodes {
 			err = errors.Join(err, s.link(n))
