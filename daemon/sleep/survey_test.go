@@ -111,6 +111,7 @@ const (
 )
 
 func TestWhatIsOpenedOfDevicesAndWhatHasToBeOut(t *testing.T) {
+	s := machine(t, devices)
 	const wouldNot = "nothing of it can be opened to wake it"
 	several := func(names string) string {
 		return "it has several devices (" + names + `), which may have changed places when it comes back: identity = "any" says that one is as good as another`
@@ -146,7 +147,6 @@ func TestWhatIsOpenedOfDevicesAndWhatHasToBeOut(t *testing.T) {
 		{"several of which one is as good as another", []string{camera, pci + "card"}, true, worker.Survey{Openings: []kernel.Opening{byUdev, control, pcm}, Must: []string{"snd"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := machine(t, devices)
 			s.usage = pretended{devices: tt.devices}
 			tt.want.Devices = tt.devices
 			if diff := cmp.Diff(tt.want, s.Survey(worker.Question{Module: "m", Any: tt.any})); diff != "" {
@@ -190,6 +190,7 @@ func TestADriverThatCouldNotComeBackStays(t *testing.T) {
 }
 
 func TestWhoStandsAgainstSleep(t *testing.T) {
+	s := machine(t, devices)
 	finding := func(kind string, state usage.State, never bool) usage.Finding {
 		return usage.Finding{Kind: kind, State: state, Never: never, Says: kind}
 	}
@@ -222,7 +223,6 @@ func TestWhoStandsAgainstSleep(t *testing.T) {
 		{"nothing is found", nil, false, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := machine(t, devices)
 			s.usage = pretended{devices: []string{camera}, found: tt.found}
 			got := s.Survey(worker.Question{Module: "m", Force: tt.force})
 			if got.InUse != tt.inUse || got.Says != tt.says {
