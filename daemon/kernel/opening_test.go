@@ -71,22 +71,19 @@ func TestAFileIsANodeByItsKindAndNumber(t *testing.T) {
 	char, block := Node{Major: 81, Minor: 300}, Node{Major: 81, Minor: 300, Block: true}
 	for _, tt := range []struct {
 		name        string
-		mode        uint32
-		rdev        uint64
+		st          unix.Stat_t
 		char, block bool
 	}{
-		{"a file", unix.S_IFREG, unix.Mkdev(81, 300), false, false},
-		{"another number", unix.S_IFCHR, unix.Mkdev(81, 44), false, false},
-		{"the character device", unix.S_IFCHR | 0o660, unix.Mkdev(81, 300), true, false},
-		{"the block device", unix.S_IFBLK | 0o660, unix.Mkdev(81, 300), false, true},
+		{"a file", unix.Stat_t{Mode: unix.S_IFREG, Rdev: 0x10512c}, false, false},
+		{"another number", unix.Stat_t{Mode: unix.S_IFCHR, Rdev: 0x512c}, false, false},
+		{"the character device", unix.Stat_t{Mode: unix.S_IFCHR | 0o660, Rdev: 0x10512c}, true, false},
+		{"the block device", unix.Stat_t{Mode: unix.S_IFBLK | 0o660, Rdev: 0x10512c}, false, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var st unix.Stat_t
-			st.Mode, st.Rdev = tt.mode, tt.rdev
-			if got := char.IsAt(st); got != tt.char {
+			if got := char.IsAt(tt.st); got != tt.char {
 				t.Errorf("it is %v that it is %s", got, char.Alias())
 			}
-			if got := block.IsAt(st); got != tt.block {
+			if got := block.IsAt(tt.st); got != tt.block {
 				t.Errorf("it is %v that it is %s", got, block.Alias())
 			}
 		})

@@ -126,17 +126,17 @@ func TestWhoeverOpensANodeFindsOneWhileItIsCovered(t *testing.T) {
 func TestOnlyTheDevicesNodeIsCovered(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		make func(s System)
+		make func(t *testing.T, s System)
 		want string
 	}{
-		{"nothing", func(System) {}, "no such file"},
-		{"a file", func(s System) { must(t, os.WriteFile(s.dev("video0"), nil, 0o600)) }, "it is not the node of that device"},
-		{"a link to the node", func(s System) { s.node81(t, "x", 0); must(t, os.Symlink("x", s.dev("video0"))) }, "it is not the node of that device"},
-		{"another number", func(s System) { s.node81(t, "video0", 1) }, "it is not the node of that device"},
+		{"nothing", func(*testing.T, System) {}, "no such file"},
+		{"a file", func(t *testing.T, s System) { must(t, os.WriteFile(s.dev("video0"), nil, 0o600)) }, "it is not the node of that device"},
+		{"a link to the node", func(t *testing.T, s System) { s.node81(t, "x", 0); must(t, os.Symlink("x", s.dev("video0"))) }, "it is not the node of that device"},
+		{"another number", func(t *testing.T, s System) { s.node81(t, "video0", 1) }, "it is not the node of that device"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := machine(t, "")
-			tt.make(s)
+			tt.make(t, s)
 			before := s.names(t)
 			kept, err := s.Tend(worker.Placeholders{How: worker.Cover, Openings: []kernel.Opening{video()}})
 			if err == nil || !strings.Contains(err.Error(), "put a placeholder over "+s.dev("video0")+": ") || !strings.Contains(err.Error(), tt.want) || kept {
@@ -277,11 +277,11 @@ func comingBack(s System, then func()) System {
 func TestADeviceThatComesWhileItsPlaceholderIsTakenAwayHasItsNode(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		then func(s System)
+		then func(t *testing.T, s System)
 		mode uint32
 	}{
-		{"and finds the placeholder", func(System) {}, 0o640},
-		{"and gets a node of the kernel's", func(s System) { s.node81(t, "video0", 0) }, 0o600},
+		{"and finds the placeholder", func(*testing.T, System) {}, 0o640},
+		{"and gets a node of the kernel's", func(t *testing.T, s System) { s.node81(t, "video0", 0) }, 0o600},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := machine(t, "-- links --\ndev/camera -> video0\n")
@@ -292,7 +292,7 @@ func TestADeviceThatComesWhileItsPlaceholderIsTakenAwayHasItsNode(t *testing.T) 
 				if _, err := os.Lstat(s.dev("video0")); !errors.Is(err, fs.ErrNotExist) {
 					t.Errorf("it is still there: %v", err)
 				}
-				tt.then(s)
+				tt.then(t, s)
 			})
 			if !s.tend(t, worker.Uncover, video("camera")) {
 				t.Error("nothing is said to be left")
