@@ -55,8 +55,9 @@ type succession struct {
 	boot, root string
 	// proc keeps /proc in sight when the root has moved. It is nil if the root of
 	// process 1 can't be looked at, or was another one from the beginning.
-	proc *os.File
-	log  *slog.Logger
+	proc   *os.File
+	system kernel.System
+	log    *slog.Logger
 }
 
 func newSuccession(dir string, log *slog.Logger) *succession {
@@ -104,13 +105,10 @@ func (s *succession) persist(p core.Persist) {
 // name is kept in a file: a daemon that is killed leaves it to the next.
 func (s *succession) helper(on bool) error {
 	file := filepath.Join(s.dir, handover.HelperFile)
-	var system kernel.System
 	if on {
-		before, err := system.Ask()
-		if err != nil || before == "" {
-			return err
-		}
-		return os.WriteFile(file, []byte(before+"\n"), 0o600)
+		return s.system.Ask(func(before string) error {
+			return os.WriteFile(file, []byte(before+"\n"), 0o600)
+		})
 	}
 	before, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
@@ -119,7 +117,7 @@ func (s *succession) helper(on bool) error {
 	if err != nil {
 		return err
 	}
-	if err := system.AskAgain(strings.TrimSpace(string(before))); err != nil {
+	if err := s.system.AskAgain(strings.TrimSpace(string(before))); err != nil {
 		return err
 	}
 	if err := os.Remove(file); !errors.Is(err, os.ErrNotExist) {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/core"
 	"github.com/kmodd/kmodd/daemon/handover"
+	"github.com/kmodd/kmodd/daemon/kernel"
 )
 
 func TestWhatADaemonLeavesItsSuccessorTakesOnce(t *testing.T) {
@@ -57,5 +59,90 @@ func TestAProcessOfThisRootIsNotTakenForOneLeftBehind(t *testing.T) {
 	}
 	if hasOtherRoot(0) { // of a peer in another process namespace
 		t.Error("nobody has another root")
+	}
+}
+
+// helped is a succession whose kernel asks that program, and what tells who is
+// asked.
+func helped(t *testing.T, program string) (s *succession, asked func() string) {
+	t.Helper()
+	proc := t.TempDir()
+	file := filepath.Join(proc, "sys/kernel/modprobe")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(program+"\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s = newSuccession(t.TempDir(), silent)
+	s.system = kernel.System{Proc: proc}
+	return s, func() string {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Error(err)
+		}
+		return strings.TrimSpace(string(text))
+	}
+}
+
+// kept is the helper that a file keeps, "nothing" without a file.
+func kept(t *testing.T, s *succession) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.dir, handover.HelperFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return "nothing"
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestTheHelperBeforeIsAskedAgainThoughADaemonWasKilled(t *testing.T) {
+	for _, before := range []string{"/sbin/modprobe", "/opt/modprobe", ""} {
+		s, asked := helped(t, before)
+		for _, step := range []struct {
+			name        string
+			on          bool
+			asked, kept string
+		}{
+			{"of nothing that was done", false, before, "nothing"},
+			{"on", true, kernel.Helper, before + "\n"},
+			{"on again, by the daemon after one that was killed", true, kernel.Helper, before + "\n"},
+			{"off", false, before, "nothing"},
+			{"off again", false, before, "nothing"},
+		} {
+			if err := s.helper(step.on); err != nil {
+				t.Errorf("%s: %v", step.name, err)
+			}
+			if asked() != step.asked || kept(t, s) != step.kept {
+				t.Errorf("%s: %q is asked, and %q kept", step.name, asked(), kept(t, s))
+			}
+		}
+	}
+}
+
+func TestAHelperThatSomebodyHasSetSinceStays(t *testing.T) {
+	s, asked := helped(t, "/sbin/modprobe")
+	if err := s.helper(true); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.system.Proc, "sys/kernel/modprobe"), []byte("/opt/own\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.helper(false); err != nil || asked() != "/opt/own" || kept(t, s) != "nothing" {
+		t.Errorf("%q is asked, %q kept: %v", asked(), kept(t, s), err)
+	}
+}
+
+func TestAHelperThatNobodyKnowsIsTheUsualOne(t *testing.T) {
+	s, asked := helped(t, kernel.Helper)
+	if err := s.helper(false); err != nil || asked() != usualHelper {
+		t.Errorf("%q is asked: %v", asked(), err)
+	}
+}
+
+func TestWithoutAPlaceToKeepItTheHelperIsOursAllTheSame(t *testing.T) {
+	s, asked := helped(t, "/sbin/modprobe")
+	s.dir = filepath.Join(s.dir, "missing")
+	if err := s.helper(true); !errors.Is(err, os.ErrNotExist) || asked() != kernel.Helper {
+		t.Errorf("%q is asked: %v", asked(), err)
 	}
 }

@@ -115,6 +115,7 @@ func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
 		{"daemon/kmsg", nil},
 		{"daemon/kernel", []string{"daemon/kernel", "daemon/kmsg", "match/kofile"}},
 		{"daemon/worker", []string{"daemon/worker", "daemon/kernel", "daemon/kmsg", "match/kofile"}},
+		{"daemon/sleep", []string{"daemon/worker", "daemon/usage", "daemon/kernfs", "daemon/kernel", "daemon/kmsg", "match/kofile"}},
 		{"daemon/handover", []string{"daemon/control"}},
 		{"daemon/core", []string{"modalias", "match", "rules", "daemon/control"}},
 		{"daemon", []string{"modalias", "match", "rules", "daemon"}},

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,14 +26,24 @@ const helperName = "modprobe"
 // unless it hangs.
 const helperTime = 15 * time.Second
 
+// A standIn answers the kernel in modprobe's place.
+type standIn struct {
+	address string   // of the daemon, beside which is written who was asked before
+	usual   []string // what else may load modules
+}
+
+// forModprobe asks the running daemon. Beside the usual modprobe there is kmodctl by
+// that name.
+var forModprobe = standIn{control.Address, []string{"/sbin/modprobe", "/usr/lib/kmodd/bin/modprobe"}}
+
 // help answers one request of the kernel's, whose arguments are those of modprobe:
 // -q -- NAME (call_modprobe in kernel/module/kmod.c). Names of what can sleep the
 // daemon is asked for; for everything else, and where there is no daemon, it becomes
 // the modprobe that the kernel asked before. It returns the exit status, which the
 // kernel passes on to nobody.
-func help(args []string) int {
+func (s standIn) help(args []string) int {
 	if name := args[len(args)-1]; canSleep(name) {
-		switch handled, err := ask(control.Address, name); {
+		switch handled, err := ask(s.address, name); {
 		case err != nil:
 			fmt.Fprintln(os.Stderr, "kmodd:", err)
 			return 1
@@ -41,7 +51,7 @@ func help(args []string) int {
 			return 0
 		}
 	}
-	for _, program := range modprobes() {
+	for _, program := range s.modprobes() {
 		// Exec returns only if there is none.
 		_ = syscall.Exec(program, append([]string{program}, args[1:]...), os.Environ())
 	}
@@ -107,13 +117,9 @@ func dial(address string) (*os.File, error) {
 
 // answer reads what the daemon says.
 func answer(from io.Reader, name string) (handled bool, err error) {
-	var text []byte
-	for buf := make([]byte, 4<<10); bytes.IndexByte(text, 0) < 0; {
-		n, err := from.Read(buf)
-		if err != nil {
-			return false, fmt.Errorf("wake %s: the daemon's answer: %w", name, err)
-		}
-		text = append(text, buf[:n]...)
+	text, err := bufio.NewReader(from).ReadBytes(0)
+	if err != nil {
+		return false, fmt.Errorf("wake %s: the daemon's answer: %w", name, err)
 	}
 	var reply struct {
 		Error      string
@@ -122,8 +128,7 @@ func answer(from io.Reader, name string) (handled bool, err error) {
 			Reason  string
 		}
 	}
-	text, _, _ = bytes.Cut(text, []byte{0})
-	if err := json.Unmarshal(text, &reply); err != nil {
+	if err := json.Unmarshal(text[:len(text)-1], &reply); err != nil {
 		return false, fmt.Errorf("wake %s: the daemon's answer: %w", name, err)
 	}
 	if reply.Error != "" {
@@ -133,12 +138,15 @@ func answer(from io.Reader, name string) (handled bool, err error) {
 }
 
 // modprobes are the programs that may load what does not sleep: the one that the
-// kernel asked before, the usual one, and kmodctl by that name.
-func modprobes() []string {
-	var list []string
-	before, err := os.ReadFile(filepath.Join(filepath.Dir(control.Address), handover.HelperFile))
-	if name := strings.TrimSpace(string(before)); err == nil && name != "" {
-		list = append(list, name)
+// kernel asked before, and the usual ones. There is none if it asked nobody.
+func (s standIn) modprobes() []string {
+	before, err := os.ReadFile(filepath.Join(filepath.Dir(s.address), handover.HelperFile))
+	switch name := strings.TrimSpace(string(before)); {
+	case err != nil:
+		return s.usual
+	case name == "":
+		return nil
+	default:
+		return append([]string{name}, s.usual...)
 	}
-	return append(list, "/sbin/modprobe", "/usr/lib/kmodd/bin/modprobe")
 }

@@ -42,7 +42,7 @@ func main() {
 		os.Exit(worker.Main())
 	}
 	if filepath.Base(os.Args[0]) == helperName {
-		os.Exit(help(os.Args))
+		os.Exit(forModprobe.help(os.Args))
 	}
 	// One that comes before there is anything to read again must not end it. The
 	// daemon notices it from the time on when it listens.

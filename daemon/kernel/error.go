@@ -9,9 +9,10 @@ import (
 )
 
 // An Error is the kernel's refusal to load or to unload one module, or to probe
-// or assign one device; or the failure of a command that stands for a module.
+// or assign one device; or the failure of a command that stands for a module, or of
+// what a driver's sleep takes.
 type Error struct {
-	Op     string        // "open", "unpack", "load", "unload", "probe", "assign", OpInUse or "run"
+	Op     string        // "open", "unpack", "load", "unload", "probe", "assign", OpInUse, "run", "survey" or "tend"
 	Module string        // of a probe or an assignment, the device
 	File   string        // "" where no file was involved
 	Errno  syscall.Errno // 0 where the kernel was not asked

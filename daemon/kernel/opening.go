@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -160,26 +159,29 @@ const Helper = "/usr/lib/kmodd/modprobe"
 // modprobe is where the kernel has the name of its helper (kernel/module/kmod.c).
 const modprobe = "sys/kernel/modprobe"
 
-// Ask has the kernel ask our helper, and returns who was asked before, "" if that
-// was ours.
-func (s System) Ask() (before string, err error) {
-	if before = firstLine(s.proc(modprobe)); before == Helper {
-		return "", nil
+// Ask has the kernel ask our helper, unless it does already. Before that, keep gets
+// who is asked now, "" for nobody; without having kept that it is asked all the same.
+func (s System) Ask(keep func(before string) error) error {
+	before := firstLine(s.proc(modprobe))
+	if before == Helper {
+		return nil
 	}
+	kept := keep(before)
 	if err := s.write(s.proc(modprobe), Helper); err != nil {
-		return "", fmt.Errorf("have the kernel ask %s: write %s: %w", Helper, s.proc(modprobe), err)
+		return errors.Join(kept, fmt.Errorf("have the kernel ask %s: write %s: %w", Helper, s.proc(modprobe), err))
 	}
-	return before, nil
+	return kept
 }
 
-// AskAgain has the kernel ask whom it asked before, unless somebody has set another
-// helper than ours since.
+// AskAgain has the kernel ask whom it asked before, "" for nobody, unless somebody
+// has set another helper than ours since.
 func (s System) AskAgain(before string) error {
 	if firstLine(s.proc(modprobe)) != Helper {
 		return nil
 	}
-	if err := s.write(s.proc(modprobe), before); err != nil {
-		return fmt.Errorf("have the kernel ask %s again: write %s: %w", path.Base(before), s.proc(modprobe), err)
+	// To write nothing at all would change nothing (proc_dostring in kernel/sysctl.c).
+	if err := s.write(s.proc(modprobe), before+"\n"); err != nil {
+		return fmt.Errorf("have the kernel ask %q again: write %s: %w", before, s.proc(modprobe), err)
 	}
 	return nil
 }

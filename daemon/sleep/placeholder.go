@@ -22,8 +22,8 @@ import (
 func (s System) Tend(what worker.Placeholders) (kept bool, err error) {
 	var nodes []placeholder
 	for _, o := range what.Openings {
-		if n, ok := kernel.NodeOf(o); ok && isLocal(n.Name) {
-			nodes = append(nodes, placeholder{n, o.Links})
+		if n, ok := kernel.NodeOf(o); ok && !isForeign(n.Name) {
+			nodes = append(nodes, placeholder{n, slices.DeleteFunc(slices.Clone(o.Links), isForeign)})
 		}
 	}
 	switch what.How {
@@ -65,7 +65,7 @@ func (s System) cover(n placeholder) error {
 	if !n.IsAt(was) {
 		return errors.New("it is not the node of that device")
 	}
-	twin := path.Join(path.Dir(name), "."+path.Base(name)+".kmodd")
+	twin := s.twin(n)
 	if err := os.Remove(twin); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -80,6 +80,11 @@ func (s System) cover(n placeholder) error {
 		os.Remove(twin)
 	}
 	return err
+}
+
+// twin is the name of a placeholder that is not yet at its place, or not any more.
+func (s System) twin(n placeholder) string {
+	return path.Join(s.dev(path.Dir(n.Name)), "."+path.Base(n.Name)+".kmodd")
 }
 
 // asBefore gives a twin what the node has: extended attributes first, access
@@ -113,10 +118,14 @@ func asBefore(twin, name string, was unix.Stat_t) error {
 // udevTime is how long udevd is given to deal with a device that has gone.
 const udevTime = 5 * time.Second
 
-// awaitUdev waits until udevd has removed the links of nodes, which it does when
-// it forgets what it knows of their devices.
+// awaitUdev waits until udevd has removed the links of nodes. It forgets what it
+// knows of their devices, goes through its rules, and only then removes the links
+// (event_execute_rules_on_remove in src/udev/udev-event.c).
 func (s System) awaitUdev(nodes []placeholder) {
-	busy := func(n placeholder) bool { return unix.Access(s.udevData(n.Node), unix.F_OK) == nil }
+	busy := func(n placeholder) bool {
+		return unix.Access(s.udevData(n.Node), unix.F_OK) == nil ||
+			slices.ContainsFunc(n.links, func(link string) bool { return s.leads(link, n.Node) })
+	}
 	for end := time.Now().Add(udevTime); time.Now().Before(end) && slices.ContainsFunc(nodes, busy); {
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -135,7 +144,7 @@ func (s System) udevData(n kernel.Node) string {
 func (s System) links(n kernel.Node) (links []string) {
 	data, _ := os.ReadFile(s.udevData(n))
 	for line := range strings.Lines(string(data)) {
-		if link, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "S:"); ok && isLocal(link) && s.leads(link, n) {
+		if link, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "S:"); ok && !isForeign(link) && s.leads(link, n) {
 			links = append(links, link)
 		}
 	}
@@ -161,40 +170,58 @@ func (s System) link(n placeholder) (failed error) {
 		if err == nil {
 			err = os.Symlink(to, name)
 		}
-		if err != nil && !errors.Is(err, os.ErrExist) {
-			failed = errors.Join(failed, err)
-		}
+		failed = errors.Join(failed, unlessThere(err))
 	}
 	return failed
 }
 
 // uncover takes a placeholder away, with its links, unless it is the node of a
-// device again. One that comes while it is being taken away gets a node of its own.
+// device again. For one that comes meanwhile it is put back: the kernel has left it
+// alone, or makes a node of its own where it finds none.
 func (s System) uncover(n placeholder) (kept bool, err error) {
-	k := kernel.System{Sys: s.Sys}
-	if k.Serves(n.Node) != "" {
+	if s.serves(n.Node) != "" {
 		return true, nil
 	}
-	for _, link := range n.links {
-		if s.leads(link, n.Node) {
-			err = errors.Join(err, os.Remove(s.dev(link)))
-			for dir := path.Dir(s.dev(link)); dir != s.dev("") && os.Remove(dir) == nil; dir = path.Dir(dir) {
-				// An empty directory of links goes with them, as with udevd.
-			}
+	name, twin := s.dev(n.Name), s.twin(n)
+	var st unix.Stat_t
+	switch there := unix.Lstat(name, &st) == nil; {
+	case there && !n.IsAt(st):
+		return false, nil // another device's, and so are its links
+	case there:
+		if err := os.Rename(name, twin); err != nil {
+			return false, err
+		}
+		if kept = s.serves(n.Node) != ""; kept {
+			err = unlessThere(os.Link(twin, name))
 		}
 	}
-	var st unix.Stat_t
-	if unix.Lstat(s.dev(n.Name), &st) != nil || !n.IsAt(st) {
-		return false, err
-	}
-	if e := os.Remove(s.dev(n.Name)); e != nil {
-		return false, errors.Join(err, e)
-	}
-	if k.Serves(n.Node) == "" {
-		return false, err
-	}
-	if e := unix.Mknod(s.dev(n.Name), uint32(st.Mode), int(n.Rdev())); e != nil && !errors.Is(e, os.ErrExist) {
+	if e := os.Remove(twin); !errors.Is(e, os.ErrNotExist) {
 		err = errors.Join(err, e)
 	}
-	return true, err
+	if kept {
+		return true, err
+	}
+	return false, errors.Join(err, s.unlink(n))
+}
+
+// unlink removes the links to a node.
+func (s System) unlink(n placeholder) (failed error) {
+	for _, link := range n.links {
+		if !s.leads(link, n.Node) {
+			continue
+		}
+		failed = errors.Join(failed, os.Remove(s.dev(link)))
+		for dir := path.Dir(link); dir != "." && os.Remove(s.dev(dir)) == nil; dir = path.Dir(dir) {
+			// An empty directory of links goes with them, as with udevd.
+		}
+	}
+	return failed
+}
+
+// unlessThere passes over the error that something is there already.
+func unlessThere(err error) error {
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	return err
 }

@@ -3,6 +3,7 @@ package sleep
 import (
 	"cmp"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -29,10 +30,19 @@ type System struct {
 		Module(name string) []usage.Finding
 		Drives(name string) []string
 	}
+	served func(kernel.Node) string // nil for kernel.System.Serves
 }
 
 func (s System) sys(name string) string { return cmp.Or(s.Sys, "/sys") + name }
 func (s System) dev(name string) string { return path.Join(cmp.Or(s.Dev, "/dev"), name) }
+
+// serves returns the path of the device that has a node's number, "" for none.
+func (s System) serves(n kernel.Node) string {
+	if s.served != nil {
+		return s.served(n)
+	}
+	return kernel.System{Sys: s.Sys}.Serves(n)
+}
 
 // Survey says whether a driver can sleep, and what is to be known to put it to
 // sleep and to wake it.
@@ -64,6 +74,9 @@ func (s System) Survey(q worker.Question) (found worker.Survey) {
 	}
 	var others []string
 	for _, d := range found.Devices {
+		if slices.ContainsFunc(found.Devices, func(above string) bool { return strings.HasPrefix(d, above+"/") }) {
+			continue // what is below a device is among its openings
+		}
 		others = append(others, s.openings(d, 0, &found)...)
 	}
 	if len(found.Openings) == 0 {
@@ -200,10 +213,8 @@ func (s System) node(devpath string) (n kernel.Node, ok bool) {
 			n.Name = name
 		}
 	}
-	return n, err1 == nil && err2 == nil && isLocal(n.Name)
+	return n, err1 == nil && err2 == nil && !isForeign(n.Name)
 }
 
-// isLocal tells whether a name stays below /dev.
-func isLocal(name string) bool {
-	return name != "" && name[0] != '/' && path.Clean(name) == name && name != ".." && !strings.HasPrefix(name, "../")
-}
+// isForeign tells whether a name does not stay below /dev.
+func isForeign(name string) bool { return name == "." || !fs.ValidPath(name) }

@@ -19,16 +19,22 @@ import (
 
 // The test's own program is the worker's too, as the daemon's is.
 func TestMain(m *testing.M) {
+	if os.Getenv(unable) != "" {
+		exit(worker.Serve(acts{}, worker.Abilities{}))
+	}
 	switch os.Args[0] {
 	case worker.Name:
 		exit(worker.Serve(acts{}, worker.Abilities{}))
 	case worker.AbleName:
-		exit(worker.Serve(acts{}, worker.Abilities{Unpack: unpack, InUse: func(path string) string { return "asked about " + path }}))
+		exit(worker.Serve(acts{}, worker.Abilities{Unpack: unpack, InUse: func(path string) string { return "asked about " + path }, Survey: survey, Tend: tend}))
 	case daemonName:
 		daemon()
 	}
 	goleak.VerifyTestMain(m)
 }
+
+// unable is set for a program that has lost its abilities.
+const unable = "WORKER_TEST_UNABLE"
 
 // exit is os.Exit without its last steps, which under the race detector wait
 // for threads that the kernel ended.
@@ -41,6 +47,27 @@ func unpack(to io.Writer, from *os.File) error {
 	}
 	_, err := io.WriteString(to, "misses unpacked.bin")
 	return err
+}
+
+// survey finds the question, and as much as the module's name says.
+func survey(q worker.Question) worker.Survey {
+	found := worker.Survey{Says: fmt.Sprintf("%+v", q)}
+	switch n, err := strconv.Atoi(q.Module); {
+	case q.Module == "is_killed":
+		_ = unix.Kill(os.Getpid(), unix.SIGKILL)
+	case err == nil:
+		found = worker.Survey{Devices: []string{"/devices/d"}, Must: []string{"snd"}, InUse: strings.Repeat("x", n),
+			Openings: []kernel.Opening{{Alias: "char-major-81-0", Name: "video0", Links: []string{"v4l/by-id/a", "v4l/ü"}}}}
+	}
+	return found
+}
+
+// tend keeps what it is to uncover, and says what else it is asked for.
+func tend(what worker.Placeholders) (kept bool, err error) {
+	if what.How == worker.Uncover {
+		return true, nil
+	}
+	return false, errors.Join(fmt.Errorf("asked for %+v", what), errors.New("and more"))
 }
 
 // acts is a kernel that does what the module's name says. What it tells the

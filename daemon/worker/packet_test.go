@@ -49,6 +49,13 @@ func TestALongAnswerIsCutToFit(t *testing.T) {
 	}
 }
 
+func TestAsMuchAsASurveyMayFindFits(t *testing.T) {
+	b := reply{found: strings.Repeat("x", maxFound)}.append(nil)
+	if got, err := parseReply(b); err != nil || len(b) > maxReply || len(got.found) != maxFound {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+}
+
 // What is read as a packet is one: written again it is read as the same.
 func FuzzPackets(f *testing.F) {
 	f.Add([]byte(nil))

@@ -142,9 +142,9 @@ type call struct {
 	abandoned bool     // guarded by the pool's mutex
 }
 
-// verb is what errors say that the call was to do.
-func (c *call) verb() string {
-	switch c.task {
+// verb is what errors say that a call was to do.
+func (t task) verb() string {
+	switch t {
 	case probeDevice:
 		return "probe"
 	case runCommand:
@@ -354,7 +354,7 @@ func (p *Pool) ask(c *call) (*process, error) {
 func (p *Pool) await(c *call, w *process) Result {
 	answer, err := w.answer()
 	if err != nil {
-		return c.failed(&DeathError{Module: c.about(), Doing: c.verb(), State: p.bury(w)})
+		return c.failed(&DeathError{Module: c.about(), Doing: c.task.verb(), State: p.bury(w)})
 	}
 	p.keep(c, w)
 	return c.outcome(answer)
@@ -414,7 +414,7 @@ func (p *Pool) send(c *call, k program, f moduleFile) (*process, error) {
 		}
 		p.bury(w)
 		if fresh {
-			return nil, fmt.Errorf("%s %s: hand it to a worker: %w", c.verb(), c.about(), err)
+			return nil, fmt.Errorf("%s %s: hand it to a worker: %w", c.task.verb(), c.about(), err)
 		}
 	}
 }
@@ -445,7 +445,7 @@ func (p *Pool) take(c *call, k program) (*process, error) {
 	}
 	w, err := start(k)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: start a worker: %w", c.verb(), c.about(), err)
+		return nil, fmt.Errorf("%s %s: start a worker: %w", c.task.verb(), c.about(), err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

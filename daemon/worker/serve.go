@@ -194,7 +194,7 @@ func carryOut(r request, f *os.File, loader Loader, can Abilities) (answer reply
 	if err == nil {
 		return answer
 	}
-	answer.op, answer.words = "load", err.Error()
+	answer.op, answer.words = r.task.verb(), strings.ReplaceAll(err.Error(), "\n", "; ") // of joined errors
 	if e := (*kernel.Error)(nil); errors.As(err, &e) {
 		answer.op, answer.errno, answer.words = e.Op, e.Errno, e.Words
 	}
