@@ -32,14 +32,14 @@ func TestWhatTheMachineAsksAboutSleepReachesAWorker(t *testing.T) {
 	var pool sleeper
 	l := newLoop(Config{Log: silent}, "6.1-test", &pool)
 	l.carryOut(core.Survey{Op: 1, Module: "m", Files: []string{"/m.ko"}, Force: true, Any: true})
-	for _, how := range []core.Tending{core.Cover, core.Link, core.Uncover} {
+	for _, how := range []core.Tending{core.Cover, core.Restore, core.Uncover} {
 		l.carryOut(core.Tend{Op: 2, Module: "m", How: how, Openings: []control.Opening{{Alias: "char-major-81-0", Name: "video0", Links: []string{"a"}}}})
 	}
 	openings := []kernel.Opening{{Alias: "char-major-81-0", Name: "video0", Links: []string{"a"}}}
 	want := []any{
 		uint64(1), worker.Question{Module: "m", Files: []string{"/m.ko"}, Force: true, Any: true},
 		uint64(2), "m", worker.Placeholders{How: worker.Cover, Openings: openings},
-		uint64(2), "m", worker.Placeholders{How: worker.Link, Openings: openings},
+		uint64(2), "m", worker.Placeholders{How: worker.Restore, Openings: openings},
 		uint64(2), "m", worker.Placeholders{How: worker.Uncover, Openings: openings},
 	}
 	if diff := cmp.Diff(want, pool.asked); diff != "" {
@@ -61,7 +61,7 @@ func TestWhatAWorkerSaysAboutSleepReachesTheMachine(t *testing.T) {
 			core.Surveyed{Op: 7, Devices: []string{"/d"}, Must: []string{"snd"}, InUse: "by a", Says: "no", Openings: []control.Opening{{Alias: "netdev-eth0", Name: "eth0"}}}},
 		{"placeholders that failed", worker.Result{Op: 8, Tended: true, Err: busy}, core.Tended{Op: 8, Says: "it is broken"}},
 		{"placeholders not begun", worker.Result{Op: 8, Tended: true, Err: os.NewSyscallError("fork", unix.ENOMEM)}, core.Tended{Op: 8, Says: "fork: cannot allocate memory", Unasked: true}},
-		{"placeholders", worker.Result{Op: 8, Tended: true, Kept: true}, core.Tended{Op: 8, Kept: true}},
+		{"placeholders", worker.Result{Op: 8, Tended: true}, core.Tended{Op: 8}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLoop(Config{Log: silent}, "6.1-test", new(desk))
@@ -80,8 +80,8 @@ func TestTheMachineIsToldWhetherADeviceCanBeOpened(t *testing.T) {
 	l := newLoop(Config{Log: silent}, "6.1-test", new(desk))
 	l.system = kernel.System{Sys: sys}
 	for device, want := range map[string]core.Event{
-		"/devices/d": core.Opened{Module: "m", Works: true},
-		"/devices/e": core.Opened{Module: "m", Other: "eth0 is /devices/d/net/eth0 now, and was a device of /devices/e"},
+		"/devices/d": core.Opened{Module: "m", Works: []string{"netdev-eth0"}},
+		"/devices/e": core.Opened{Module: "m", Other: []string{"netdev-eth0"}, Says: "eth0 is /devices/d/net/eth0 now, and was a device of /devices/e"},
 	} {
 		got := l.carryOut(core.LookOpen{Module: "m", Devices: []string{device}, Openings: []control.Opening{{Alias: "netdev-eth0", Name: "eth0"}}})
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -13,12 +13,20 @@ import (
 // cover has placeholders put over the nodes of a driver that goes to sleep. From
 // here on it must not be forgotten.
 func (m *Machine) cover(r *rest, e Surveyed) {
-	r.devices, r.openings, r.must, r.stays = e.Devices, e.Openings, e.Must, ""
+	r.devices, r.openings, r.must, r.stays = topmost(e.Devices), e.Openings, e.Must, ""
 	r.phase, r.covered, r.restored, m.forgetful = covering, true, false, true
 	m.note("sleep", "", r.mod.name, reason("policy", fmt.Sprintf("nobody has used it for %v", (m.now-r.since).Round(time.Second))))
 	m.persist()
 	m.helpOpeners()
 	m.tend(r, Cover)
+}
+
+// topmost leaves out of paths those that are below another one: they go with the
+// driver.
+func topmost(paths []string) []string {
+	return slices.DeleteFunc(slices.Clone(paths), func(below string) bool {
+		return slices.ContainsFunc(paths, func(path string) bool { return strings.HasPrefix(below, path+"/") })
+	})
 }
 
 // isCovered takes in that the placeholders are there, or not.

@@ -116,10 +116,18 @@ func (m *Machine) findRests() {
 		}
 	}
 	for _, r := range m.rests {
-		if _, ok := m.rule(r); !ok {
+		if _, ok := m.rule(r); !ok || m.isOwned(r) {
 			r.wanted = r.phase != awake
 		}
 	}
+}
+
+// isOwned tells whether rules say who has any of the devices of a driver.
+func (m *Machine) isOwned(r *rest) bool {
+	return slices.ContainsFunc(r.devices, func(path string) bool {
+		dev := m.device(path)
+		return dev != nil && owned(&dev.verdict.Decision)
+	})
 }
 
 // mayFall takes in that a driver may sleep because of a device.

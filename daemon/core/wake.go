@@ -155,6 +155,11 @@ func (m *Machine) awakeAgain(r *rest, err error) {
 	if r.restored {
 		m.uncovered(r)
 	}
+	for _, path := range r.devices { // rules may have begun to say so while it slept
+		if dev := m.device(path); dev != nil && dev.assignment == nil && owned(&dev.verdict.Decision) {
+			m.wantAll(dev, m.step)
+		}
+	}
 }
 
 func (m *Machine) answerOpeners(r *rest, err error) {

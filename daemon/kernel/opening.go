@@ -109,7 +109,7 @@ func (s System) Opens(devices []string, openings []Opening) (works, other []stri
 			at = devicePath(s.sys("class/net/" + o.Name))
 		}
 		switch {
-		case at == "" || isNode && !s.isNode(n) || !isNode && !hasLink(o.Name):
+		case at == "" || isNode && !s.isNode(n) || !isNode && s.Sys == "" && !hasLink(o.Name):
 		case !slices.ContainsFunc(devices, func(d string) bool { return at == d || strings.HasPrefix(at, d+"/") }):
 			other = append(other, o.Alias)
 			says = fmt.Sprintf("%s is %s now, and was a device of %s", o.Name, at, strings.Join(devices, ", "))

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 )
@@ -100,22 +101,23 @@ func TestWhatOpensIsThereAndTheSameDevice(t *testing.T) {
 		node     int // the minor number of the one that is there, -1 for none
 		devices  []string
 		openings []Opening
-		works    bool
-		other    string
+		works    []string
+		other    []string
+		says     string
 	}{
-		{"not yet", "", 0, []string{usb}, []Opening{node}, false, ""},
-		{"the node is missing", "dev/char/81:0 -> ../.." + usb + "/video4linux/video0", -1, []string{usb}, []Opening{node}, false, ""},
-		{"the node is another", "dev/char/81:0 -> ../.." + usb + "/video4linux/video0", 1, []string{usb}, []Opening{node}, false, ""},
-		{"one of two", "dev/char/81:0 -> ../.." + usb + "/video4linux/video0", 0, []string{usb}, []Opening{node, network}, false, ""},
-		{"another device", "dev/char/81:0 -> ../../devices/pci0/video0", 0, []string{usb, "/devices/b"}, []Opening{node}, false,
+		{"not yet", "", 0, []string{usb}, []Opening{node}, nil, nil, ""},
+		{"the node is missing", "dev/char/81:0 -> ../.." + usb + "/video4linux/video0", -1, []string{usb}, []Opening{node}, nil, nil, ""},
+		{"the node is another", "dev/char/81:0 -> ../.." + usb + "/video4linux/video0", 1, []string{usb}, []Opening{node}, nil, nil, ""},
+		{"one of two", "dev/char/81:0 -> ../.." + usb + "/video4linux/video0", 0, []string{usb}, []Opening{node, network}, []string{node.Alias}, nil, ""},
+		{"another device", "dev/char/81:0 -> ../../devices/pci0/video0", 0, []string{usb, "/devices/b"}, []Opening{node}, nil, []string{node.Alias},
 			"video0 is /devices/pci0/video0 now, and was a device of /devices/usb1/1-1/1-1:1.0, /devices/b"},
-		{"another device that is called similarly", "dev/char/81:0 -> ../.." + usb + "1/video0", 0, []string{usb}, []Opening{node}, false,
+		{"another device that is called similarly", "dev/char/81:0 -> ../.." + usb + "1/video0", 0, []string{usb}, []Opening{node}, nil, []string{node.Alias},
 			"video0 is /devices/usb1/1-1/1-1:1.01/video0 now, and was a device of /devices/usb1/1-1/1-1:1.0"},
-		{"another interface, while a node is not yet there", "class/net/usb0 -> ../../devices/pci0/net/usb0", -1, []string{usb}, []Opening{node, network}, false,
+		{"another interface, while a node is not yet there", "class/net/usb0 -> ../../devices/pci0/net/usb0", -1, []string{usb}, []Opening{node, network}, nil, []string{network.Alias},
 			"usb0 is /devices/pci0/net/usb0 now, and was a device of /devices/usb1/1-1/1-1:1.0"},
-		{"the interface works", "class/net/usb0 -> ../.." + usb + "/net/usb0", -1, []string{usb}, []Opening{network}, true, ""},
-		{"the node works", "dev/char/81:0 -> ../.." + usb + "/video4linux/video0", 0, []string{usb}, []Opening{node}, true, ""},
-		{"both work, each of another device", "dev/char/81:0 -> ../.." + usb + "\nclass/net/usb0 -> ../../devices/b/net/usb0", 0, []string{"/devices/b", usb}, []Opening{node, network}, true, ""},
+		{"the interface works", "class/net/usb0 -> ../.." + usb + "/net/usb0", -1, []string{usb}, []Opening{network}, []string{network.Alias}, nil, ""},
+		{"the node works", "dev/char/81:0 -> ../.." + usb + "/video4linux/video0", 0, []string{usb}, []Opening{node}, []string{node.Alias}, nil, ""},
+		{"both work, each of another device", "dev/char/81:0 -> ../.." + usb + "\nclass/net/usb0 -> ../../devices/b/net/usb0", 0, []string{"/devices/b", usb}, []Opening{node, network}, []string{node.Alias, network.Alias}, nil, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := tree(t, "-- dev/null --\n")
@@ -125,8 +127,9 @@ func TestWhatOpensIsThereAndTheSameDevice(t *testing.T) {
 					t.Skipf("this process may not make device nodes: %v", err)
 				}
 			}
-			if works, other := s.Opens(tt.devices, tt.openings); works != tt.works || other != tt.other {
-				t.Errorf("got %v, %q", works, other)
+			works, other, says := s.Opens(tt.devices, tt.openings)
+			if diff := cmp.Diff([]any{tt.works, tt.other, tt.says}, []any{works, other, says}); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}
@@ -140,8 +143,8 @@ func TestALinkIsNoNode(t *testing.T) {
 	}
 	withLinks(t, s.Dev, "video0 -> other")
 	withLinks(t, s.Sys, "dev/char/81:0 -> ../../devices/d/video0")
-	if works, other := s.Opens([]string{"/devices/d"}, []Opening{{Alias: "char-major-81-0", Name: "video0"}}); works || other != "" {
-		t.Errorf("got %v, %q", works, other)
+	if works, other, _ := s.Opens([]string{"/devices/d"}, []Opening{{Alias: "char-major-81-0", Name: "video0"}}); works != nil || other != nil {
+		t.Errorf("got %v, %v", works, other)
 	}
 }
 

@@ -17,9 +17,8 @@ import (
 	"github.com/kmodd/kmodd/daemon/worker"
 )
 
-// Tend sees to placeholders. kept says that some are left there because they are
-// the nodes of devices now.
-func (s System) Tend(what worker.Placeholders) (kept bool, err error) {
+// Tend sees to placeholders.
+func (s System) Tend(what worker.Placeholders) (err error) {
 	var nodes []placeholder
 	for _, o := range what.Openings {
 		if n, ok := kernel.NodeOf(o); ok && !isForeign(n.Name) {
@@ -30,23 +29,22 @@ func (s System) Tend(what worker.Placeholders) (kept bool, err error) {
 	case worker.Cover:
 		for _, n := range nodes {
 			if err := s.cover(n); err != nil {
-				return false, fmt.Errorf("put a placeholder over %s: %w", s.dev(n.Name), err)
+				return fmt.Errorf("put a placeholder over %s: %w", s.dev(n.Name), err)
 			}
 		}
 	case worker.Restore:
-		s.awaitUdev(nodes)
 		for _, n := range nodes {
-			err = errors.Join(err, s.link(n))
+			err = errors.Join(err, s.restore(n))
 		}
+		return errors.Join(err, s.relink(nodes))
 	case worker.Uncover:
 		for _, n := range nodes {
-			k, e := s.uncover(n)
-			kept, err = kept || k, errors.Join(err, e)
+			err = errors.Join(err, s.uncover(n))
 		}
 	default:
-		return false, errors.New("unknown request about placeholders")
+		return errors.New("unknown request about placeholders")
 	}
-	return kept, err
+	return err
 }
 
 // A placeholder is a node that stands for a device while its driver is away.
@@ -55,36 +53,72 @@ type placeholder struct {
 	links []string
 }
 
-// cover puts a twin over a node. Whoever opens the name finds one or the other.
+// cover puts a twin where a node is, which has another name for as long: the kernel
+// removes what has the node's name when the driver goes, if that is its own. Whoever
+// opens the name finds one or the other. What was begun before is ended.
 func (s System) cover(n placeholder) error {
-	name := s.dev(n.Name)
-	var was unix.Stat_t
-	if err := unix.Lstat(name, &was); err != nil {
-		return err
-	}
-	if !n.IsAt(was) {
+	name, aside := s.dev(n.Name), s.aside(n)
+	node, ok := s.look(name, n)
+	if !ok {
 		return errors.New("it is not the node of that device")
 	}
-	twin := s.twin(n)
-	if err := os.Remove(twin); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+	kept, ok := s.look(aside, n)
+	switch {
+	case ok && kept.Ino != node.Ino:
+		return nil
+	case !ok:
+		if err := unlessGone(os.Remove(aside)); err != nil {
+			return err
+		}
+		if err := os.Link(name, aside); err != nil {
+			return err
+		}
 	}
-	if err := unix.Mknod(twin, uint32(was.Mode)&unix.S_IFMT, int(n.Rdev())); err != nil {
-		return err
-	}
-	err := asBefore(twin, name, was)
+	twin := aside + "-new"
+	err := s.copyTo(twin, name, n, node)
 	if err == nil {
 		err = os.Rename(twin, name)
 	}
 	if err != nil {
 		os.Remove(twin)
+		os.Remove(aside)
 	}
 	return err
 }
 
-// twin is the name of a placeholder that is not yet at its place, or not any more.
-func (s System) twin(n placeholder) string {
+// aside is the other name of a node that has a placeholder at its place.
+func (s System) aside(n placeholder) string {
 	return path.Join(s.dev(path.Dir(n.Name)), "."+path.Base(n.Name)+".kmodd")
+}
+
+// look tells whether a file is the node, and which file it is.
+func (s System) look(name string, n placeholder) (st unix.Stat_t, is bool) {
+	is = unix.Lstat(name, &st) == nil && n.IsAt(st)
+	return st, is
+}
+
+// copyTo makes a twin of a node.
+func (s System) copyTo(twin, name string, n placeholder, node unix.Stat_t) error {
+	if err := unlessGone(os.Remove(twin)); err != nil {
+		return err
+	}
+	if err := unix.Mknod(twin, uint32(node.Mode)&unix.S_IFMT, int(n.Rdev())); err != nil {
+		return err
+	}
+	return asBefore(twin, name, node)
+}
+
+// restore puts a node back at its place, if it is not there.
+func (s System) restore(n placeholder) error {
+	name, aside := s.dev(n.Name), s.aside(n)
+	kept, ok := s.look(aside, n)
+	if !ok {
+		return nil
+	}
+	if node, ok := s.look(name, n); !ok || node.Ino == kept.Ino {
+		return os.Remove(aside) // the place is another node's by now, or its own
+	}
+	return os.Rename(aside, name)
 }
 
 // asBefore gives a twin what the node has: extended attributes first, access
@@ -113,6 +147,17 @@ func asBefore(twin, name string, was unix.Stat_t) error {
 	}
 	// After the owner, whose change takes bits away.
 	return unix.Chmod(twin, uint32(was.Mode)&0o7777)
+}
+
+// relink makes the links to nodes again that udevd has removed, unless the devices
+// are there: then they are udevd's.
+func (s System) relink(nodes []placeholder) (err error) {
+	nodes = slices.DeleteFunc(nodes, func(n placeholder) bool { return s.serves(n.Node) != "" })
+	s.awaitUdev(nodes)
+	for _, n := range nodes {
+		err = errors.Join(err, s.link(n))
+	}
+	return err
 }
 
 // udevTime is how long udevd is given to deal with a device that has gone.
@@ -175,33 +220,33 @@ func (s System) link(n placeholder) (failed error) {
 	return failed
 }
 
-// uncover takes a placeholder away, with its links, unless it is the node of a
-// device again. For one that comes meanwhile it is put back: the kernel has left it
-// alone, or makes a node of its own where it finds none.
-func (s System) uncover(n placeholder) (kept bool, err error) {
+// uncover takes a node away whose device has gone while the driver was away, with
+// its links. For a device that comes meanwhile it is put back: the kernel has left it
+// alone, or makes a new one where it finds none.
+func (s System) uncover(n placeholder) error {
+	err := s.restore(n)
 	if s.serves(n.Node) != "" {
-		return true, nil
+		return err
 	}
-	name, twin := s.dev(n.Name), s.twin(n)
+	name, aside := s.dev(n.Name), s.aside(n)
 	var st unix.Stat_t
+	kept := false
 	switch there := unix.Lstat(name, &st) == nil; {
 	case there && !n.IsAt(st):
-		return false, nil // another device's, and so are its links
+		return err // another device's, and so are its links
 	case there:
-		if err := os.Rename(name, twin); err != nil {
-			return false, err
+		if err := os.Rename(name, aside); err != nil {
+			return err
 		}
 		if kept = s.serves(n.Node) != ""; kept {
-			err = unlessThere(os.Link(twin, name))
+			err = errors.Join(err, unlessThere(os.Link(aside, name)))
 		}
 	}
-	if e := os.Remove(twin); !errors.Is(e, os.ErrNotExist) {
-		err = errors.Join(err, e)
-	}
+	err = errors.Join(err, unlessGone(os.Remove(aside)))
 	if kept {
-		return true, err
+		return err
 	}
-	return false, errors.Join(err, s.unlink(n))
+	return errors.Join(err, s.unlink(n))
 }
 
 // unlink removes the links to a node.
@@ -216,6 +261,14 @@ func (s System) unlink(n placeholder) (failed error) {
 		}
 	}
 	return failed
+}
+
+// unlessGone passes over the error that something is not there.
+func unlessGone(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // unlessThere passes over the error that something is there already.

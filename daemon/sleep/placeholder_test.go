@@ -18,13 +18,11 @@ import (
 )
 
 // tend has one thing done and fails if that fails.
-func (s System) tend(t *testing.T, how worker.Tending, openings ...kernel.Opening) (kept bool) {
+func (s System) tend(t *testing.T, how worker.Tending, openings ...kernel.Opening) {
 	t.Helper()
-	kept, err := s.Tend(worker.Placeholders{How: how, Openings: openings})
-	if err != nil {
+	if err := s.Tend(worker.Placeholders{How: how, Openings: openings}); err != nil {
 		t.Error(err)
 	}
-	return kept
 }
 
 // expect compares what is below /dev.
@@ -36,7 +34,7 @@ func (s System) expect(t *testing.T, names ...string) {
 }
 
 func TestWhatIsNoRequestIsRefused(t *testing.T) {
-	if _, err := machine(t, "").Tend(worker.Placeholders{How: 9}); err == nil {
+	if err := machine(t, "").Tend(worker.Placeholders{How: 9}); err == nil {
 		t.Error("it is taken for one")
 	}
 }
@@ -61,7 +59,7 @@ func TestAPlaceholderIsLikeTheNodeInAllButItsMaker(t *testing.T) {
 		kernel.Opening{Alias: "char-major-81-0", Name: "v/video0"},
 		kernel.Opening{Alias: kernel.NetAlias("eth0"), Name: "eth0"},
 		kernel.Opening{Alias: "block-major-8-0", Name: "disk"})
-	s.expect(t, "disk", "v/", "v/video0")
+	s.expect(t, ".disk.kmodd", "disk", "v/", "v/.video0.kmodd", "v/video0")
 	after := s.stat(t, "v/video0")
 	if after.Ino == before.Ino || s.stat(t, "disk").Ino == disk.Ino {
 		t.Error("it is still the same file")
@@ -77,6 +75,13 @@ func TestAPlaceholderIsLikeTheNodeInAllButItsMaker(t *testing.T) {
 		n, err := unix.Lgetxattr(s.dev("v/video0"), name, value)
 		if err != nil || string(value[:n]) != string(want) {
 			t.Errorf("%s is %q, %v; want %q", name, value[:max(n, 0)], err, want)
+		}
+	}
+	for range 2 { // the kernel's own is back, however often
+		s.tend(t, worker.Restore, kernel.Opening{Alias: "char-major-81-0", Name: "v/video0"}, kernel.Opening{Alias: "block-major-8-0", Name: "disk"})
+		s.expect(t, "disk", "v/", "v/video0")
+		if s.stat(t, "v/video0").Ino != before.Ino || s.stat(t, "disk").Ino != disk.Ino {
+			t.Error("they are other files than before")
 		}
 	}
 }
@@ -115,6 +120,7 @@ func TestWhoeverOpensANodeFindsOneWhileItIsCovered(t *testing.T) {
 	}()
 	for range 200 {
 		s.tend(t, worker.Cover, video())
+		s.tend(t, worker.Restore, video())
 	}
 	done.Store(true)
 	if bad := <-missed; bad > 0 {
@@ -129,7 +135,7 @@ func TestOnlyTheDevicesNodeIsCovered(t *testing.T) {
 		make func(t *testing.T, s System)
 		want string
 	}{
-		{"nothing", func(*testing.T, System) {}, "no such file"},
+		{"nothing", func(*testing.T, System) {}, "it is not the node of that device"},
 		{"a file", func(t *testing.T, s System) { must(t, os.WriteFile(s.dev("video0"), nil, 0o600)) }, "it is not the node of that device"},
 		{"a link to the node", func(t *testing.T, s System) { s.node81(t, "x", 0); must(t, os.Symlink("x", s.dev("video0"))) }, "it is not the node of that device"},
 		{"another number", func(t *testing.T, s System) { s.node81(t, "video0", 1) }, "it is not the node of that device"},
@@ -138,8 +144,8 @@ func TestOnlyTheDevicesNodeIsCovered(t *testing.T) {
 			s := machine(t, "")
 			tt.make(t, s)
 			before := s.names(t)
-			kept, err := s.Tend(worker.Placeholders{How: worker.Cover, Openings: []kernel.Opening{video()}})
-			if err == nil || !strings.Contains(err.Error(), "put a placeholder over "+s.dev("video0")+": ") || !strings.Contains(err.Error(), tt.want) || kept {
+			err := s.Tend(worker.Placeholders{How: worker.Cover, Openings: []kernel.Opening{video()}})
+			if err == nil || !strings.Contains(err.Error(), "put a placeholder over "+s.dev("video0")+": ") || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("it says %v", err)
 			}
 			s.expect(t, before...)
@@ -156,11 +162,11 @@ func TestNamesOutsideOfDevAreLeftAlone(t *testing.T) {
 	s := machine(t, "")
 	s.node81(t, "../video0", 0)
 	before := s.stat(t, "../video0").Ino
-	for _, how := range []worker.Tending{worker.Cover, worker.Link, worker.Uncover} {
+	for _, how := range []worker.Tending{worker.Cover, worker.Restore, worker.Uncover} {
 		s.tend(t, how, kernel.Opening{Alias: "char-major-81-0", Name: "../video0", Links: []string{"x"}})
 		s.tend(t, how, kernel.Opening{Alias: "char-major-81", Name: "video0"})
 	}
-	s.tend(t, worker.Link, video("../x", "/x", "x/../../y"))
+	s.tend(t, worker.Restore, video("../x", "/x", "x/../../y"))
 	s.expect(t)
 	if s.stat(t, "../video0").Ino != before {
 		t.Error("it was replaced")
@@ -169,11 +175,16 @@ func TestNamesOutsideOfDevAreLeftAlone(t *testing.T) {
 
 // What a worker that was killed has left does not stand in the way.
 func TestAStaleTwinIsReplaced(t *testing.T) {
-	s := machine(t, "-- dev/.video0.kmodd --\n")
+	s := machine(t, "-- dev/.video0.kmodd --\n-- dev/.video0.kmodd-new --\n")
 	s.node81(t, "video0", 0)
+	own := s.stat(t, "video0").Ino
 	s.tend(t, worker.Cover, video())
-	s.expect(t, "video0")
-	must(t, os.WriteFile(s.dev(".video0.kmodd"), nil, 0o600))
+	s.expect(t, ".video0.kmodd", "video0")
+	twin := s.stat(t, "video0").Ino
+	s.tend(t, worker.Cover, video())
+	if twin == own || s.stat(t, "video0").Ino != twin || s.stat(t, ".video0.kmodd").Ino != own {
+		t.Error("it is covered twice")
+	}
 	s.tend(t, worker.Uncover, video())
 	s.expect(t)
 	must(t, os.WriteFile(s.dev(".video0.kmodd"), nil, 0o600))
@@ -194,22 +205,20 @@ func TestLinksAreMadeAgainAndGoWithTheirFolders(t *testing.T) {
 		"v4l/", "v4l/by-id/", "v4l/by-id/camera -> ../../video0", "v4l/by-id/taken -> ../../video9",
 		"v4l/by-path/", "v4l/by-path/a/", "v4l/by-path/a/b -> ../../../video0", "video0",
 	}
-	s.tend(t, worker.Link, openings...)
+	s.tend(t, worker.Restore, openings...)
 	s.expect(t, linked...)
 	for _, link := range []string{"camera", "v4l/by-id/camera", "v4l/by-path/a/b"} {
 		if !s.leads(link, kernel.Node{Name: "video0"}) {
 			t.Errorf("%s leads elsewhere", link)
 		}
 	}
-	if kept := s.tend(t, worker.Uncover, openings...); kept {
-		t.Error("something is said to be left")
-	}
+	s.tend(t, worker.Uncover, openings...)
 	s.expect(t, "v4l/", "v4l/by-id/", "v4l/by-id/taken -> ../../video9")
 }
 
 func TestALinkThatCanNotBeMadeDoesNotKeepBackTheOthers(t *testing.T) {
 	s := machine(t, "-- dev/file --\n")
-	_, err := s.Tend(worker.Placeholders{How: worker.Link, Openings: []kernel.Opening{video("file/x", "y")}})
+	err := s.Tend(worker.Placeholders{How: worker.Restore, Openings: []kernel.Opening{video("file/x", "y")}})
 	if !errors.Is(err, unix.ENOTDIR) {
 		t.Errorf("it says %v", err)
 	}
@@ -228,7 +237,7 @@ func TestLinksAreMadeWhenUdevdHasRemovedThem(t *testing.T) {
 		steps <- errors.Join(err, os.Remove(s.dev("camera")))
 	}()
 	began := time.Now()
-	s.tend(t, worker.Link, video("camera"))
+	s.tend(t, worker.Restore, video("camera"))
 	if took := time.Since(began); took > udevTime/2 {
 		t.Errorf("it took %v", took)
 	}
@@ -242,9 +251,7 @@ func TestThePlaceholderOfADeviceThatIsBackIsKeptWithItsLinks(t *testing.T) {
 	s.node81(t, "video1", 1)
 	before := s.stat(t, "video0").Ino
 	gone := kernel.Opening{Alias: "char-major-81-1", Name: "video1"}
-	if !s.tend(t, worker.Uncover, video("camera"), gone) {
-		t.Error("nothing is said to be left")
-	}
+	s.tend(t, worker.Uncover, video("camera"), gone)
 	s.expect(t, "camera -> video0", "video0")
 	if s.stat(t, "video0").Ino != before {
 		t.Error("it is another file")
@@ -254,9 +261,7 @@ func TestThePlaceholderOfADeviceThatIsBackIsKeptWithItsLinks(t *testing.T) {
 func TestTheNodeOfAnotherDeviceIsNotTakenAway(t *testing.T) {
 	s := machine(t, "-- links --\ndev/camera -> video0\n")
 	s.node81(t, "video0", 3)
-	if s.tend(t, worker.Uncover, video("camera")) {
-		t.Error("something is said to be left")
-	}
+	s.tend(t, worker.Uncover, video("camera"))
 	s.expect(t, "camera -> video0", "video0")
 }
 
@@ -294,13 +299,30 @@ func TestADeviceThatComesWhileItsPlaceholderIsTakenAwayHasItsNode(t *testing.T) 
 				}
 				tt.then(t, s)
 			})
-			if !s.tend(t, worker.Uncover, video("camera")) {
-				t.Error("nothing is said to be left")
-			}
+			s.tend(t, worker.Uncover, video("camera"))
 			s.expect(t, "camera -> video0", "video0")
 			if got := s.stat(t, "video0").Mode & 0o7777; got != tt.mode {
 				t.Errorf("its mode is %o, want %o", got, tt.mode)
 			}
 		})
+	}
+}
+
+// A worker that was killed before the twin was at its place.
+func TestANodeWithTwoNamesIsCoveredAndRestored(t *testing.T) {
+	s := machine(t, "")
+	s.node81(t, "video0", 0)
+	own := s.stat(t, "video0").Ino
+	must(t, os.Link(s.dev("video0"), s.dev(".video0.kmodd")))
+	s.tend(t, worker.Restore, video())
+	s.expect(t, "video0")
+	must(t, os.Link(s.dev("video0"), s.dev(".video0.kmodd")))
+	s.tend(t, worker.Cover, video())
+	if s.stat(t, "video0").Ino == own || s.stat(t, ".video0.kmodd").Ino != own {
+		t.Error("it is not covered")
+	}
+	s.tend(t, worker.Restore, video())
+	if s.expect(t, "video0"); s.stat(t, "video0").Ino != own {
+		t.Error("it is another file than before")
 	}
 }

@@ -56,17 +56,17 @@ func TestASurveyThatFindsTooMuchSaysSo(t *testing.T) {
 	}
 }
 
-func TestTendingTellsWhatIsKept(t *testing.T) {
+func TestTendingTellsHowItWent(t *testing.T) {
 	p := able(t)
 	what := worker.Placeholders{How: worker.Uncover, Openings: []kernel.Opening{{Alias: "char-major-81-0", Name: "video0", Links: []string{"a"}}}}
 	p.Tend(1, "m", what)
-	if r := <-p.Results(); r.Op != 1 || !r.Tended || !r.Kept || r.Err != nil || r.Survey != nil {
+	if r := <-p.Results(); r.Op != 1 || !r.Tended || r.Err != nil || r.Survey != nil {
 		t.Errorf("got %+v", r)
 	}
-	what.How = worker.Link
+	what.How = worker.Restore
 	p.Tend(2, "m", what)
 	r := <-p.Results()
-	if !r.Tended || r.Kept || r.Unasked() || r.Err == nil {
+	if !r.Tended || r.Unasked() || r.Err == nil {
 		t.Fatalf("got %+v", r)
 	}
 	if diff := cmp.Diff("tend m: asked for {How:2 Openings:[{Alias:char-major-81-0 Name:video0 Links:[a]}]}; and more", r.Err.Error()); diff != "" {
@@ -110,7 +110,7 @@ func TestWithoutAbilitiesSleepIsRefused(t *testing.T) {
 		}
 		p.Tend(2, "m", worker.Placeholders{How: worker.Cover})
 		r = <-p.Results()
-		if !r.Tended || r.Kept || r.Err == nil || r.Err.Error() != strings.Replace(before, "survey", "tend", 1)+"that takes kmodctl: install it beside kmodd" {
+		if !r.Tended || r.Err == nil || r.Err.Error() != strings.Replace(before, "survey", "tend", 1)+"that takes kmodctl: install it beside kmodd" {
 			t.Errorf("%s: got %+v", program, r)
 		}
 	}

@@ -63,11 +63,11 @@ func survey(q worker.Question) worker.Survey {
 }
 
 // tend keeps what it is to uncover, and says what else it is asked for.
-func tend(what worker.Placeholders) (kept bool, err error) {
+func tend(what worker.Placeholders) error {
 	if what.How == worker.Uncover {
-		return true, nil
+		return nil
 	}
-	return false, errors.Join(fmt.Errorf("asked for %+v", what), errors.New("and more"))
+	return errors.Join(fmt.Errorf("asked for %+v", what), errors.New("and more"))
 }
 
 // acts is a kernel that does what the module's name says. What it tells the
