@@ -82,7 +82,7 @@ func (w *world) checkAtRest() {
 // out since then is nobody's fault.
 func (w *world) checkServed(by string, since time.Duration, name string) {
 	removed, taken := w.removed[name]
-	if slices.Contains(w.says.blacklist, name) || taken && removed >= since || w.isGoing(name) || w.unlucky[name] || w.sleeps(by) || w.hasSleeper(name) && w.kernel.Driver(by) != "" {
+	if slices.Contains(w.says.blacklist, name) || taken && removed >= since || w.isGoing(name) || w.unlucky[name] || w.sleeps(by) || w.hasSlept(name) && w.kernel.Driver(by) != "" {
 		return
 	}
 	for _, need := range w.board.closure(*w.board.module(name)) {
@@ -165,7 +165,9 @@ func (w *world) checkModules() {
 	modules, _ := w.ask(control.ModulesRequest{}).([]control.Module)
 	said := make(map[string]control.State)
 	for _, m := range modules {
-		said[m.Name] = m.State
+		if m.State != control.Absent { // as what sleeps is
+			said[m.Name] = m.State
+		}
 		if w.handed[m.Name] && !m.Ours {
 			w.violate("%s was ours before, and is not any more", m.Name)
 		}

@@ -223,6 +223,13 @@ func (w *world) sleeps(devpath string) bool {
 	return false
 }
 
+// hasSlept tells whether a module sleeps, or was put to sleep: another driver may have
+// taken its device since.
+func (w *world) hasSlept(name string) bool {
+	_, out := w.left[name]
+	return out || w.hasSleeper(name)
+}
+
 // hasSleeper tells whether a module sleeps, or goes with one that does.
 func (w *world) hasSleeper(name string) bool {
 	set := w.board.set(w.t, w.says, true)

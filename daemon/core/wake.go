@@ -83,7 +83,7 @@ func (m *Machine) waken(r *rest) {
 	case r.mod.state == control.Live && m.now >= r.next:
 		r.next, r.pause = m.now+r.pause, min(2*r.pause, longestOpen)
 		m.emit(LookOpen{Module: r.mod.name, Devices: slices.Clone(r.devices), Openings: slices.Clone(r.openings)})
-	case r.mod.state == control.Live, r.mod.pending(), r.mod.state == control.Going:
+	case r.mod.state == control.Live, r.mod.pending(), r.mod.state == control.Going && m.sleeps(r):
 	case m.sleeps(r):
 		says := "it is " + string(r.mod.state)
 		if err := r.mod.said().err; err != "" {
