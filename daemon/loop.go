@@ -34,6 +34,7 @@ type loop struct {
 	system   kernel.System
 	kmsg     *kmsg.Log // nil if it can't be read
 	firmware firmwareWatch
+	opens    openWatch
 	helper   func(on bool) error // has the kernel ask us, or not any more
 	persist  func(core.Persist)  // writes down what must not be forgotten
 	notes    control.Notes
@@ -123,6 +124,7 @@ func newLoop(c Config, release string, pool loader) *loop {
 		watchdog: newWatchdog(c.Log),
 		helper:   func(bool) error { return nil },
 	}
+	l.opens = openWatch{dev: "/dev", post: l.post, log: c.Log}
 	l.firmware = firmwareWatch{post: l.post, log: c.Log, mounted: make(chan struct{}, 1)}
 	return l
 }
@@ -139,9 +141,11 @@ func (l *loop) Run(ctx context.Context) error {
 	defer func() { l.inForce.close() }()
 	defer l.watchdog.close()
 	defer l.firmware.await(nil)
+	defer l.opens.close()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
+	var patience <-chan time.Time // once it is to end
+	for patience == nil || l.machine.Resting() {
 		if at, ok := l.machine.Deadline(); ok {
 			timer.Reset(at - sinceBoot())
 		} else {
@@ -169,11 +173,26 @@ func (l *loop) Run(ctx context.Context) error {
 		case <-l.watchdog.answered:
 			l.watchdog.alive()
 			continue
-		case <-ctx.Done():
+		case <-l.ending(ctx, patience):
+			patience = time.After(wakeTime)
+			l.step(core.Ending{})
+		case <-patience:
 			return nil
 		}
 		l.quiet.disturbed()
 	}
+	return nil
+}
+
+// wakeTime is how long what sleeps has to wake when the daemon ends.
+const wakeTime = 5 * time.Second
+
+// ending tells once that the daemon is to end.
+func (l *loop) ending(ctx context.Context, patience <-chan time.Time) <-chan struct{} {
+	if patience != nil {
+		return nil
+	}
+	return ctx.Done()
 }
 
 // ours lists the modules that this daemon has put in, or inherited. It is for
@@ -248,6 +267,8 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 		l.pool.Survey(uint64(e.Op), worker.Question{Module: e.Module, Files: e.Files, Force: e.Force, Any: e.Any})
 	case core.Tend:
 		l.pool.Tend(uint64(e.Op), e.Module, worker.Placeholders{How: worker.Tending(e.How), Openings: openingsOf(e.Openings)})
+	case core.WatchNodes:
+		l.opens.watch(e)
 	case core.Help:
 		l.help(e.On)
 	case core.LookOpen:

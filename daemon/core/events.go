@@ -165,6 +165,9 @@ type (
 		Says         string
 	}
 
+	// NodeUsed tells that somebody has opened or closed a node: see [WatchNodes].
+	NodeUsed struct{ Module string }
+
 	// Ending tells that the daemon is about to end: what sleeps is to wake.
 	Ending struct{}
 
@@ -237,6 +240,7 @@ func (Surveyed) event()      {}
 func (Tended) event()        {}
 func (Opened) event()        {}
 func (Ending) event()        {}
+func (NodeUsed) event()      {}
 
 // An Effect is something that the machine wants done, in the order given. What
 // the answer to a [Look] or a [LookModule] leads to comes after the rest, for the
@@ -330,6 +334,13 @@ type (
 	// serves, or not to any more.
 	Help struct{ On bool }
 
+	// WatchNodes asks for one [NodeUsed] for each of these nodes when somebody opens
+	// or closes it.
+	WatchNodes struct {
+		Module string
+		Names  []string // below /dev
+	}
+
 	// LookOpen asks whether what is opened of the devices of a module works, in the
 	// same way as a [Look]: the answer is an [Opened].
 	LookOpen struct {
@@ -379,6 +390,7 @@ func (Survey) effect()        {}
 func (Tend) effect()          {}
 func (Help) effect()          {}
 func (LookOpen) effect()      {}
+func (WatchNodes) effect()    {}
 
 // A Tending is what is done about placeholders.
 type Tending uint8

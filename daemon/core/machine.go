@@ -171,6 +171,8 @@ func (m *Machine) handle(e Event) {
 		m.tended(e)
 	case Opened:
 		m.opened(e)
+	case NodeUsed:
+		m.nodeUsed(e)
 	case Ending:
 		m.wakeAll()
 	case Resumed:

@@ -21,7 +21,7 @@ func (w *world) checkLoad(e core.Load) {
 	if w.told[name].live {
 		w.violate("%s is loaded though the machine was told that it is live", name)
 	}
-	if len(w.slots) >= w.board.slots && !w.hasSleeper(name) { // which somebody may wait for in an open()
+	if len(w.slots) >= w.board.slots && !w.hasSlept(name) { // which somebody may wait for in an open()
 		w.violate("%s is loaded while %d loads hold all slots", name, len(w.slots))
 	}
 	for _, need := range w.board.closure(*w.board.module(name)) {

@@ -34,6 +34,7 @@ type rest struct {
 	stays string        // why it did not go to sleep
 	tries int           // how often that could not be helped
 	lost  bool          // its module was taken out by somebody else
+	used  bool          // somebody has opened or closed a node of it since the last look
 
 	chain []*module // that are still to go
 	asked *module   // of which it was asked who uses it
@@ -238,6 +239,7 @@ func (m *Machine) surveyed(e Surveyed) {
 		return // which is seen to when it is due
 	}
 	after := r.sleepTime(s)
+	m.watchNodes(r, e.Openings)
 	e.Devices = m.matched(r.mod, e.Devices)
 	if e.Says == "" && e.InUse == "" {
 		e.Says = m.cannotSleep(r, e.Devices)
@@ -249,12 +251,40 @@ func (m *Machine) surveyed(e Surveyed) {
 		m.staysAwake(r, after, e.Says)
 	case e.InUse != "":
 		r.idle, r.tries, r.stays, r.next = false, 0, e.InUse, later(m.now, max(after, leastPause))
-	case !r.idle:
+	case !r.idle || r.used:
 		r.idle, r.since, r.stays, r.next = true, m.now, "", later(m.now, min(after, max(leastPause, after/4)))
 	case m.now-r.since < after:
 		r.next = min(later(r.since, after), m.now+max(leastPause, after/4))
 	default:
 		m.cover(r, e)
+	}
+	r.used = false
+}
+
+// watchNodes asks to be told when somebody opens or closes the nodes of a driver,
+// once: a program that does so all the time is not to be followed.
+func (m *Machine) watchNodes(r *rest, openings []control.Opening) {
+	e := WatchNodes{Module: r.mod.name}
+	for _, o := range openings {
+		if !strings.HasPrefix(o.Alias, "netdev-") {
+			e.Names = append(e.Names, o.Name)
+		}
+	}
+	if len(e.Names) > 0 {
+		m.emit(e)
+	}
+}
+
+// nodeUsed takes in that somebody has opened or closed a node: it is looked at when
+// it may have been idle for long enough since.
+func (m *Machine) nodeUsed(e NodeUsed) {
+	for _, r := range m.rests {
+		s, ok := m.rule(r)
+		if !ok || r.mod.name != e.Module || r.phase != awake || r.ended {
+			continue
+		}
+		r.used = true
+		r.next = min(r.next, later(m.now, r.sleepTime(s)))
 	}
 }
 

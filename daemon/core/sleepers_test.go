@@ -23,7 +23,8 @@ type sleepers struct {
 	surveyed map[string]time.Duration // when somebody has looked who uses a module
 	useBegan map[string]time.Duration // of devices
 	openers  map[uint64]opener
-	sleepy   bool // people open and replug much
+	watched  map[string]bool // modules whose nodes the daemon of this life looks out for
+	sleepy   bool            // people open and replug much
 }
 
 func newSleepers() sleepers {
@@ -156,7 +157,20 @@ func (w *world) holdOpen(d fake.Device) {
 	module := w.kernel.Driver(d.Path)
 	w.used[d.Path] = true
 	w.kernel.Use(module, 1)
-	w.after(time.Duration(w.rng.IntN(30))*time.Second, func() { w.kernel.Use(module, -1) })
+	w.nodeUsed(module)
+	w.after(time.Duration(w.rng.IntN(30))*time.Second, func() {
+		w.kernel.Use(module, -1)
+		w.nodeUsed(module)
+	})
+}
+
+// nodeUsed has the daemon be told that somebody has opened or closed a node, if it has
+// asked for that.
+func (w *world) nodeUsed(module string) {
+	if w.watched[module] {
+		delete(w.watched, module)
+		w.afterInLife(w.soon(), func() { w.tell(core.NodeUsed{Module: module}) })
+	}
 }
 
 // openerAnswered holds what somebody is told who has opened a device against what

@@ -197,5 +197,8 @@ func (m *Machine) helpOpeners() {
 	}
 }
 
-// Resting tells whether anything sleeps, or is about to.
-func (m *Machine) Resting() bool { return m.helping }
+// Resting tells whether anything sleeps, or is about to, or has left nodes that are
+// not in order.
+func (m *Machine) Resting() bool {
+	return m.helping || slices.ContainsFunc(m.rests, func(r *rest) bool { return r.covered })
+}

@@ -260,7 +260,7 @@ func (w *world) start(modules []control.Module) {
 	w.unlucky = make(map[string]bool)
 	w.awaited = nil
 	w.begun, w.unasked, w.abandoned = 0, 0, 0
-	w.openers = make(map[uint64]opener) // whose connections have ended
+	w.openers, w.watched = make(map[uint64]opener), make(map[string]bool) // whose connections have ended
 	w.handed = make(map[string]bool)
 	for _, m := range modules {
 		w.handed[m.Name] = true
@@ -400,6 +400,8 @@ func (w *world) carryOut(e core.Effect) core.Event {
 		w.survey(e)
 	case core.Tend:
 		w.tend(e)
+	case core.WatchNodes:
+		w.watched[e.Module] = true
 	case core.Help:
 		w.helping = e.On
 	case core.LookOpen:

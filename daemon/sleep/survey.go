@@ -58,6 +58,9 @@ func (s System) Survey(q worker.Question) (found worker.Survey) {
 	if found.Says = s.identity(found.Devices, q.Any); found.Says != "" {
 		return found
 	}
+	if found.Says = s.openable(&found); found.Says != "" {
+		return found
+	}
 	for _, f := range who.Module(q.Module) {
 		if f.State == usage.Idle || q.Force && passedOver(f) {
 			continue
@@ -72,20 +75,26 @@ func (s System) Survey(q worker.Question) (found worker.Survey) {
 		}
 		return found
 	}
+	return found
+}
+
+// openable adds what is opened of the devices that were found. It says why nothing
+// of that would wake them, "" if something would.
+func (s System) openable(found *worker.Survey) string {
 	var others []string
 	for _, d := range found.Devices {
 		if slices.ContainsFunc(found.Devices, func(above string) bool { return strings.HasPrefix(d, above+"/") }) {
 			continue // what is below a device is among its openings
 		}
-		others = append(others, s.openings(d, 0, &found)...)
+		others = append(others, s.openings(d, 0, found)...)
 	}
-	if len(found.Openings) == 0 {
-		found.Says = "nothing of it can be opened to wake it"
-		if len(others) > 0 {
-			found.Says += ": for " + strings.Join(others, ", ") + " the kernel would not ask"
-		}
+	switch {
+	case len(found.Openings) > 0:
+		return ""
+	case len(others) > 0:
+		return "nothing of it can be opened to wake it: for " + strings.Join(others, ", ") + " the kernel would not ask"
 	}
-	return found
+	return "nothing of it can be opened to wake it"
 }
 
 // passedOver tells whether a finding does not count when the operator knows better.
