@@ -99,8 +99,7 @@ func (m *Machine) fall(r *rest) {
 				m.backUp(r, "it is "+string(mod.state))
 				return
 			case mod == r.mod:
-				r.out = mod
-				m.sendOut(mod, "nobody uses its device")
+				m.sendWith(r, mod, "nobody uses its device")
 				return
 			case m.goesWith(r, mod):
 				r.asked = mod
@@ -125,18 +124,24 @@ func (m *Machine) countedInFall(e Counted) bool {
 	mod := r.asked
 	r.asked = nil
 	if r.phase == falling && !r.ended && !m.leaving() && e.References == 0 && len(e.Holders) == 0 && e.Drives == "" && m.goesWith(r, mod) {
-		r.out = mod
-		m.sendOut(mod, "it sleeps with "+r.mod.name)
+		m.sendWith(r, mod, "it sleeps with "+r.mod.name)
 	}
 	return true
 }
 
+// sendWith has a module taken out for the sleep of a driver.
+func (m *Machine) sendWith(r *rest, mod *module, why string) {
+	m.sendOut(mod, why)
+	r.out, r.outOp = mod, mod.exit
+}
+
 // isOut tells whether the fate of the module that is being taken out is known, and
 // goes on by it. If it is the driver's own, it is waited for however long it takes:
-// it may come to its end.
+// it may come to its end. That a module has gone its uevent tells before the kernel
+// lets go of what it needed, and so before the call ends.
 func (m *Machine) isOut(r *rest) bool {
 	mod := r.out
-	if mod.exit != 0 && (mod == r.mod || !mod.overdue) {
+	if m.exits[r.outOp] != nil && (mod == r.mod || !mod.overdue) {
 		return false
 	}
 	r.out = nil

@@ -39,6 +39,7 @@ type rest struct {
 	chain []*module // that are still to go
 	asked *module   // of which it was asked who uses it
 	out   *module   // that is going
+	outOp OpID      // of the worker's call for that
 	left  bool      // its own module has gone
 
 	slept   time.Duration // when it had gone
@@ -364,10 +365,13 @@ func (m *Machine) deviceLeaves(path string) {
 		}
 		r.devices = slices.DeleteFunc(slices.Clone(r.devices), func(other string) bool { return other == path })
 		m.forgetful = m.forgetful || r.covered
-		if len(r.devices) == 0 {
+		switch s, ok := m.rule(r); {
+		case len(r.devices) == 0:
 			m.giveUp(r, fmt.Errorf("the device of %s has gone", r.mod.name))
-		} else if r.covered {
+		case r.covered:
 			r.wanted, r.fewer, r.restored = r.phase != awake, true, false
+		case ok: // what stood against its sleep may have gone with it
+			r.tries, r.next = 0, min(r.next, later(m.now, r.sleepTime(s)))
 		}
 	}
 }
