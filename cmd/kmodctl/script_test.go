@@ -91,6 +91,7 @@ type machine struct {
 	Status  control.Status
 	Devices []control.Device
 	Modules []control.Module
+	Metrics control.Metrics
 	Why     map[string]control.Story
 	Notes   []control.Note
 	Refuses string // the name of the error that changes are answered with
@@ -107,6 +108,8 @@ func (m *machine) Ask(ctx context.Context, r control.Request) (any, error) {
 		return m.Devices, nil
 	case control.ModulesRequest:
 		return m.Modules, nil
+	case control.MetricsRequest:
+		return m.Metrics, nil
 	case control.WhyRequest:
 		if s, ok := m.Why[r.Subject]; ok {
 			return s, nil

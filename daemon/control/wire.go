@@ -99,6 +99,12 @@ type Metrics struct {
 	SlowLoads uint64 `json:"slow_loads"`
 	// NotesMissed counts what subscribers of Monitor lost, all together.
 	NotesMissed uint64 `json:"notes_missed"`
+	// Slept counts how often a driver has left memory while its device was there,
+	// Woken how often one came back; Freed is the memory that came free by taking
+	// modules out, in bytes, as far as it was measured.
+	Slept uint64 `json:"slept"`
+	Woken uint64 `json:"woken"`
+	Freed int64  `json:"freed_bytes"`
 }
 
 // An Outcome is how a load ended.
@@ -164,6 +170,11 @@ type Module struct {
 	Began   time.Duration `json:"began_ns,omitempty"` // handed to a worker
 	Live    time.Duration `json:"live_ns,omitempty"`
 	Error   string        `json:"error,omitempty"`
+	// Cost is the kernel's memory that its load took, in bytes, 0 if that is not
+	// known: what was loaded beside it would be counted, too. Freed is what came
+	// free each time that the daemon took it out, in all.
+	Cost  int64 `json:"cost_bytes,omitempty"`
+	Freed int64 `json:"freed_bytes,omitempty"`
 }
 
 // Story is the answer to "why": what is recorded of one device, module or

@@ -49,6 +49,7 @@ func TestDescriptionIsTrue(t *testing.T) {
 		"Settle()":  {},
 		"Pin()":     {},
 		"Unpin()":   {},
+		"Wake()":    goFields[Woken](),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("io.kmodd.varlink (-the types' fields +described):\n%s", diff)

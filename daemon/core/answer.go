@@ -112,7 +112,7 @@ func (m *Machine) wireDevice(dev *device) control.Device {
 func (m *Machine) wireModules() []control.Module {
 	out := make([]control.Module, 0, len(m.modules))
 	for _, mod := range m.sortedModules() {
-		if mod.state != control.Absent || m.restOf(mod) != nil {
+		if mod.state != control.Absent || mod.freed > 0 || m.restOf(mod) != nil {
 			out = append(out, m.wireModule(mod))
 		}
 	}
@@ -133,6 +133,8 @@ func (m *Machine) wireModule(mod *module) control.Module {
 		Began:  mod.began,
 		Live:   mod.live,
 		Error:  mod.said().err,
+		Cost:   mod.cost,
+		Freed:  mod.freed,
 	}
 	if mod.ours || mod.state == control.InLoad {
 		w.Options = mod.step.Options

@@ -25,6 +25,9 @@ type counts struct {
 	times [len(loadBounds) + 1]uint64 // the last has no bound
 	sum   time.Duration
 	slow  uint64
+	freed int64 // memory, in bytes
+	slept uint64
+	woken uint64
 }
 
 // end counts the end of a load. Of one that the kernel was not asked for the
@@ -46,5 +49,6 @@ func (c *counts) wire() control.Metrics {
 		Loads:     maps.Clone(c.ends),
 		LoadTimes: control.LoadTimes{Bounds: slices.Clone(loadBounds[:]), Counts: slices.Clone(c.times[:]), Sum: c.sum},
 		SlowLoads: c.slow,
+		Slept:     c.slept, Woken: c.woken, Freed: c.freed,
 	}
 }

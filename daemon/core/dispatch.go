@@ -96,13 +96,16 @@ func (m *Machine) load(mod *module) {
 	m.leave(mod)
 	m.lastOp++
 	mod.state, mod.op, mod.abandoned, mod.began = control.InLoad, m.lastOp, false, m.now
-	mod.begunIn = m.scanned
+	mod.begunIn, mod.shared = m.scanned, false
 	m.ops[mod.op] = mod
 	m.loading = append(m.loading, mod)
 	if !m.terse {
 		m.note("load", m.deviceOrNone(mod.wantedBy), mod.name)
 	}
-	m.emit(Load{Op: mod.op, Step: mod.step})
+	for _, other := range m.ops {
+		other.shared = len(m.ops) > 1
+	}
+	m.emit(Load{Op: mod.op, Step: mod.step, Measure: !mod.shared})
 }
 
 // deviceOrNone returns what wanted a module if that is a device.

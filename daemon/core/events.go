@@ -66,6 +66,9 @@ type (
 		Unasked       bool
 		State         control.State
 		Log, Firmware []string
+		// Memory is how much the kernel took for it, in bytes, 0 if that was not
+		// measured.
+		Memory int64
 	}
 
 	// Looked answers a [Look]: the driver that has the device, or with Probing
@@ -133,6 +136,7 @@ type (
 		Died    bool
 		Unasked bool
 		Log     []string
+		Memory  int64 // that came free by it, in bytes, 0 if that was not measured
 	}
 
 	// Surveyed answers a [Survey]: the devices that drivers of a module have; what
@@ -256,6 +260,9 @@ type (
 	Load struct {
 		Op   OpID
 		Step rules.Step
+		// Measure asks how much memory it takes: nothing else is on its way that
+		// would be counted with it.
+		Measure bool
 	}
 
 	// Abandon says that a load, or a probe, is not waited for any more: its

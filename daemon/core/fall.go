@@ -181,6 +181,7 @@ func (m *Machine) fallen(r *rest) {
 		}
 	}
 	r.phase, r.slept, r.tries = asleep, m.now, 0
+	m.counts.slept++
 	m.note("asleep", "", r.mod.name)
 	m.tidy(r)
 }

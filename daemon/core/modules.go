@@ -28,6 +28,9 @@ type module struct {
 	begunIn uint32 // the last scan that had ended when that began
 	scan    uint32 // the last scan that it is known to be in the kernel in
 
+	shared    bool    // other loads were under way during its own
+	cost      int64   // memory that its load took, in bytes, 0 if that is not known
+	freed     int64   // memory that came free each time it was taken out, in all
 	abandoned bool    // the load has lost its slot
 	urgent    bool    // somebody waits for it in an open(): it needs no slot
 	busy      bool    // the kernel has said EBUSY since it was wanted
@@ -381,8 +384,15 @@ func (m *Machine) learn(e Done) {
 	if len(e.Log) > 0 {
 		m.note("said", "", e.Module, logged(e.Log)...)
 	}
-	if mod := m.modules[e.Module]; mod != nil && mod.state == control.Live && len(e.Firmware) > 0 {
+	mod := m.modules[e.Module]
+	if mod == nil || mod.state != control.Live {
+		return
+	}
+	if len(e.Firmware) > 0 {
 		mod.remarks = &remarks{firmware: e.Firmware}
+	}
+	if e.Memory > 0 && !mod.shared {
+		mod.cost = e.Memory
 	}
 }
 

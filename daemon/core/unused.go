@@ -240,6 +240,10 @@ func (m *Machine) whyUnused(mod *module) string {
 func (m *Machine) unloaded(e Unloaded) {
 	mod := m.exits[e.Op]
 	delete(m.exits, e.Op)
+	if mod != nil && e.Memory > 0 && len(m.ops) == 0 {
+		mod.freed += e.Memory
+		m.counts.freed += e.Memory
+	}
 	if mod == nil || mod.exit != e.Op { // the kernel's uevent has told more
 		return
 	}

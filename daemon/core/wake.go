@@ -144,6 +144,7 @@ func (m *Machine) opened(e Opened) {
 // for it.
 func (m *Machine) awakeAgain(r *rest, err error) {
 	if r.phase == waking {
+		m.counts.woken++
 		m.note("awake", "", r.mod.name)
 	}
 	m.answerOpeners(r, err)

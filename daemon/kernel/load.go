@@ -15,6 +15,7 @@ type Module struct {
 	File    string // absolute path, compressed or not
 	Options string // parameters, "" for none
 	Force   Force  // what not to compare; always zero in the daemon
+	Measure bool   // whether a worker is to tell how much memory the call took
 }
 
 // A Force says which of its comparisons the kernel is to pass over, if it was

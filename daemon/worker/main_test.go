@@ -125,6 +125,8 @@ func (acts) Probe(device string, f *os.File) error {
 	return err
 }
 
+func (acts) Memory() (int64, bool) { return 0, true }
+
 func (acts) Unload(module string) error {
 	if module == "oopses" {
 		unix.Syscall(unix.SYS_EXIT, 0, 0, 0)

@@ -16,7 +16,7 @@ import (
 // length before them. A request fits in a socket's buffer. A reply is small,
 // because the daemon has room for one for each call on its way.
 const (
-	version    = 7
+	version    = 8
 	maxRequest = 64 << 10
 	maxReply   = 4 << 10
 	maxWords   = 3000 // of a reply; more is cut off
@@ -86,6 +86,7 @@ func (r request) append(b []byte) []byte {
 	case surveyModule, tendNodes:
 		return appendStrings(b, r.module.Name, r.able)
 	}
+	b = append(b, bit(r.module.Measure))
 	return appendStrings(b, r.module.Name, r.module.File, r.module.Options)
 }
 
@@ -106,7 +107,11 @@ func parseRequest(b []byte) (r request, err error) {
 	case r.task.isAble():
 		return r, cutStrings(b, &r.module.Name, &r.able)
 	}
-	return r, cutStrings(b, &r.module.Name, &r.module.File, &r.module.Options)
+	if len(b) == 0 {
+		return r, errPacket
+	}
+	r.module.Measure = b[0] != 0
+	return r, cutStrings(b[1:], &r.module.Name, &r.module.File, &r.module.Options)
 }
 
 // asJSON is for what is asked rarely, and has lists in it.
@@ -131,6 +136,7 @@ type reply struct {
 
 	firmware string // missing files, with newlines between them; see kernel.Firmware for its bounds
 	missing  uint32 // how many there are in all
+	memory   int64  // of the kernel's that the call took, negative if it gave some back; 0 if that was not measured
 
 	assigned kernel.Assigned
 	found    string // as JSON: what an ability has found, "" for nothing
@@ -141,6 +147,7 @@ func (r reply) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(r.took))
 	b = binary.BigEndian.AppendUint32(b, uint32(r.errno))
 	b = binary.BigEndian.AppendUint32(b, r.missing)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.memory))
 	b = append(b, bit(r.assigned.Held))
 	words := strings.ToValidUTF8(r.words[:min(len(r.words), maxWords)], "")
 	return appendStrings(b, r.op, words, r.firmware, r.assigned.Module, r.found)
@@ -149,15 +156,16 @@ func (r reply) append(b []byte) []byte {
 // parseReply returns a pointer so that those who wait for a reply have no room
 // for it on their stacks.
 func parseReply(b []byte) (*reply, error) {
-	if len(b) < 18 || b[0] != version {
+	if len(b) < 26 || b[0] != version {
 		return nil, errPacket
 	}
 	r := new(reply)
 	r.took = time.Duration(binary.BigEndian.Uint64(b[1:]))
 	r.errno = syscall.Errno(binary.BigEndian.Uint32(b[9:]))
 	r.missing = binary.BigEndian.Uint32(b[13:])
-	r.assigned.Held = b[17] != 0
-	return r, cutStrings(b[18:], &r.op, &r.words, &r.firmware, &r.assigned.Module, &r.found)
+	r.memory = int64(binary.BigEndian.Uint64(b[17:]))
+	r.assigned.Held = b[25] != 0
+	return r, cutStrings(b[26:], &r.op, &r.words, &r.firmware, &r.assigned.Module, &r.found)
 }
 
 func appendStrings(b []byte, texts ...string) []byte {

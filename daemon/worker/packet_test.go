@@ -26,13 +26,13 @@ func TestPacketsComeBackAsTheyWere(t *testing.T) {
 			asked.task = rapid.SampledFrom([]task{surveyModule, tendNodes}).Draw(t, "what")
 			asked.module.Name, asked.able = rapid.String().Draw(t, "module"), rapid.String().Draw(t, "asked")
 		} else {
-			asked.module = kernel.Module{Name: rapid.String().Draw(t, "name"), File: rapid.String().Draw(t, "file"), Options: rapid.String().Draw(t, "options")}
+			asked.module = kernel.Module{Name: rapid.String().Draw(t, "name"), File: rapid.String().Draw(t, "file"), Options: rapid.String().Draw(t, "options"), Measure: rapid.Bool().Draw(t, "measure")}
 		}
 		if got, err := parseRequest(asked.append(nil)); err != nil || got != asked {
 			t.Errorf("%+v, %v, want %+v", got, err, asked)
 		}
 		answered := reply{time.Duration(rapid.Int64().Draw(t, "took")), 5, rapid.String().Draw(t, "op"), rapid.StringN(0, -1, maxWords).Draw(t, "words"),
-			rapid.String().Draw(t, "firmware"), rapid.Uint32().Draw(t, "missing"),
+			rapid.String().Draw(t, "firmware"), rapid.Uint32().Draw(t, "missing"), rapid.Int64().Draw(t, "memory"),
 			kernel.Assigned{Module: rapid.String().Draw(t, "has"), Held: rapid.Bool().Draw(t, "held")}, rapid.StringN(0, -1, 100).Draw(t, "found")}
 		if got, err := parseReply(answered.append(nil)); err != nil || *got != answered {
 			t.Errorf("%+v, %v, want %+v", got, err, answered)

@@ -39,6 +39,9 @@ type Result struct {
 	// if the worker ended in the call, and anything else if there could be no
 	// worker.
 	Err error
+	// Memory is how much of it the call took, in bytes, negative if it gave some
+	// back; 0 if that was not measured. What others did meanwhile is in it.
+	Memory int64
 	// Firmware is what the module's file names and the kernel would not find,
 	// as seen just before the call. Of compressed files it is known only where
 	// the worker unpacked them. It is nil if nothing is missing.
@@ -248,7 +251,7 @@ func (p *Pool) Probe(op uint64, bus, device string) {
 // Unload takes one module out, unless it is in use. Its result comes as that of a
 // load does.
 func (p *Pool) Unload(op uint64, module string) {
-	p.call(op, &call{request: request{task: unloadModule, module: kernel.Module{Name: module}}})
+	p.call(op, &call{request: request{task: unloadModule, module: kernel.Module{Name: module, Measure: true}}})
 }
 
 // Assign sees to it who has a device, which may have to wait for a probe of it.
@@ -379,7 +382,7 @@ func (p *Pool) deliver(op uint64, result Result) {
 // outcome is what an answer means.
 func (c *call) outcome(a *reply) Result {
 	result := c.result()
-	result.Took = a.took
+	result.Took, result.Memory = a.took, a.memory
 	if result.Assigned != nil {
 		*result.Assigned = a.assigned
 	}

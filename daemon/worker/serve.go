@@ -39,6 +39,7 @@ type Loader interface {
 	LoadImage(m kernel.Module, image []byte) error
 	Probe(device string, f *os.File) error
 	Unload(module string) error
+	Memory() (size int64, known bool)
 	Assign(a kernel.Assignment, inUse func(devpath string) string) (kernel.Assigned, error)
 	MissingFirmware(image io.ReaderAt, size int64) kernel.Firmware
 }
@@ -188,9 +189,19 @@ func descriptor(rights []byte) (int, error) {
 
 // carryOut does what a request asks for and times it.
 func carryOut(r request, f *os.File, loader Loader, can Abilities) (answer reply) {
+	var before int64
+	measured := false
+	if r.module.Measure {
+		before, measured = loader.Memory()
+	}
 	began := time.Now()
 	err := perform(r, f, loader, can, &answer)
 	answer.took = time.Since(began)
+	if measured && err == nil {
+		if after, ok := loader.Memory(); ok {
+			answer.memory = after - before
+		}
+	}
 	if err == nil {
 		return answer
 	}
