@@ -201,18 +201,21 @@ func (m memory) ifAllMay() {
 	sys := cmp.Or(inspected.Sys, "/sys")
 	who := sleep.System{Sys: inspected.Sys, Proc: inspected.Proc, Dev: inspected.Dev, Helper: "/proc/self/exe"}
 	goes := make(map[string]bool)
+	var freed []string // devices whose drivers go
 	for i := range m.Modules {
 		one := &m.Modules[i]
 		if one.State != "live" {
 			continue
 		}
+		if holders := holdersOf(sys, one.Name); len(holders) > 0 {
+			one.Says = "it is needed by " + strings.Join(holders, ", ")
+			continue
+		}
 		found := who.Survey(worker.Question{Module: one.Name})
 		one.Says = cmp.Or(found.Says, found.InUse)
-		if holders := holdersOf(sys, one.Name); len(found.Devices) == 0 && len(holders) > 0 {
-			one.Says = "it is needed by " + strings.Join(holders, ", ")
-		}
 		if one.Says == "" {
 			one.Goes, goes[one.Name] = true, true
+			freed = append(freed, found.Devices...)
 			var names []string
 			for _, o := range found.Openings {
 				names = append(names, o.Name)
@@ -224,12 +227,21 @@ func (m memory) ifAllMay() {
 		again = false
 		for i := range m.Modules {
 			one := &m.Modules[i]
-			if with := heldBy(sys, one.Name, goes); !one.Goes && one.State == "live" && with != "" && len(usage.System{Sys: inspected.Sys}.Drives(one.Name)) == 0 {
+			with := heldBy(sys, one.Name, goes)
+			if !one.Goes && one.State == "live" && with != "" && drivesOnly(one.Name, freed) {
 				one.Goes, goes[one.Name], again = true, true, true
 				one.Says = "it is there for " + with
 			}
 		}
 	}
+}
+
+// drivesOnly tells whether a module has no devices but those that others hang below,
+// as the interface of a serial adapter is the one of its library.
+func drivesOnly(module string, freed []string) bool {
+	return !slices.ContainsFunc(usage.System{Sys: inspected.Sys}.Drives(module), func(above string) bool {
+		return !slices.ContainsFunc(freed, func(d string) bool { return strings.HasPrefix(d, above+"/") })
+	})
 }
 
 // heldBy names the modules that need one, if all of them go, "" otherwise.
