@@ -329,10 +329,18 @@ func (p *plan) sleeps() {
 	d := &p.decision
 	for _, module := range d.Modules {
 		j := p.judge(module)
-		if r := j.First(policy.KeyIdle); r != nil && r.Idle != policy.Never {
-			by := because(r, policy.KeyIdle, j.Module)
-			d.Sleeps = append(d.Sleeps, Sleep{module, r.Idle, r.Force, r.Identity == policy.AnyIdentity, by})
+		idle, stage := j.First(policy.KeyIdle), j.First(policy.KeyStage)
+		s := Sleep{Module: module, After: policy.DefaultGoneTimeout}
+		switch s.OnOpen = stage != nil && stage.Stage == policy.OnOpen; {
+		case idle != nil && (s.OnOpen || idle.Idle != policy.Never):
+			s.After, s.Force, s.Any = idle.Idle, idle.Force, idle.Identity == policy.AnyIdentity
+			s.By = because(idle, policy.KeyIdle, j.Module)
+		case s.OnOpen:
+			s.By = because(stage, policy.KeyStage, j.Module)
+		default:
+			continue
 		}
+		d.Sleeps = append(d.Sleeps, s)
 	}
 }
 

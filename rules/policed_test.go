@@ -234,6 +234,8 @@ func TestWhichDriversSleep(t *testing.T) {
 		{"by their name", rule(`module = "drv"`, `idle = "30s"`), `drv 30s k.toml:3: a rule without a name: idle = "30s"`},
 		{"by their device", rule(`modalias = "pci:v1*"`, `idle = "1m"`, `identity = "any"`), `drv 1m0s any k.toml:3: a rule without a name: idle = "1m0s"`},
 		{"of a kind that should not", rule(`module = "drv"`, `idle = "30s"`, `force = true`), `drv 30s force k.toml:3: a rule without a name: idle = "30s"`},
+		{"not before somebody opens it", rule(`module = "drv"`, `stage = "on-open"`), `drv 1m0s on-open k.toml:3: a rule without a name: stage = "on-open"`},
+		{"not before, and soon again", rule(`module = "drv"`, `stage = "on-open"`, `idle = "5s"`), `drv 5s on-open k.toml:4: a rule without a name: idle = "5s"`},
 		{"none that never goes", rule(`module = "drv"`, `idle = "off"`) + rule(`module = "drv"`, `idle = "1s"`), ""},
 		{"none of another device", rule(`modalias = "pci:v2*"`, `idle = "1m"`), ""},
 	} {
@@ -243,6 +245,9 @@ func TestWhichDriversSleep(t *testing.T) {
 				words := []string{s.Module, s.After.String()}
 				if s.Any {
 					words = append(words, "any")
+				}
+				if s.OnOpen {
+					words = append(words, "on-open")
 				}
 				if s.Force {
 					words = append(words, "force")

@@ -110,6 +110,7 @@ type Sleep struct {
 	After  time.Duration // for how long nobody has used it then
 	Force  bool          // also if it is of a kind that should never be called idle
 	Any    bool          // one of several devices is as good as another
+	OnOpen bool          // it is not even loaded when the device appears
 	By     Reason
 }
 

@@ -211,6 +211,8 @@ type Opening struct {
 	// block-major-8-0 or netdev-usb0.
 	Alias string `json:"alias"`
 	Name  string `json:"name"` // of the node below /dev, or of the interface
+	// Access is who may open the node: its mode in octal, user and group.
+	Access string `json:"access,omitempty"`
 	// Links are those below /dev that lead to the node.
 	Links []string `json:"links,omitempty"`
 }
@@ -221,6 +223,7 @@ type Sleeper struct {
 	Module   string
 	Devices  []string
 	Openings []Opening
+	Made     bool // the nodes were made by kmodd, and not by the kernel
 }
 
 // Woken is the answer to a WakeRequest.

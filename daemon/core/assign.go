@@ -308,6 +308,6 @@ func (m *Machine) persist() {
 		}
 	}
 	p.Pinned = slices.Sorted(maps.Keys(m.pins))
-	p.Asleep = m.rested()
+	p.Asleep, p.Known = m.rested(), slices.Clone(m.known)
 	m.emit(p)
 }

@@ -210,6 +210,9 @@ func (b *board) policy(says operator) *policy.Policy {
 	}
 	for _, name := range says.sleeping {
 		fmt.Fprintf(&text, "[[rule]]\nmodule = %q\nidle = %q\nidentity = \"any\"\n", name, idleTime)
+		if name[len(name)-1]%2 == 0 {
+			fmt.Fprintln(&text, `stage = "on-open"`)
+		}
 	}
 	return policy.Parse(policy.File{Name: "/etc/kmodd/kmodd.toml", Text: text.String()})
 }

@@ -316,6 +316,9 @@ type (
 		Unloading []string          // modules that are being taken out, or could not be
 		Pinned    []string          // modules that are to stay
 		Asleep    []control.Sleeper // what has placeholders
+		// Known is what is opened of devices that are to wait for it: of each, its
+		// path and its MODALIAS are the Devices.
+		Known []control.Sleeper
 	}
 
 	// Survey asks, in a worker, who uses the devices that drivers of a module have,
@@ -407,6 +410,7 @@ const (
 	Cover   Tending = iota + 1 // put them where the nodes are, and these aside
 	Restore                    // put the nodes back, with the links that udevd has removed
 	Uncover                    // take the nodes away, unless a device has them
+	Make                       // make the nodes, which are not there yet
 )
 
 // An Owner says who is to have a device.

@@ -49,6 +49,7 @@ type Machine struct {
 	unused    []*module         // ours that nothing calls for
 	exits     map[OpID]*module  // those that are being taken out by us
 	pins      map[string]bool   // modules that are to stay
+	known     []control.Sleeper // what is opened of devices that are to wait for it
 	rests     []*rest           // drivers that may sleep
 	sleepers  bool              // rules have said so of some device
 	mayRest   bool              // which they are is to be found out
@@ -188,7 +189,7 @@ func (m *Machine) handle(e Event) {
 		for _, path := range e.Held {
 			m.held[path] = true
 		}
-		m.halfOut, m.former = e.Unloading, e.Asleep
+		m.halfOut, m.former, m.known = e.Unloading, e.Asleep, e.Known
 		m.helping = len(e.Asleep) > 0 // so that it ends if none of it is left
 		for _, name := range e.Pinned {
 			m.pins[name] = true

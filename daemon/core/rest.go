@@ -26,6 +26,7 @@ type rest struct {
 	covered  bool
 	restored bool          // they are the kernel's own
 	fewer    bool          // some devices have gone, and so are their nodes to
+	made     bool          // its nodes were made by us, and are ours to take away at any time
 	tidyAt   time.Duration // when that is seen to
 
 	idle  bool          // as of the last look
@@ -142,6 +143,9 @@ func (m *Machine) mayFall(mod *module, dev *device, s rules.Sleep) {
 	if r.phase == awake && r.op == 0 && (r.lost || !slices.Contains(r.devices, dev.Path)) {
 		r.devices = append(r.devices, dev.Path)
 		r.next, r.lost = min(r.next, later(m.now, s.After)), false
+		if s.OnOpen && !slices.ContainsFunc(m.known, func(k control.Sleeper) bool { return knows(k, mod.name, dev) }) {
+			r.next = min(r.next, m.now+learnPause)
+		}
 	}
 }
 
@@ -184,7 +188,7 @@ func (r *rest) called() bool { return r.wanted || len(r.openers) > 0 }
 // sample has somebody look who uses a driver.
 func (m *Machine) sample(r *rest) {
 	switch s, ok := m.rule(r); {
-	case r.op != 0 || r.covered || m.now < r.next:
+	case r.op != 0 || r.covered && !r.made || m.now < r.next:
 	case !ok || r.mod.state != control.Live || !r.mod.ours:
 		m.forgetRest(r)
 	case m.mustStay(r.mod) != "":
@@ -242,6 +246,7 @@ func (m *Machine) surveyed(e Surveyed) {
 	after := r.sleepTime(s)
 	m.watchNodes(r, e.Openings)
 	e.Devices = m.matched(r.mod, e.Devices)
+	m.learnOpenings(r, e)
 	if e.Says == "" && e.InUse == "" {
 		e.Says = m.cannotSleep(r, e.Devices)
 	}
@@ -436,6 +441,9 @@ func (m *Machine) tended(e Tended) {
 		m.note("nodes", "", r.mod.name, reason("daemon", e.Says))
 	}
 	switch {
+	case r.phase == covering && !r.ended && r.made && r.mod.state == control.Absent:
+		m.isMade(r, e)
+		return
 	case r.phase == covering && !r.ended:
 		m.isCovered(r, e)
 		return
@@ -452,6 +460,9 @@ func (m *Machine) tended(e Tended) {
 // uncovered takes in that the nodes are in order, as far as they are ours to see
 // to.
 func (m *Machine) uncovered(r *rest) {
+	if r.made && !r.ended {
+		return // until its device goes
+	}
 	r.covered, r.restored, r.fewer, m.forgetful = false, false, false, true
 	if _, ok := m.rule(r); !ok && !r.ended {
 		m.forgetRest(r)
@@ -478,7 +489,7 @@ func (m *Machine) restTime(r *rest) time.Duration {
 func (m *Machine) rested() (all []control.Sleeper) {
 	for _, r := range m.rests {
 		if r.covered {
-			all = append(all, control.Sleeper{Module: r.mod.name, Devices: slices.Clone(r.devices), Openings: slices.Clone(r.openings)})
+			all = append(all, control.Sleeper{Module: r.mod.name, Devices: slices.Clone(r.devices), Openings: slices.Clone(r.openings), Made: r.made})
 		}
 	}
 	return all
@@ -489,7 +500,7 @@ func (m *Machine) adoptRests() {
 	former := m.former
 	m.former = nil
 	for _, a := range former {
-		r := &rest{mod: m.module(a.Module), openings: a.Openings, covered: true, slept: m.now, next: m.now}
+		r := &rest{mod: m.module(a.Module), openings: a.Openings, covered: true, made: a.Made, slept: m.now, next: m.now}
 		for _, path := range a.Devices {
 			if m.device(path) != nil {
 				r.devices = append(r.devices, path)

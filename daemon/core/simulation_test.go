@@ -149,6 +149,7 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 		{"does not hear that it is to leave modules alone", forgetsPins},
 		{"does not hear what it has inherited", deaf(hears[core.Inherited])},
 		{"puts no placeholders", mute(func(e core.Effect) bool { t, ok := e.(core.Tend); return ok && t.How == core.Cover })},
+		{"makes no nodes for what waits", mute(func(e core.Effect) bool { t, ok := e.(core.Tend); return ok && t.How == core.Make })},
 		{"does not put nodes back", mute(func(e core.Effect) bool { t, ok := e.(core.Tend); return ok && t.How == core.Restore })},
 		{"does not take nodes away", mute(func(e core.Effect) bool { t, ok := e.(core.Tend); return ok && t.How == core.Uncover })},
 		{"does not have the kernel ask it", mute(func(e core.Effect) bool { _, ok := e.(core.Help); return ok })},

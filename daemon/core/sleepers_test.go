@@ -94,6 +94,13 @@ func (w *world) tend(e core.Tend) {
 func (w *world) tended(e core.Tend) (says string) {
 	for _, o := range e.Openings {
 		bound := slices.ContainsFunc(w.sortedPresent(), func(d fake.Device) bool { return nodeOf(d.Path).Name == o.Name && w.kernel.Driver(d.Path) != "" })
+		if e.How == core.Make {
+			if w.nodes[o.Name] != "" {
+				return o.Name + " is there"
+			}
+			w.nodes[o.Name], w.coverer[o.Name] = "daemon", e.Module
+			continue
+		}
 		if e.How == core.Cover {
 			switch w.nodes[o.Name] {
 			case "":
@@ -312,10 +319,18 @@ func (w *world) checkSleepers() {
 	for _, d := range w.board.devices {
 		name := nodeOf(d.Path).Name
 		_, there := w.present[d.Path]
+		if w.isMade(d.Path) && there && !w.aside[name] {
+			continue
+		}
 		if made := w.nodes[name]; !there && made != "" || made == "daemon" && !w.isStuck(d.Path) || w.aside[name] && !w.isStuck(d.Path) {
 			w.violate("%s is there: %v; the node there is the %s's, and one is aside: %v", d.Path, there, made, w.aside[name])
 		}
 	}
+}
+
+// isMade tells whether the nodes of a device were made by the daemon.
+func (w *world) isMade(devpath string) bool {
+	return slices.ContainsFunc(w.journal.Asleep, func(s control.Sleeper) bool { return s.Made && slices.Contains(s.Devices, devpath) })
 }
 
 // isStuck tells whether the driver of a device never comes out, or in.

@@ -25,9 +25,11 @@
 //	unloading "uas"
 //	pinned "e1000e"
 //	asleep "uvcvideo" "/devices/…"
-//	opening "char-major-81-0" "video0" "v4l/by-id/…"
+//	opening "char-major-81-0" "video0" "660 0 44" "v4l/by-id/…"
+//	made "cdc_acm" "/devices/…"
+//	known "cdc_acm" "/devices/…" "usb:v…"
 //
-// An opening is one of the module before it.
+// An opening is one of the module before it. What is made is asleep as well.
 package handover
 
 import (
@@ -77,6 +79,7 @@ type Journal struct {
 	Unloading []string          // modules that are being taken out, or could not be
 	Pinned    []string          // modules that are to stay
 	Asleep    []control.Sleeper // what has placeholders instead of nodes, or may have
+	Known     []control.Sleeper // what is opened of devices: their Devices are path and MODALIAS
 }
 
 // Inherited returns the modules that a daemon of this boot and this root takes
@@ -105,10 +108,22 @@ func (s State) Append(b []byte) []byte {
 		}
 	}
 	for _, a := range s.Asleep {
-		b = appendWords(b, "asleep", append([]string{a.Module}, a.Devices...))
-		for _, o := range a.Openings {
-			b = appendWords(b, "opening", append([]string{o.Alias, o.Name}, o.Links...))
+		name := "asleep"
+		if a.Made {
+			name = "made"
 		}
+		b = appendSleeper(b, name, a)
+	}
+	for _, k := range s.Known {
+		b = appendSleeper(b, "known", k)
+	}
+	return b
+}
+
+func appendSleeper(b []byte, name string, a control.Sleeper) []byte {
+	b = appendWords(b, name, append([]string{a.Module}, a.Devices...))
+	for _, o := range a.Openings {
+		b = appendWords(b, "opening", append([]string{o.Alias, o.Name, o.Access}, o.Links...))
 	}
 	return b
 }
@@ -149,7 +164,7 @@ func (s *State) parseLine(line string) (err error) {
 		var m control.Module
 		m, err = parseModule(rest)
 		s.Modules = append(s.Modules, m)
-	case "asleep", "opening":
+	case "asleep", "made", "known", "opening":
 		return s.parseAsleep(word, rest)
 	default:
 		return s.parseListed(word, rest)
@@ -163,11 +178,17 @@ func (s *State) parseAsleep(name, rest string) error {
 	switch {
 	case err != nil:
 		return err
-	case name == "asleep" && len(words) > 0:
-		s.Asleep = append(s.Asleep, control.Sleeper{Module: words[0], Devices: words[1:]})
-	case name == "opening" && len(words) > 1 && len(s.Asleep) > 0:
-		last := &s.Asleep[len(s.Asleep)-1]
-		last.Openings = append(last.Openings, control.Opening{Alias: words[0], Name: words[1], Links: slices.Clip(words[2:])})
+	case name == "known" && len(words) > 0:
+		s.Known = append(s.Known, control.Sleeper{Module: words[0], Devices: words[1:]})
+	case name != "opening" && len(words) > 0:
+		s.Asleep = append(s.Asleep, control.Sleeper{Module: words[0], Devices: words[1:], Made: name == "made"})
+	case name == "opening" && len(words) > 2 && len(s.Asleep)+len(s.Known) > 0:
+		list := s.Known // which come last
+		if len(list) == 0 {
+			list = s.Asleep
+		}
+		last := &list[len(list)-1]
+		last.Openings = append(last.Openings, control.Opening{Alias: words[0], Name: words[1], Access: words[2], Links: slices.Clip(words[3:])})
 	default:
 		return fmt.Errorf("%s: a part is missing", name)
 	}

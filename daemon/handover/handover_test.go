@@ -28,7 +28,7 @@ func TestParseTakesAllOrNothing(t *testing.T) {
 		{"a missing value", header + strings.Replace(good, "live=3 ", "", 1), "live: it is missing"},
 		{"cut short", header + "root \"1:2\"\n" + good[:len(good)-4], "line 3: options: it is missing"},
 		{"more on the line", header + strings.Replace(good, "\n", " x=1\n", 1), "more than is known"},
-		{"an opening of nothing", header + "opening \"char-major-1-1\" \"x\"\n", "opening: a part is missing"},
+		{"an opening of nothing", header + "opening \"char-major-1-1\" \"x\" \"600 0 0\"\n", "opening: a part is missing"},
 		{"an opening without a name", header + "asleep \"m\"\nopening \"char-major-1-1\"\n", "line 3: opening: a part is missing"},
 		{"bad after good", header + good + "module\n", "line 3: "},
 	} {
@@ -60,14 +60,18 @@ func states() *rapid.Generator[State] {
 	})
 	words := rapid.SliceOfN(rapid.String(), 1, 3)
 	opening := rapid.Custom(func(t *rapid.T) control.Opening {
-		return control.Opening{Alias: rapid.String().Draw(t, "alias"), Name: rapid.String().Draw(t, "node"), Links: words.Draw(t, "links")}
+		return control.Opening{Alias: rapid.String().Draw(t, "alias"), Name: rapid.String().Draw(t, "node"), Access: rapid.String().Draw(t, "access"), Links: words.Draw(t, "links")}
 	})
 	sleeper := rapid.Custom(func(t *rapid.T) control.Sleeper {
-		return control.Sleeper{Module: rapid.String().Draw(t, "sleeper"), Devices: words.Draw(t, "devices"), Openings: rapid.SliceOfN(opening, 1, 3).Draw(t, "openings")}
+		return control.Sleeper{Module: rapid.String().Draw(t, "sleeper"), Devices: words.Draw(t, "devices"), Openings: rapid.SliceOfN(opening, 1, 3).Draw(t, "openings"), Made: rapid.Bool().Draw(t, "made")}
+	})
+	known := rapid.Map(sleeper, func(s control.Sleeper) control.Sleeper {
+		s.Made = false
+		return s
 	})
 	return rapid.Custom(func(t *rapid.T) State {
 		return State{
-			Journal: Journal{Held: words.Draw(t, "held"), Asleep: rapid.SliceOfN(sleeper, 1, 3).Draw(t, "asleep")},
+			Journal: Journal{Held: words.Draw(t, "held"), Asleep: rapid.SliceOfN(sleeper, 1, 3).Draw(t, "asleep"), Known: rapid.SliceOfN(known, 1, 3).Draw(t, "known")},
 			Boot:    rapid.String().Draw(t, "boot"),
 			Root:    rapid.String().Draw(t, "root"),
 			Modules: rapid.SliceOf(module).Draw(t, "modules"),

@@ -17,8 +17,11 @@ type Opening struct {
 	// Alias is what the kernel asks for when nobody serves it: see [Node.Alias]
 	// and [NetAlias].
 	Alias string
-	Name  string   // of the node below /dev, or of the interface
-	Links []string // those below /dev that lead to the node
+	Name  string // of the node below /dev, or of the interface
+	// Access is who may open the node: its mode in octal, user and group, with
+	// blanks between them.
+	Access string
+	Links  []string // those below /dev that lead to the node
 }
 
 // A Node is a device node as sysfs tells of it.

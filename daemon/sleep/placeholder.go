@@ -22,7 +22,7 @@ func (s System) Tend(what worker.Placeholders) (err error) {
 	var nodes []placeholder
 	for _, o := range what.Openings {
 		if n, ok := kernel.NodeOf(o); ok && !isForeign(n.Name) {
-			nodes = append(nodes, placeholder{n, slices.DeleteFunc(slices.Clone(o.Links), isForeign)})
+			nodes = append(nodes, placeholder{n, o.Access, slices.DeleteFunc(slices.Clone(o.Links), isForeign)})
 		}
 	}
 	switch what.How {
@@ -41,6 +41,13 @@ func (s System) Tend(what worker.Placeholders) (err error) {
 		for _, n := range nodes {
 			err = errors.Join(err, s.uncover(n))
 		}
+	case worker.Make:
+		for _, n := range nodes {
+			if err := s.make(n); err != nil {
+				return fmt.Errorf("make %s: %w", s.dev(n.Name), err)
+			}
+			err = errors.Join(err, s.link(n))
+		}
 	default:
 		return errors.New("unknown request about placeholders")
 	}
@@ -50,7 +57,8 @@ func (s System) Tend(what worker.Placeholders) (err error) {
 // A placeholder is a node that stands for a device while its driver is away.
 type placeholder struct {
 	kernel.Node
-	links []string
+	access string
+	links  []string
 }
 
 // cover puts a twin where a node is, which has another name for as long: the kernel
@@ -84,6 +92,48 @@ func (s System) cover(n placeholder) error {
 		os.Remove(aside)
 	}
 	return err
+}
+
+// make makes the node of a device whose driver has not been in yet.
+func (s System) make(n placeholder) error {
+	var mode uint32
+	var uid, gid int
+	if _, err := fmt.Sscanf(n.access, "%o %d %d", &mode, &uid, &gid); err != nil || mode > 0o7777 {
+		return fmt.Errorf("it is not known who may open it: %q", n.access)
+	}
+	if at := s.serves(n.Node); at != "" {
+		return fmt.Errorf("its number is that of %s", at)
+	}
+	name := s.dev(n.Name)
+	if err := os.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return err
+	}
+	kind := uint32(unix.S_IFCHR)
+	if n.Block {
+		kind = unix.S_IFBLK
+	}
+	twin := s.aside(n) + "-new"
+	if err := unlessGone(os.Remove(twin)); err != nil {
+		return err
+	}
+	err := unix.Mknod(twin, kind, int(n.Rdev()))
+	if err == nil {
+		err = errors.Join(unix.Lchown(twin, uid, gid), unix.Chmod(twin, mode))
+	}
+	if err == nil {
+		err = os.Link(twin, name) // which replaces nothing
+	}
+	os.Remove(twin)
+	return err
+}
+
+// access is who may open a node.
+func (s System) access(n kernel.Node) string {
+	var st unix.Stat_t
+	if unix.Lstat(s.dev(n.Name), &st) != nil || !n.IsAt(st) {
+		return ""
+	}
+	return fmt.Sprintf("%o %d %d", uint32(st.Mode)&0o7777, st.Uid, st.Gid)
 }
 
 // aside is the other name of a node that has a placeholder at its place.

@@ -326,3 +326,37 @@ func TestANodeWithTwoNamesIsCoveredAndRestored(t *testing.T) {
 		t.Error("it is another file than before")
 	}
 }
+
+func TestANodeIsMadeForADeviceThatWaits(t *testing.T) {
+	s := machine(t, "")
+	s.node81(t, "taken", 1)
+	camera := video("v4l/by-id/camera")
+	camera.Name, camera.Access = "v/video0", "662 7 44"
+	s.tend(t, worker.Make, camera)
+	s.expect(t, "taken", "v/", "v/video0", "v4l/", "v4l/by-id/", "v4l/by-id/camera -> ../../v/video0")
+	if st := s.stat(t, "v/video0"); st.Mode != unix.S_IFCHR|0o662 || st.Uid != 7 || st.Gid != 44 || uint64(st.Rdev) != unix.Mkdev(81, 0) {
+		t.Errorf("got %+v", st)
+	}
+	for _, tt := range []struct {
+		name string
+		o    kernel.Opening
+		says string
+	}{
+		{"there is one", camera, "file exists"},
+		{"there is another", kernel.Opening{Alias: "char-major-81-3", Name: "taken", Access: "600 0 0"}, "file exists"},
+		{"nobody knows who may open it", video(), "it is not known who may open it"},
+	} {
+		err := s.Tend(worker.Placeholders{How: worker.Make, Openings: []kernel.Opening{tt.o}})
+		if err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: it says %v", tt.name, err)
+		}
+	}
+	s.served = func(kernel.Node) string { return "/devices/other" }
+	err := s.Tend(worker.Placeholders{How: worker.Make, Openings: []kernel.Opening{{Alias: "char-major-81-5", Name: "video5", Access: "600 0 0"}}})
+	if err == nil || !strings.Contains(err.Error(), "its number is that of /devices/other") {
+		t.Errorf("it says %v", err)
+	}
+	s.served = nil
+	s.tend(t, worker.Uncover, camera)
+	s.expect(t, "taken", "v/")
+}

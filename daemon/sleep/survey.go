@@ -184,7 +184,7 @@ func (s System) openings(devpath string, depth int, found *worker.Survey) (other
 		case !ok:
 			others = append(others, n.Name)
 		default:
-			found.Openings = append(found.Openings, kernel.Opening{Alias: n.Alias(), Name: n.Name, Links: s.links(n)})
+			found.Openings = append(found.Openings, kernel.Opening{Alias: n.Alias(), Name: n.Name, Access: s.access(n), Links: s.links(n)})
 			if must != "" && !slices.Contains(found.Must, must) {
 				found.Must = append(found.Must, must)
 			}

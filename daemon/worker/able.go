@@ -40,6 +40,7 @@ const (
 	Cover   Tending = iota + 1 // put them where the nodes are, and these aside
 	Restore                    // put the nodes back, with the links that udevd has removed
 	Uncover                    // take the nodes away, unless a device has them
+	Make                       // make the nodes, which are not there yet
 )
 
 // Survey asks whether a driver can sleep. Its result comes as that of a load does.

@@ -56,12 +56,13 @@ const (
 	Critical Stage = "critical"
 	Normal   Stage = "normal"
 	Deferred Stage = "deferred"
-	Manual   Stage = "manual" // only when somebody asks for it by its name, or something needs it
-	Deny     Stage = "deny"   // never
+	Manual   Stage = "manual"  // only when somebody asks for it by its name, or something needs it
+	OnOpen   Stage = "on-open" // when somebody opens its device, once it is known what is opened of that
+	Deny     Stage = "deny"    // never
 )
 
 // Stages are all of them.
-var Stages = []Stage{Critical, Normal, Deferred, Manual, Deny}
+var Stages = []Stage{Critical, Normal, Deferred, Manual, OnOpen, Deny}
 
 // A Rule is one rule: what must hold, and what then counts.
 type Rule struct {
