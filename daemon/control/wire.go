@@ -224,6 +224,7 @@ type Sleeper struct {
 	Devices  []string
 	Openings []Opening
 	Made     bool // the nodes were made by kmodd, and not by the kernel
+	Fewer    bool // it had more devices, whose nodes are still to be taken away
 }
 
 // Woken is the answer to a WakeRequest.

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -239,8 +240,12 @@ func (m *Machine) bound(path, driver string, told bool) {
 		m.note("bound", path, "", reason("kernel", "driver "+driver+" took it"))
 	}
 	m.reassign(dev)
-	if r := m.sleeping(dev); r != nil && driver != "" && r.mod.state == control.Absent {
-		m.deviceLeaves(path) // it is another driver's now
+	switch r := m.sleeping(dev); {
+	case r == nil || driver == "" || r.mod.state != control.Absent:
+	case r.made: // it is another driver's now, and its nodes are still ours
+		m.awakeAgain(r, errors.New("another driver has the device"))
+	default:
+		m.deviceLeaves(path)
 	}
 }
 

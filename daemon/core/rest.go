@@ -189,6 +189,8 @@ func (r *rest) called() bool { return r.wanted || len(r.openers) > 0 }
 func (m *Machine) sample(r *rest) {
 	switch s, ok := m.rule(r); {
 	case r.op != 0 || r.covered && !r.made || m.now < r.next:
+	case r.covered && (!ok || r.mod.state != control.Live || !r.mod.ours):
+		r.next, r.lost = never, true // its nodes are ours to take away when its device goes
 	case !ok || r.mod.state != control.Live || !r.mod.ours:
 		m.forgetRest(r)
 	case m.mustStay(r.mod) != "":
@@ -489,7 +491,7 @@ func (m *Machine) restTime(r *rest) time.Duration {
 func (m *Machine) rested() (all []control.Sleeper) {
 	for _, r := range m.rests {
 		if r.covered {
-			all = append(all, control.Sleeper{Module: r.mod.name, Devices: slices.Clone(r.devices), Openings: slices.Clone(r.openings), Made: r.made})
+			all = append(all, control.Sleeper{Module: r.mod.name, Devices: slices.Clone(r.devices), Openings: slices.Clone(r.openings), Made: r.made, Fewer: r.fewer})
 		}
 	}
 	return all
@@ -500,7 +502,7 @@ func (m *Machine) adoptRests() {
 	former := m.former
 	m.former = nil
 	for _, a := range former {
-		r := &rest{mod: m.module(a.Module), openings: a.Openings, covered: true, made: a.Made, slept: m.now, next: m.now}
+		r := &rest{mod: m.module(a.Module), openings: a.Openings, covered: true, made: a.Made, fewer: a.Fewer, slept: m.now, next: m.now}
 		for _, path := range a.Devices {
 			if m.device(path) != nil {
 				r.devices = append(r.devices, path)
@@ -510,9 +512,9 @@ func (m *Machine) adoptRests() {
 		case len(r.devices) == 0:
 			r.ended = true
 		case r.mod.state != control.Live:
-			r.phase = asleep
+			r.phase, r.wanted = asleep, a.Fewer
 		default:
-			r.lost = true // until it is seen that its module is ours
+			r.lost, r.fewer = true, true // until it is seen that its module is ours
 		}
 		m.rests = append(m.rests, r)
 	}

@@ -29,7 +29,8 @@
 //	made "cdc_acm" "/devices/…"
 //	known "cdc_acm" "/devices/…" "usb:v…"
 //
-// An opening is one of the module before it. What is made is asleep as well.
+// An opening is one of the module before it. What is made, or has fewer devices than
+// before, is asleep as well.
 package handover
 
 import (
@@ -109,8 +110,11 @@ func (s State) Append(b []byte) []byte {
 	}
 	for _, a := range s.Asleep {
 		name := "asleep"
-		if a.Made {
+		switch {
+		case a.Made:
 			name = "made"
+		case a.Fewer:
+			name = "fewer"
 		}
 		b = appendSleeper(b, name, a)
 	}
@@ -164,7 +168,7 @@ func (s *State) parseLine(line string) (err error) {
 		var m control.Module
 		m, err = parseModule(rest)
 		s.Modules = append(s.Modules, m)
-	case "asleep", "made", "known", "opening":
+	case "asleep", "made", "fewer", "known", "opening":
 		return s.parseAsleep(word, rest)
 	default:
 		return s.parseListed(word, rest)
@@ -181,7 +185,7 @@ func (s *State) parseAsleep(name, rest string) error {
 	case name == "known" && len(words) > 0:
 		s.Known = append(s.Known, control.Sleeper{Module: words[0], Devices: words[1:]})
 	case name != "opening" && len(words) > 0:
-		s.Asleep = append(s.Asleep, control.Sleeper{Module: words[0], Devices: words[1:], Made: name == "made"})
+		s.Asleep = append(s.Asleep, control.Sleeper{Module: words[0], Devices: words[1:], Made: name == "made", Fewer: name == "fewer"})
 	case name == "opening" && len(words) > 2 && len(s.Asleep)+len(s.Known) > 0:
 		list := s.Known // which come last
 		if len(list) == 0 {

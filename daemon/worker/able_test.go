@@ -69,7 +69,7 @@ func TestTendingTellsHowItWent(t *testing.T) {
 	if !r.Tended || r.Unasked() || r.Err == nil {
 		t.Fatalf("got %+v", r)
 	}
-	if diff := cmp.Diff("tend m: asked for {How:2 Openings:[{Alias:char-major-81-0 Name:video0 Links:[a]}]}; and more", r.Err.Error()); diff != "" {
+	if diff := cmp.Diff("tend m: asked for {How:2 Openings:[{Alias:char-major-81-0 Name:video0 Access: Links:[a]}]}; and more", r.Err.Error()); diff != "" {
 		t.Error(diff)
 	}
 }
