@@ -115,7 +115,7 @@ func (m *Machine) module(name string) *module {
 // none are loaded one after the other, since their order decides which one
 // does: as modprobe loads them.
 func (m *Machine) wantAll(dev *device, since uint64) {
-	if m.sleeping(dev) != nil || m.holdBack(dev) || m.assignAnew(dev, since) {
+	if !owned(&dev.verdict.Decision) && (m.sleeping(dev) != nil || m.holdBack(dev)) || m.assignAnew(dev, since) {
 		return
 	}
 	var ahead []string
