@@ -316,8 +316,8 @@ type (
 		Unloading []string          // modules that are being taken out, or could not be
 		Pinned    []string          // modules that are to stay
 		Asleep    []control.Sleeper // what has placeholders
-		// Known is what is opened of devices that are to wait for it: of each, its
-		// path and its MODALIAS are the Devices.
+		// Known is what is opened of devices that are to wait for it, by their
+		// MODALIAS, which stands in place of the Devices.
 		Known []control.Sleeper
 	}
 

@@ -77,7 +77,11 @@ func (m *Machine) learnOpenings(r *rest, e Surveyed) {
 		if s, ok := dev.sleep(r.mod.name); !ok || !s.OnOpen || len(e.Openings) == 0 || len(e.Devices) > 1 {
 			continue
 		}
-		k := control.Sleeper{Module: r.mod.name, Devices: []string{path, dev.Modalias}, Openings: e.Openings}
+		k := control.Sleeper{Module: r.mod.name, Devices: []string{dev.Modalias}}
+		for _, o := range e.Openings {
+			o.Links = nil
+			k.Openings = append(k.Openings, o)
+		}
 		m.known = slices.DeleteFunc(m.known, func(old control.Sleeper) bool { return knows(old, r.mod.name, dev) })
 		if len(m.known) == mostKnown {
 			m.known = m.known[1:]
@@ -86,7 +90,9 @@ func (m *Machine) learnOpenings(r *rest, e Surveyed) {
 	}
 }
 
-// knows tells whether it is known what is opened of a device with that driver.
+// knows tells whether it is known what is opened of a device with that driver: of
+// one of its model, wherever that was. Which one of several it is its links would
+// say, and these are udevd's when it is awake.
 func knows(k control.Sleeper, module string, dev *device) bool {
-	return k.Module == module && len(k.Devices) == 2 && k.Devices[0] == dev.Path && k.Devices[1] == dev.Modalias
+	return k.Module == module && slices.Equal(k.Devices, []string{dev.Modalias})
 }

@@ -27,7 +27,7 @@
 //	asleep "uvcvideo" "/devices/…"
 //	opening "char-major-81-0" "video0" "660 0 44" "v4l/by-id/…"
 //	made "cdc_acm" "/devices/…"
-//	known "cdc_acm" "/devices/…" "usb:v…"
+//	known "cdc_acm" "usb:v…"
 //
 // An opening is one of the module before it. What is made, or has fewer devices than
 // before, is asleep as well.
@@ -80,7 +80,7 @@ type Journal struct {
 	Unloading []string          // modules that are being taken out, or could not be
 	Pinned    []string          // modules that are to stay
 	Asleep    []control.Sleeper // what has placeholders instead of nodes, or may have
-	Known     []control.Sleeper // what is opened of devices: their Devices are path and MODALIAS
+	Known     []control.Sleeper // what is opened of devices of a MODALIAS, which is the only one of Devices
 }
 
 // Inherited returns the modules that a daemon of this boot and this root takes
