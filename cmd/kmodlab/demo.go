@@ -84,7 +84,50 @@ func (s *show) acts() []func(context.Context) error {
 	if s.board.Slots > 0 {
 		acts = append(acts, s.card)
 	}
-	return append(acts, s.unplug, s.table)
+	acts = append(acts, s.unplug)
+	if s.board.Name == "pc" {
+		acts = append(acts, s.camera)
+	}
+	return append(acts, s.table)
+}
+
+// camera has a camera's driver sleep while nobody looks, and wake for a picture.
+func (s *show) camera(ctx context.Context) error {
+	s.title("the second act: a USB camera, whose driver is to sleep when nobody has used it for 3 s")
+	rule := "[[rule]]\nclass = \"camera\"\nidle = \"3s\"\n"
+	if err := s.machine.WriteFile(ctx, "/etc/kmodd/kmodd.toml", []byte(rule), 0o644); err != nil {
+		return err
+	}
+	s.tell(false)
+	for _, line := range strings.Split(strings.TrimSpace(rule), "\n") {
+		s.say("%s", line)
+	}
+	if err := s.machine.Plug(ctx, "camera", "uvc-camera", nil); err != nil {
+		return err
+	}
+	if err := s.wait(ctx, "sh", "-c", "test -c /dev/video0 && kmodctl settle"); err != nil {
+		return err
+	}
+	if err := s.list(ctx); err != nil {
+		return err
+	}
+	s.title("a picture is taken, and then nobody uses it: the driver goes, and what it alone needed")
+	s.tell(true)
+	if err := s.run(ctx, "capture", "/dev/video0", "1"); err != nil {
+		return err
+	}
+	if err := s.wait(ctx, "sh", "-c", "kmodctl why uvcvideo | grep -q 'it sleeps since'"); err != nil {
+		return err
+	}
+	s.tell(false)
+	for _, command := range []string{"ls -l /dev/video0", "kmodctl memory | grep -E '^MODULE|uvc|video|mc |gone to sleep'"} {
+		if err := s.run(ctx, "sh", "-c", command); err != nil {
+			return err
+		}
+	}
+	s.title("somebody opens it: the same open() wakes it")
+	s.tell(true)
+	return s.run(ctx, "capture", "/dev/video0", "1")
 }
 
 // coldplug starts kmodd, and waits until everything that is there is served.

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -247,10 +248,11 @@ func (m *Machine) surveyed(e Surveyed) {
 	}
 	after := r.sleepTime(s)
 	m.watchNodes(r, e.Openings)
-	e.Devices = m.matched(r.mod, e.Devices)
+	bound := e.Devices
+	e.Devices = m.matched(r.mod, bound)
 	m.learnOpenings(r, e)
 	if e.Says == "" && e.InUse == "" {
-		e.Says = m.cannotSleep(r, e.Devices)
+		e.Says = cmp.Or(m.cannotSleep(r, e.Devices), m.givenTo(r.mod, bound, e.Devices))
 	}
 	switch {
 	case e.Unasked:
@@ -323,6 +325,22 @@ func (m *Machine) matched(mod *module, devices []string) (paths []string) {
 		}
 	}
 	return paths
+}
+
+// givenTo says which device a module drives though that does not lead to it, as when
+// somebody has given it to the driver: it would not come back to it. An interface
+// that a driver takes with its neighbour does. "" is for none.
+func (m *Machine) givenTo(mod *module, bound, matched []string) string {
+	for _, p := range bound {
+		dev := m.device(p)
+		if dev == nil || slices.Contains(dev.verdict.Modules, mod.name) {
+			continue
+		}
+		if !slices.ContainsFunc(matched, func(other string) bool { return path.Dir(other) == path.Dir(p) && dev.Subsystem == "usb" }) {
+			return p + " was given to it, and does not lead to it"
+		}
+	}
+	return ""
 }
 
 // cannotSleep says why a driver that has these devices must not sleep, "" for
