@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -36,11 +37,13 @@ type rest struct {
 	lost  bool          // its module was taken out by somebody else
 	used  bool          // somebody has opened or closed a node of it since the last look
 
-	chain []*module // that are still to go
-	asked *module   // of which it was asked who uses it
-	out   *module   // that is going
-	outOp OpID      // of the worker's call for that
-	left  bool      // its own module has gone
+	checks []string  // of must, which are to be asked about before anything goes
+	chain  []*module // that are still to go
+	asked  *module   // of which it was asked who uses it
+	out    *module   // that is going
+	outOp  OpID      // of the worker's call for that
+	left   bool      // its own module has gone
+	undone string    // why it wakes at once, "" if it does not
 
 	slept   time.Duration // when it had gone
 	doubled int           // how often its time was doubled, since it was woken too soon
@@ -243,7 +246,7 @@ func (m *Machine) surveyed(e Surveyed) {
 	m.watchNodes(r, e.Openings)
 	e.Devices = m.matched(r.mod, e.Devices)
 	if e.Says == "" && e.InUse == "" {
-		e.Says = m.cannotSleep(r, e.Devices)
+		e.Says = cmp.Or(m.cannotSleep(r, e.Devices), m.mustGo(e.Must, e.Devices))
 	}
 	switch {
 	case e.Unasked:
