@@ -251,6 +251,8 @@ func (m *Machine) surveyed(e Surveyed) {
 	switch {
 	case e.Unasked:
 		r.next = m.now + actPause
+	case e.Says != "" && m.isComing(e.Devices):
+		r.idle, r.stays, r.next = false, e.Says, later(m.now, max(after, actPause))
 	case e.Says != "":
 		m.staysAwake(r, after, e.Says)
 	case e.InUse != "":
@@ -344,6 +346,14 @@ func (m *Machine) cannotSleep(r *rest, devices []string) string {
 		return m.mustStay(r.mod)
 	}
 	return m.calledForToo(r.mod, devices)
+}
+
+// isComing tells whether a driver for any of devices, or for what hangs below them,
+// is on its way in: there is more of them soon.
+func (m *Machine) isComing(devices []string) bool {
+	return slices.ContainsFunc(m.devices, func(dev *device) bool {
+		return isOf(dev.Path, devices) && m.pending(dev.verdict.Modules)
+	})
 }
 
 // calledForToo says what else calls for the module of a driver than the devices

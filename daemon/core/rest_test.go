@@ -12,8 +12,8 @@ import (
 
 const (
 	sleepy      = "[[rule]]\nmodule = [\"a\", \"b\"]\nidle = \"2s\"\n"
-	sleepyDep   = "lib.ko:\na.ko: lib.ko\nb.ko:\nc.ko: lib.ko\n"
-	sleepyAlias = "alias t:a a\nalias t:b b\nalias t:c c\n"
+	sleepyDep   = "lib.ko:\na.ko: lib.ko\nb.ko:\nc.ko: lib.ko\nbelow.ko:\n"
+	sleepyAlias = "alias t:a a\nalias t:b b\nalias t:c c\nalias t:below below\n"
 )
 
 // restBench has a and what it needs in for a device /a, and b for /b, which may
@@ -155,5 +155,26 @@ func TestADriverThatHadToWakeAtOnceIsNotPutToSleepAgainSoon(t *testing.T) {
 	}
 }
 
+func TestADriverIsLookedAtAgainWhenWhatIsBelowItsDeviceHasItsDriver(t *testing.T) {
+	b := restBench(t)
+	b.plug("/a/below", "t:below")
+	effects := b.surveyed(b.after(2*time.Second), "a", "nothing of it can be opened")
+	if notes := notesOf(effects, "a"); len(notes) > 0 {
+		t.Errorf("it is told of: %q", notes)
+	}
+	b.goes("below")
+	b.surveyed(b.after(2*time.Second), "a", "")
+}
+
 // sleepOf is what is said of a module's sleep.
 func (b *bench) sleepOf(name string) string { return b.module(name).Sleep }
+
+// notesOf lists what is told of a module.
+func notesOf(effects []core.Effect, module string) (said []string) {
+	for _, e := range effects {
+		if n, ok := e.(core.Note); ok && n.Module == module {
+			said = append(said, n.What)
+		}
+	}
+	return said
+}
