@@ -10,6 +10,7 @@ import (
 
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/rules"
+	"github.com/kmodd/kmodd/rules/policy"
 )
 
 // A rest is what is known of a driver that rules let sleep: take it out while
@@ -529,7 +530,7 @@ func (m *Machine) adoptRests() {
 func (m *Machine) restWords(mod *module) string {
 	r := m.restOf(mod)
 	if r == nil {
-		return ""
+		return m.strangerWords(mod)
 	}
 	s, ok := m.rule(r)
 	if !ok {
@@ -554,6 +555,38 @@ func (m *Machine) restWords(mod *module) string {
 		says += fmt.Sprintf(" (its time was doubled %d times, since it was woken soon after it had gone to sleep)", r.doubled)
 	}
 	return says + " (" + s.By.String() + ")"
+}
+
+// strangerWords say of a module that rules would let sleep, if somebody else has
+// put it in, that it stays. They are "" of others.
+func (m *Machine) strangerWords(mod *module) string {
+	if mod.ours || mod.state != control.Live || m.set == nil {
+		return ""
+	}
+	by := rules.Reason{}
+	for _, dev := range m.devices {
+		if s, ok := dev.sleep(mod.name); ok {
+			by = s.By
+			break
+		}
+	}
+	if by.Source == "" {
+		by = m.idleRule(mod)
+	}
+	if by.Source == "" {
+		return ""
+	}
+	return "it does not sleep: it was not put in by kmodd (" + by.String() + ")"
+}
+
+// idleRule is the rule that says when a module goes or sleeps, the zero value for
+// none.
+func (m *Machine) idleRule(mod *module) rules.Reason {
+	timeout, by := m.set.Unused(mod.name)
+	if timeout == policy.Never || by.Says == "gone_timeout" {
+		return rules.Reason{}
+	}
+	return by
 }
 
 // names are those of what is opened.

@@ -166,6 +166,27 @@ func TestADriverIsLookedAtAgainWhenWhatIsBelowItsDeviceHasItsDriver(t *testing.T
 	b.surveyed(b.after(2*time.Second), "a", "")
 }
 
+func TestADriverThatSomebodyElseHasPutInStaysAndSaysSo(t *testing.T) {
+	b := newBench(t, "", "", "")
+	b.policed(sleepyDep, sleepyAlias, "", sleepy)
+	b.step(core.ModuleIs{Name: "a", State: control.Live})
+	b.step(core.ModuleIs{Name: "b", State: control.Live})
+	b.step(core.ModuleIs{Name: "c", State: control.Live})
+	b.plug("/a", "t:a")
+	b.bound("/a", "a")
+	for _, e := range b.after(time.Minute) {
+		if s, ok := e.(core.Survey); ok {
+			t.Errorf("it is looked at who uses %s", s.Module)
+		}
+	}
+	const why = "it does not sleep: it was not put in by kmodd (k.toml:3: "
+	for name, want := range map[string]string{"a": why, "b": why, "c": ""} { // b without a device, c without a rule
+		if got := b.sleepOf(name); !strings.HasPrefix(got, want) || want == "" && got != "" {
+			t.Errorf("of %s it is said: %s", name, got)
+		}
+	}
+}
+
 // sleepOf is what is said of a module's sleep.
 func (b *bench) sleepOf(name string) string { return b.module(name).Sleep }
 
