@@ -174,7 +174,11 @@ func (m *Machine) countedInFall(e Counted) bool {
 		m.checked(r, e)
 		return true
 	}
-	if r.phase == falling && !r.ended && !m.leaving() && e.References == 0 && len(e.Holders) == 0 && e.Drives == "" && m.goesWith(r, mod) {
+	if r.phase == falling && m.leaving() { // for the sake of another driver: it is asked again then
+		r.chain = slices.Insert(r.chain, 0, mod)
+		return true
+	}
+	if r.phase == falling && !r.ended && e.References == 0 && len(e.Holders) == 0 && e.Drives == "" && m.goesWith(r, mod) {
 		m.sendWith(r, mod, "it sleeps with "+r.mod.name)
 	}
 	return true

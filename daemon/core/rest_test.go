@@ -81,12 +81,7 @@ func TestADriverTakesNothingToSleepThatWasNotInForIt(t *testing.T) {
 	effects = b.after(2 * time.Second)
 	b.fallsAsleep(effects, "a") // and is not covered yet
 	cover := b.fallsAsleep(effects, "b")
-	var exit core.OpID
-	for _, e := range b.step(core.Tended{Op: cover}) {
-		if u, ok := e.(core.Unload); ok && u.Name == "b" {
-			exit = u.Op
-		}
-	}
+	exit := exitOf(b.step(core.Tended{Op: cover}), "b")
 	if got := asks(b.step(core.Unloaded{Op: exit})); len(got) > 0 {
 		t.Errorf("b goes to sleep, and it is asked who uses %q", got)
 	}
@@ -119,10 +114,8 @@ func TestADriverStaysIfWhatMustBeOutIsNeededByAModuleThatDoesNotGo(t *testing.T)
 	if got := asks(b.step(core.Tended{Op: cover})); !slices.Equal(got, []string{"lib"}) {
 		t.Fatalf("it is asked who uses %q", got)
 	}
-	for _, e := range b.step(core.Counted{Name: "lib", References: 2, Holders: []string{"a", "others"}}) {
-		if u, ok := e.(core.Unload); ok {
-			t.Errorf("%s is taken out", u.Name)
-		}
+	if exitOf(b.step(core.Counted{Name: "lib", References: 2, Holders: []string{"a", "others"}}), "a") != 0 {
+		t.Error("a is taken out")
 	}
 	const why = "it does not sleep: lib stays in (others needs it), so the kernel would not ask for its devices"
 	if got := b.sleepOf("a"); !strings.Contains(got, why) {
@@ -134,12 +127,7 @@ func TestADriverThatHadToWakeAtOnceIsNotPutToSleepAgainSoon(t *testing.T) {
 	b := restBench(t)
 	cover := b.fallsAsleep(b.after(2*time.Second), "a", "lib")
 	b.step(core.Tended{Op: cover})
-	var exit core.OpID
-	for _, e := range b.step(core.Counted{Name: "lib", References: 1, Holders: []string{"a"}}) {
-		if u, ok := e.(core.Unload); ok && u.Name == "a" {
-			exit = u.Op
-		}
-	}
+	exit := exitOf(b.step(core.Counted{Name: "lib", References: 1, Holders: []string{"a"}}), "a")
 	b.step(core.Unloaded{Op: exit})
 	b.step(core.Counted{Name: "lib", References: 1}) // somebody has come to use it
 	b.goes("a")
@@ -153,6 +141,39 @@ func TestADriverThatHadToWakeAtOnceIsNotPutToSleepAgainSoon(t *testing.T) {
 			t.Error("it is looked at again after 10s")
 		}
 	}
+}
+
+func TestDriversThatFallAtATimeTakeAllWithThem(t *testing.T) {
+	b := restBench(t)
+	effects := b.after(2 * time.Second)
+	b.surveyed(effects, "a", "")
+	b.surveyed(effects, "b", "")
+	effects = b.after(2 * time.Second)
+	coverA, coverB := b.fallsAsleep(effects, "a"), b.fallsAsleep(effects, "b")
+	exitA := exitOf(b.step(core.Tended{Op: coverA}), "a")
+	b.step(core.Tended{Op: coverB})
+	effects = b.step(core.Unloaded{Op: exitA})
+	exitB := exitOf(effects, "b")
+	if got := asks(effects); !slices.Equal(got, []string{"lib"}) || exitB == 0 {
+		t.Fatalf("b is taken out: %v; it is asked who uses %q", exitB != 0, got)
+	}
+	b.step(core.Counted{Name: "lib"})
+	if got := asks(b.step(core.Unloaded{Op: exitB})); !slices.Equal(got, []string{"lib"}) {
+		t.Fatalf("b has gone, and it is asked who uses %q", got)
+	}
+	if exitOf(b.step(core.Counted{Name: "lib"}), "lib") == 0 {
+		t.Error("lib stays")
+	}
+}
+
+// exitOf returns the operation of the unload of a module, 0 for none.
+func exitOf(effects []core.Effect, module string) core.OpID {
+	for _, e := range effects {
+		if u, ok := e.(core.Unload); ok && u.Name == module {
+			return u.Op
+		}
+	}
+	return 0
 }
 
 func TestADriverIsLookedAtAgainWhenWhatIsBelowItsDeviceHasItsDriver(t *testing.T) {
