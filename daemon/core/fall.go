@@ -41,6 +41,7 @@ func (m *Machine) isCovered(r *rest, e Tended) {
 		}
 	default:
 		r.phase, r.chain, r.left = falling, m.chainOf(r), false
+		r.checks = slices.Clone(r.must)
 	}
 }
 
@@ -51,7 +52,7 @@ func (m *Machine) chainOf(r *rest) []*module {
 	var before, after []*module
 	for _, mod := range m.sortedModules() {
 		switch {
-		case mod == r.mod || len(m.leadingTo(mod)) == 0 || !m.goesWith(r, mod):
+		case mod == r.mod || !m.inFor(mod, r.devices) || !m.goesWith(r, mod):
 		case slices.Contains(mod.step.Needs, r.mod.name):
 			before = append(before, mod)
 		default:
@@ -64,20 +65,66 @@ func (m *Machine) chainOf(r *rest) []*module {
 	return slices.Concat(before, []*module{r.mod}, after)
 }
 
-// goesWith tells whether a module can go with a driver: whatever calls for it
-// sleeps, too, or hangs below what does.
-func (m *Machine) goesWith(r *rest, mod *module) bool {
-	if mod.state != control.Live || !mod.ours || m.mustStay(mod) != "" || len(m.wantedIn(mod.name)) > 0 {
-		return false
-	}
-	return !slices.ContainsFunc(m.leadingTo(mod), func(dev *device) bool {
-		return m.sleeping(dev) == nil && !slices.ContainsFunc(r.devices, func(path string) bool { return strings.HasPrefix(dev.Path, path+"/") })
-	})
+// inFor tells whether a module was put in for any of devices, or what hangs below
+// them.
+func (m *Machine) inFor(mod *module, devices []string) bool {
+	return slices.ContainsFunc(m.leadingTo(mod), func(dev *device) bool { return isOf(dev.Path, devices) })
 }
 
-// fall takes out one module after the other.
+// isOf tells whether a path is one of devices or below it.
+func isOf(path string, devices []string) bool {
+	return slices.ContainsFunc(devices, func(d string) bool { return path == d || strings.HasPrefix(path, d+"/") })
+}
+
+// goesWith tells whether a module can go with a driver.
+func (m *Machine) goesWith(r *rest, mod *module) bool {
+	return mod.state == control.Live && m.keptIn(mod, r.devices) == ""
+}
+
+// keptIn says why a module has to stay when these devices lose their drivers, ""
+// if it need not: whatever calls for it sleeps, too, or hangs below what does.
+func (m *Machine) keptIn(mod *module, devices []string) string {
+	if !mod.ours {
+		return "it was not put in by kmodd"
+	}
+	if why := m.mustStay(mod); why != "" {
+		return why
+	}
+	if lines := m.wantedIn(mod.name); len(lines) > 0 {
+		return "a line wants it: " + lines[0].String()
+	}
+	for _, dev := range m.leadingTo(mod) {
+		if m.sleeping(dev) == nil && !isOf(dev.Path, devices) {
+			return "it is in for " + dev.Path + ", too"
+		}
+	}
+	return ""
+}
+
+// mustGo says why a module stays in that has to be out for devices to be woken, ""
+// if it goes with them.
+func (m *Machine) mustGo(names, devices []string) string {
+	for _, name := range names {
+		mod := m.modules[name]
+		if mod == nil || !mod.inKernel() {
+			continue // built in: sysfs says so to whoever surveys
+		}
+		if why := m.keptIn(mod, devices); why != "" {
+			return fmt.Sprintf("%s stays in (%s), so the kernel would not ask for its devices", name, why)
+		}
+	}
+	return ""
+}
+
+// fall takes out one module after the other. Before the first one it is asked
+// whether those can go that must: nobody is to lose a device that nothing wakes.
 func (m *Machine) fall(r *rest) {
 	if r.asked != nil || r.out != nil && !m.isOut(r) {
+		return
+	}
+	if len(r.checks) > 0 {
+		r.asked, r.checks = m.module(r.checks[0]), r.checks[1:]
+		m.emit(LookUse{Name: r.asked.name})
 		return
 	}
 	for len(r.chain) > 0 && r.phase == falling {
@@ -123,10 +170,28 @@ func (m *Machine) countedInFall(e Counted) bool {
 	r := m.rests[i]
 	mod := r.asked
 	r.asked = nil
-	if r.phase == falling && !r.ended && !m.leaving() && e.References == 0 && len(e.Holders) == 0 && e.Drives == "" && m.goesWith(r, mod) {
+	if !r.left && slices.Contains(r.must, mod.name) {
+		m.checked(r, e)
+		return true
+	}
+	if r.phase == falling && m.leaving() { // for the sake of another driver: it is asked again then
+		r.chain = slices.Insert(r.chain, 0, mod)
+		return true
+	}
+	if r.phase == falling && !r.ended && e.References == 0 && len(e.Holders) == 0 && e.Drives == "" && m.goesWith(r, mod) {
 		m.sendWith(r, mod, "it sleeps with "+r.mod.name)
 	}
 	return true
+}
+
+// checked takes in who needs a module that must go, before anything goes.
+func (m *Machine) checked(r *rest, e Counted) {
+	for _, holder := range e.Holders {
+		if r.phase == falling && !r.ended && !slices.ContainsFunc(r.chain, func(mod *module) bool { return mod.name == holder }) {
+			m.backUp(r, fmt.Sprintf("%s stays in (%s needs it), so the kernel would not ask for its devices", e.Name, holder))
+			return
+		}
+	}
 }
 
 // sendWith has a module taken out for the sleep of a driver.
@@ -161,9 +226,9 @@ func (m *Machine) isOut(r *rest) bool {
 // backUp ends an attempt to sleep.
 func (m *Machine) backUp(r *rest, why string) {
 	m.note("stays", "", r.mod.name, reason("kernel", why))
-	r.chain = nil
+	r.chain, r.stays = nil, why
 	if r.mod.state != control.Live {
-		r.phase, r.wanted, r.slept = asleep, true, m.now
+		r.phase, r.wanted, r.slept, r.undone = asleep, true, m.now, why
 		return
 	}
 	m.awakeAgain(r, nil)
@@ -176,7 +241,7 @@ func (m *Machine) backUp(r *rest, why string) {
 func (m *Machine) fallen(r *rest) {
 	for _, name := range r.must {
 		if mod := m.modules[name]; mod != nil && mod.inKernel() {
-			m.backUp(r, name+" stays in, so the kernel would not ask for it")
+			m.backUp(r, name+" stays in, so the kernel would not ask for its devices")
 			return
 		}
 	}

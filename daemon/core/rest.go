@@ -10,6 +10,7 @@ import (
 
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/rules"
+	"github.com/kmodd/kmodd/rules/policy"
 )
 
 // A rest is what is known of a driver that rules let sleep: take it out while
@@ -38,11 +39,13 @@ type rest struct {
 	lost  bool          // its module was taken out by somebody else
 	used  bool          // somebody has opened or closed a node of it since the last look
 
-	chain []*module // that are still to go
-	asked *module   // of which it was asked who uses it
-	out   *module   // that is going
-	outOp OpID      // of the worker's call for that
-	left  bool      // its own module has gone
+	checks []string  // of must, which are to be asked about before anything goes
+	chain  []*module // that are still to go
+	asked  *module   // of which it was asked who uses it
+	out    *module   // that is going
+	outOp  OpID      // of the worker's call for that
+	left   bool      // its own module has gone
+	undone string    // why it wakes at once, "" if it does not
 
 	slept   time.Duration // when it had gone
 	doubled int           // how often its time was doubled, since it was woken too soon
@@ -252,11 +255,13 @@ func (m *Machine) surveyed(e Surveyed) {
 	e.Devices = m.matched(r.mod, bound)
 	m.learnOpenings(r, e)
 	if e.Says == "" && e.InUse == "" {
-		e.Says = cmp.Or(m.cannotSleep(r, e.Devices), m.givenTo(r.mod, bound, e.Devices))
+		e.Says = cmp.Or(m.cannotSleep(r, e.Devices), m.givenTo(r.mod, bound, e.Devices), m.mustGo(e.Must, e.Devices))
 	}
 	switch {
 	case e.Unasked:
 		r.next = m.now + actPause
+	case e.Says != "" && m.isComing(e.Devices):
+		r.idle, r.stays, r.next = false, e.Says, later(m.now, max(after, actPause))
 	case e.Says != "":
 		m.staysAwake(r, after, e.Says)
 	case e.InUse != "":
@@ -366,6 +371,14 @@ func (m *Machine) cannotSleep(r *rest, devices []string) string {
 		return m.mustStay(r.mod)
 	}
 	return m.calledForToo(r.mod, devices)
+}
+
+// isComing tells whether a driver for any of devices, or for what hangs below them,
+// is on its way in: there is more of them soon.
+func (m *Machine) isComing(devices []string) bool {
+	return slices.ContainsFunc(m.devices, func(dev *device) bool {
+		return isOf(dev.Path, devices) && m.pending(dev.verdict.Modules)
+	})
 }
 
 // calledForToo says what else calls for the module of a driver than the devices
@@ -547,7 +560,7 @@ func (m *Machine) adoptRests() {
 func (m *Machine) restWords(mod *module) string {
 	r := m.restOf(mod)
 	if r == nil {
-		return ""
+		return m.strangerWords(mod)
 	}
 	s, ok := m.rule(r)
 	if !ok {
@@ -572,6 +585,38 @@ func (m *Machine) restWords(mod *module) string {
 		says += fmt.Sprintf(" (its time was doubled %d times, since it was woken soon after it had gone to sleep)", r.doubled)
 	}
 	return says + " (" + s.By.String() + ")"
+}
+
+// strangerWords say of a module that rules would let sleep, if somebody else has
+// put it in, that it stays. They are "" of others.
+func (m *Machine) strangerWords(mod *module) string {
+	if mod.ours || mod.state != control.Live || m.set == nil {
+		return ""
+	}
+	by := rules.Reason{}
+	for _, dev := range m.devices {
+		if s, ok := dev.sleep(mod.name); ok {
+			by = s.By
+			break
+		}
+	}
+	if by.Source == "" {
+		by = m.idleRule(mod)
+	}
+	if by.Source == "" {
+		return ""
+	}
+	return "it does not sleep: it was not put in by kmodd (" + by.String() + ")"
+}
+
+// idleRule is the rule that says when a module goes or sleeps, the zero value for
+// none.
+func (m *Machine) idleRule(mod *module) rules.Reason {
+	timeout, by := m.set.Unused(mod.name)
+	if timeout == policy.Never || by.Says == "gone_timeout" {
+		return rules.Reason{}
+	}
+	return by
 }
 
 // names are those of what is opened.

@@ -150,7 +150,12 @@ func (m *Machine) awakeAgain(r *rest, err error) {
 	m.answerOpeners(r, err)
 	r.phase, r.wanted, r.idle = awake, false, false
 	r.next, r.tidyAt, m.mayRest = never, m.now, true
-	if s, ok := m.rule(r); ok {
+	why := r.undone
+	r.undone = ""
+	switch s, ok := m.rule(r); {
+	case ok && why != "":
+		m.staysAwake(r, s.After, why)
+	case ok:
 		r.next = later(m.now, r.sleepTime(s))
 	}
 	if r.restored {

@@ -65,6 +65,11 @@ func (s System) Survey(q worker.Question) (found worker.Survey) {
 		if f.State == usage.Idle || q.Force && passedOver(f) {
 			continue
 		}
+		if f.State == usage.InUse && f.Kind == usage.KindModule || f.State == usage.Unknown && !f.Never && found.InUse != "" {
+			found.InUse = cmp.Or(found.InUse, f.Says) // another finding may say who
+			continue
+		}
+		found.InUse = ""
 		switch {
 		case f.State == usage.InUse && !f.Never:
 			found.InUse = f.Says
@@ -76,6 +81,16 @@ func (s System) Survey(q worker.Question) (found worker.Survey) {
 		return found
 	}
 	return found
+}
+
+// builtIn says which of modules that must be out never are, "" if none.
+func (s System) builtIn(modules []string) string {
+	for _, m := range modules {
+		if unix.Access(s.sys("/module/"+m+"/initstate"), unix.F_OK) != nil {
+			return m + " is a part of this kernel, which would not ask for its devices"
+		}
+	}
+	return ""
 }
 
 // openable adds what is opened of the devices that were found. It says why nothing
@@ -90,7 +105,7 @@ func (s System) openable(found *worker.Survey) string {
 	}
 	switch {
 	case len(found.Openings) > 0:
-		return ""
+		return s.builtIn(found.Must)
 	case len(others) > 0:
 		return "nothing of it can be opened to wake it: for " + strings.Join(others, ", ") + " the kernel would not ask"
 	}

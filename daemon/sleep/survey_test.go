@@ -80,6 +80,12 @@ DEVNAME=a
 DEVNAME=../b
 -- sys/devices/pci0/broken/c/dev --
 81:8
+-- sys/module/snd/initstate --
+live
+-- sys/module/sd_mod/initstate --
+live
+-- sys/module/mmc_block/initstate --
+live
 -- run/udev/data/c81:0 --
 I:4711
 S:v4l/by-path/camera
@@ -156,6 +162,16 @@ func TestWhatIsOpenedOfDevicesAndWhatHasToBeOut(t *testing.T) {
 	}
 }
 
+func TestADriverStaysIfWhatMustBeOutIsBuiltIn(t *testing.T) {
+	s := machine(t, devices)
+	s.usage = pretended{devices: []string{pci + "ahci"}}
+	must(t, os.Remove(s.Sys+"/module/sd_mod/initstate"))
+	const want = "sd_mod is a part of this kernel, which would not ask for its devices"
+	if got := s.Survey(worker.Question{Module: "m"}); got.Says != want {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestADriverThatCouldNotComeBackStays(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -197,6 +213,7 @@ func TestWhoStandsAgainstSleep(t *testing.T) {
 	idle := finding(usage.KindModule, usage.Idle, false)
 	used := finding(usage.KindCharacter, usage.InUse, false)
 	unseen := finding(usage.KindWalk, usage.Unknown, false)
+	counted := finding(usage.KindModule, usage.InUse, false)
 	never := finding(usage.KindNever, usage.Unknown, true)
 	console := finding(usage.KindNever, usage.InUse, true)
 	wakeup := finding(usage.KindWakeup, usage.InUse, true)
@@ -211,6 +228,10 @@ func TestWhoStandsAgainstSleep(t *testing.T) {
 	}{
 		{"it is in use", []usage.Finding{idle, used}, false, "character", ""},
 		{"it is in use, whatever the rule says", []usage.Finding{idle, never, used}, true, "character", ""},
+		{"it has references, whoever has them", []usage.Finding{counted, idle}, true, "module", ""},
+		{"it has references, and it is known whose", []usage.Finding{counted, idle, used}, false, "character", ""},
+		{"it has references, and is never idle", []usage.Finding{counted, never}, false, "", "never" + forced},
+		{"it has references, and nobody can tell whose", []usage.Finding{counted, unseen}, false, "module", ""},
 		{"nobody can tell", []usage.Finding{unseen}, false, "can't tell: walk", ""},
 		{"nobody can tell, whatever the rule says", []usage.Finding{unseen}, true, "can't tell: walk", ""},
 		{"nothing tells who uses the driver", []usage.Finding{idle, driver}, false, "can't tell: driver", ""},

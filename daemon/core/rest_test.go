@@ -1,0 +1,222 @@
+package core_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/core"
+)
+
+const (
+	sleepy      = "[[rule]]\nmodule = [\"a\", \"b\"]\nidle = \"2s\"\n"
+	sleepyDep   = "lib.ko:\na.ko: lib.ko\nb.ko:\nc.ko: lib.ko\nbelow.ko:\n"
+	sleepyAlias = "alias t:a a\nalias t:b b\nalias t:c c\nalias t:below below\n"
+)
+
+// restBench has a and what it needs in for a device /a, and b for /b, which may
+// sleep after two seconds.
+func restBench(t *testing.T) *bench {
+	t.Helper()
+	b := newBench(t, "", "", "")
+	b.policed(sleepyDep, sleepyAlias, "", sleepy)
+	b.step(core.Scanned{Scan: 2})
+	b.plug("/a", "t:a")
+	b.goes("lib")
+	b.now++
+	b.goes("a")
+	b.bound("/a", "a")
+	b.plug("/b", "t:b")
+	b.now++
+	b.goes("b")
+	b.bound("/b", "b")
+	return b
+}
+
+// bound tells that a driver has taken a device.
+func (b *bench) bound(path, driver string) {
+	b.step(core.Bound{Path: path, Driver: driver})
+}
+
+// surveyed says what a look at the driver of a device, of its name, has found. The
+// look is among effects. What must be out is named.
+func (b *bench) surveyed(effects []core.Effect, module, says string, must ...string) []core.Effect {
+	b.t.Helper()
+	for _, e := range effects {
+		if s, ok := e.(core.Survey); ok && s.Module == module {
+			found := core.Surveyed{Op: s.Op, Devices: []string{"/" + module}, Says: says, Must: must}
+			if says == "" {
+				found.Openings = []control.Opening{{Alias: "char-major-1-" + module, Name: module}}
+			}
+			return b.step(found)
+		}
+	}
+	b.t.Fatalf("nobody is to look who uses %s: %v", module, effects)
+	return nil
+}
+
+// fallsAsleep has the driver be idle until placeholders are put over its nodes, and
+// returns the operation of that.
+func (b *bench) fallsAsleep(effects []core.Effect, module string, must ...string) core.OpID {
+	b.t.Helper()
+	for range 10 {
+		for _, e := range b.surveyed(effects, module, "", must...) {
+			if tend, ok := e.(core.Tend); ok && tend.How == core.Cover {
+				return tend.Op
+			}
+		}
+		effects = b.after(2 * time.Second)
+	}
+	b.t.Fatalf("%s does not go to sleep", module)
+	return 0
+}
+
+func TestADriverTakesNothingToSleepThatWasNotInForIt(t *testing.T) {
+	b := restBench(t)
+	effects := b.after(2 * time.Second)
+	b.surveyed(effects, "a", "")
+	b.surveyed(effects, "b", "")
+	effects = b.after(2 * time.Second)
+	b.fallsAsleep(effects, "a") // and is not covered yet
+	cover := b.fallsAsleep(effects, "b")
+	exit := exitOf(b.step(core.Tended{Op: cover}), "b")
+	if got := asks(b.step(core.Unloaded{Op: exit})); len(got) > 0 {
+		t.Errorf("b goes to sleep, and it is asked who uses %q", got)
+	}
+	if why := b.sleepOf("b"); !strings.Contains(why, "it sleeps since") {
+		t.Errorf("of b it is said: %s", why)
+	}
+}
+
+func TestADriverStaysIfWhatMustBeOutIsInForSomethingElse(t *testing.T) {
+	b := restBench(t)
+	b.plug("/c", "t:c")
+	b.goes("c")
+	b.bound("/c", "c")
+	b.surveyed(b.after(2*time.Second), "a", "", "lib")
+	const why = "it does not sleep: lib stays in (it is in for /c, too), so the kernel would not ask for its devices"
+	if got := b.sleepOf("a"); !strings.Contains(got, why) {
+		t.Errorf("it is said: %s", got)
+	}
+	b.step(core.Gone{Path: "/c"})
+	b.surveyed(b.after(time.Minute), "a", "", "lib")
+	if got := b.sleepOf("a"); !strings.Contains(got, "nobody has used it") {
+		t.Errorf("/c has gone, and it is said: %s", got)
+	}
+}
+
+// What somebody else has put in is known to the kernel only.
+func TestADriverStaysIfWhatMustBeOutIsNeededByAModuleThatDoesNotGo(t *testing.T) {
+	b := restBench(t)
+	cover := b.fallsAsleep(b.after(2*time.Second), "a", "lib")
+	if got := asks(b.step(core.Tended{Op: cover})); !slices.Equal(got, []string{"lib"}) {
+		t.Fatalf("it is asked who uses %q", got)
+	}
+	if exitOf(b.step(core.Counted{Name: "lib", References: 2, Holders: []string{"a", "others"}}), "a") != 0 {
+		t.Error("a is taken out")
+	}
+	const why = "it does not sleep: lib stays in (others needs it), so the kernel would not ask for its devices"
+	if got := b.sleepOf("a"); !strings.Contains(got, why) {
+		t.Errorf("it is said: %s", got)
+	}
+}
+
+func TestADriverThatHadToWakeAtOnceIsNotPutToSleepAgainSoon(t *testing.T) {
+	b := restBench(t)
+	cover := b.fallsAsleep(b.after(2*time.Second), "a", "lib")
+	b.step(core.Tended{Op: cover})
+	exit := exitOf(b.step(core.Counted{Name: "lib", References: 1, Holders: []string{"a"}}), "a")
+	b.step(core.Unloaded{Op: exit})
+	b.step(core.Counted{Name: "lib", References: 1}) // somebody has come to use it
+	b.goes("a")
+	b.bound("/a", "a")
+	b.step(core.Opened{Module: "a", Works: []string{"char-major-1-a"}})
+	if got := b.sleepOf("a"); !strings.Contains(got, "it does not sleep: lib stays in") {
+		t.Errorf("it is said: %s", got)
+	}
+	for _, e := range b.after(10 * time.Second) {
+		if s, ok := e.(core.Survey); ok && s.Module == "a" {
+			t.Error("it is looked at again after 10s")
+		}
+	}
+}
+
+func TestDriversThatFallAtATimeTakeAllWithThem(t *testing.T) {
+	b := restBench(t)
+	effects := b.after(2 * time.Second)
+	b.surveyed(effects, "a", "")
+	b.surveyed(effects, "b", "")
+	effects = b.after(2 * time.Second)
+	coverA, coverB := b.fallsAsleep(effects, "a"), b.fallsAsleep(effects, "b")
+	exitA := exitOf(b.step(core.Tended{Op: coverA}), "a")
+	b.step(core.Tended{Op: coverB})
+	effects = b.step(core.Unloaded{Op: exitA})
+	exitB := exitOf(effects, "b")
+	if got := asks(effects); !slices.Equal(got, []string{"lib"}) || exitB == 0 {
+		t.Fatalf("b is taken out: %v; it is asked who uses %q", exitB != 0, got)
+	}
+	b.step(core.Counted{Name: "lib"})
+	if got := asks(b.step(core.Unloaded{Op: exitB})); !slices.Equal(got, []string{"lib"}) {
+		t.Fatalf("b has gone, and it is asked who uses %q", got)
+	}
+	if exitOf(b.step(core.Counted{Name: "lib"}), "lib") == 0 {
+		t.Error("lib stays")
+	}
+}
+
+// exitOf returns the operation of the unload of a module, 0 for none.
+func exitOf(effects []core.Effect, module string) core.OpID {
+	for _, e := range effects {
+		if u, ok := e.(core.Unload); ok && u.Name == module {
+			return u.Op
+		}
+	}
+	return 0
+}
+
+func TestADriverIsLookedAtAgainWhenWhatIsBelowItsDeviceHasItsDriver(t *testing.T) {
+	b := restBench(t)
+	b.plug("/a/below", "t:below")
+	effects := b.surveyed(b.after(2*time.Second), "a", "nothing of it can be opened")
+	if notes := notesOf(effects, "a"); len(notes) > 0 {
+		t.Errorf("it is told of: %q", notes)
+	}
+	b.goes("below")
+	b.surveyed(b.after(2*time.Second), "a", "")
+}
+
+func TestADriverThatSomebodyElseHasPutInStaysAndSaysSo(t *testing.T) {
+	b := newBench(t, "", "", "")
+	b.policed(sleepyDep, sleepyAlias, "", sleepy)
+	b.step(core.ModuleIs{Name: "a", State: control.Live})
+	b.step(core.ModuleIs{Name: "b", State: control.Live})
+	b.step(core.ModuleIs{Name: "c", State: control.Live})
+	b.plug("/a", "t:a")
+	b.bound("/a", "a")
+	for _, e := range b.after(time.Minute) {
+		if s, ok := e.(core.Survey); ok {
+			t.Errorf("it is looked at who uses %s", s.Module)
+		}
+	}
+	const why = "it does not sleep: it was not put in by kmodd (k.toml:3: "
+	for name, want := range map[string]string{"a": why, "b": why, "c": ""} { // b without a device, c without a rule
+		if got := b.sleepOf(name); !strings.HasPrefix(got, want) || want == "" && got != "" {
+			t.Errorf("of %s it is said: %s", name, got)
+		}
+	}
+}
+
+// sleepOf is what is said of a module's sleep.
+func (b *bench) sleepOf(name string) string { return b.module(name).Sleep }
+
+// notesOf lists what is told of a module.
+func notesOf(effects []core.Effect, module string) (said []string) {
+	for _, e := range effects {
+		if n, ok := e.(core.Note); ok && n.Module == module {
+			said = append(said, n.What)
+		}
+	}
+	return said
+}
