@@ -16,9 +16,15 @@ type sink struct{ loop *loop }
 var _ uevent.Sink = sink{}
 
 // Event passes a uevent on, if it is about a module or about a device that has
-// a MODALIAS or may have had one.
+// a MODALIAS or may have had one. What somebody has written to a uevent file can
+// ask for the driver of a device, as "udevadm trigger --action=add" does for all;
+// all else of that kind has not happened.
 func (s sink) Event(e *uevent.Event) {
-	if name, ok := e.Module(); ok {
+	name, isModule := e.Module()
+	switch {
+	case (isModule || e.Action != uevent.Add) && isSynthetic(e):
+		return
+	case isModule:
 		s.module(string(name), e.Action)
 		return
 	}
@@ -28,8 +34,7 @@ func (s sink) Event(e *uevent.Event) {
 			s.loop.book.duties.answerFirmware("/sys", string(e.Path), string(e.Firmware), s.loop.log)
 		}
 		if len(e.Modalias) > 0 {
-			_, synthetic := e.Variable("SYNTH_UUID")
-			s.loop.post(core.Seen{Device: s.device(e), Synthetic: synthetic})
+			s.loop.post(core.Seen{Device: s.device(e), Synthetic: isSynthetic(e)})
 		}
 	case uevent.Remove:
 		s.loop.post(core.Gone{Path: string(e.Path)})
@@ -40,6 +45,13 @@ func (s sink) Event(e *uevent.Event) {
 	case uevent.Unbind:
 		s.loop.post(core.Bound{Path: string(e.Path)})
 	}
+}
+
+// isSynthetic tells whether a uevent is one that somebody has written to a uevent file
+// (Documentation/ABI/testing/sysfs-uevent).
+func isSynthetic(e *uevent.Event) bool {
+	_, synthetic := e.Variable("SYNTH_UUID")
+	return synthetic
 }
 
 // module passes on a module's uevent. The kernel sends add when the init

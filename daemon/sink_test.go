@@ -8,6 +8,7 @@ import (
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/core"
 	"github.com/kmodd/kmodd/daemon/uevent"
+	"github.com/kmodd/kmodd/daemon/uevent/inject"
 	"github.com/kmodd/kmodd/rules"
 )
 
@@ -54,5 +55,40 @@ func TestOnlyAddBringsADevice(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// "udevadm trigger --action=remove" takes no device away, and the "add" that it has
+// said of every folder below /sys/module at boot puts none in: those of what is built
+// into the kernel are there as well.
+func TestWhatSomebodyHasWrittenToAUeventFileHasNotHappened(t *testing.T) {
+	const device, module = "/devices/x", "/module/vt"
+	seen := core.Seen{Device: rules.Device{Path: device, Subsystem: "usb", Modalias: "usb:x", Driver: "drv"}, Synthetic: true}
+	for _, tt := range []struct {
+		action, path, subsystem string
+		want                    core.Event
+	}{
+		{"remove", device, "usb", nil},
+		{"bind", device, "usb", nil},
+		{"unbind", device, "usb", nil},
+		{"move", device, "usb", nil},
+		{"add", module, "module", nil},
+		{"remove", module, "module", nil},
+		{"add", device, "usb", seen},
+	} {
+		l := &loop{events: make(chan core.Event, 1), done: make(chan struct{})}
+		var e uevent.Event
+		if err := uevent.Parse(inject.Message(tt.action, tt.path, "SUBSYSTEM="+tt.subsystem, "MODALIAS=usb:x", "DRIVER=drv", "SYNTH_UUID=0"), &e); err != nil {
+			t.Fatal(err)
+		}
+		sink{l}.Event(&e)
+		var got core.Event
+		select {
+		case got = <-l.events:
+		default:
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s@%s: %s", tt.action, tt.path, diff)
+		}
 	}
 }

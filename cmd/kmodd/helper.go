@@ -2,11 +2,14 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -26,24 +29,36 @@ const helperName = "modprobe"
 // unless it hangs.
 const helperTime = 15 * time.Second
 
+// successorTime is how long a daemon is waited for that has died while something
+// slept. A service manager starts the next one a second later (RestartSec= of the
+// unit), which then reads module tables.
+const successorTime = 5 * time.Second
+
+// successorPause is the time between two looks whether there is one.
+const successorPause = 50 * time.Millisecond
+
 // A standIn answers the kernel in modprobe's place.
 type standIn struct {
-	address string   // of the daemon, beside which is written who was asked before
-	usual   []string // what else may load modules
+	address  string        // of the daemon, beside which is written who was asked before, and what sleeps
+	usual    []string      // what else may load modules
+	patience time.Duration // with a daemon that has died
 }
 
 // forModprobe asks the running daemon. Beside the usual modprobe there is kmodctl by
 // that name.
-var forModprobe = standIn{control.Address, []string{"/sbin/modprobe", "/usr/lib/kmodd/bin/modprobe"}}
+var forModprobe = standIn{control.Address, []string{"/sbin/modprobe", "/usr/lib/kmodd/bin/modprobe"}, successorTime}
 
 // help answers one request of the kernel's, whose arguments are those of modprobe:
 // -q -- NAME (call_modprobe in kernel/module/kmod.c). Names of what can sleep the
 // daemon is asked for; for everything else, and where there is no daemon, it becomes
-// the modprobe that the kernel asked before. It returns the exit status, which the
+// the modprobe that the kernel asked before. Where the daemon has died while a module
+// slept that is asked for that module. It returns the exit status, which the
 // kernel passes on to nobody.
 func (s standIn) help(args []string) int {
 	if name := args[len(args)-1]; canSleep(name) {
-		switch handled, err := ask(s.address, name); {
+		switch handled, err := s.ask(name); {
+		case errors.Is(err, errNoDaemon):
+			args[len(args)-1] = cmp.Or(s.sleeper(name), name)
 		case err != nil:
 			fmt.Fprintln(os.Stderr, "kmodd:", err)
 			return 1
@@ -70,11 +85,14 @@ func canSleep(name string) bool {
 	return false
 }
 
-// ask asks the daemon for a name. Without a daemon nothing is handled.
-func ask(address, name string) (handled bool, err error) {
-	conn, err := dial(address)
+// errNoDaemon is the error of asking where nobody answers.
+var errNoDaemon = errors.New("there is no daemon")
+
+// ask asks the daemon for a name.
+func (s standIn) ask(name string) (handled bool, err error) {
+	conn, err := s.connect(name)
 	if err != nil {
-		return false, nil
+		return false, errNoDaemon
 	}
 	defer conn.Close()
 	var call struct {
@@ -89,9 +107,37 @@ func ask(address, name string) (handled bool, err error) {
 		return false, err
 	}
 	if _, err := conn.Write(append(text, 0)); err != nil {
-		return false, nil
+		return false, errNoDaemon
 	}
 	return answer(conn, name)
+}
+
+// connect connects to the daemon, or to the next one if that has died while the name
+// was of something that slept.
+func (s standIn) connect(name string) (conn *os.File, err error) {
+	for end := time.Now().Add(s.patience); ; time.Sleep(successorPause) {
+		if conn, err = dial(s.address); err == nil || time.Now().After(end) || s.sleeper(name) == "" {
+			return conn, err
+		}
+	}
+}
+
+// sleeper names the module that sleeps and whose device has that name for the kernel,
+// by what the daemon has written down; "" if there is none.
+func (s standIn) sleeper(name string) string {
+	journal, _ := handover.ReadJournal(filepath.Dir(s.address), bootID()) // what can't be read nobody knows
+	for _, a := range journal.Asleep {
+		if slices.ContainsFunc(a.Openings, func(o control.Opening) bool { return o.Alias == name }) {
+			return a.Module
+		}
+	}
+	return ""
+}
+
+// bootID is the kernel's name for the time since its start, "" if it has none.
+func bootID() string {
+	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(id))
 }
 
 // dial connects without package net, whose Dial knows of names and networks and

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -23,7 +24,7 @@ import (
 // modprobe are in a folder.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("KMODD_TEST_DIR"); dir != "" {
-		forModprobe = standIn{dir + "/io.kmodd", []string{dir + "/usual", dir + "/last"}}
+		forModprobe = standIn{dir + "/io.kmodd", []string{dir + "/usual", dir + "/last"}, time.Second}
 		main()
 	}
 	os.Exit(m.Run())
@@ -165,14 +166,14 @@ func TestTheDaemonIsAskedForAName(t *testing.T) {
 		{"char-major-81-1", false, ""},
 		{"char-major-81-2", false, "wake char-major-81-2: io.kmodd.Failed it was not in again"},
 	} {
-		handled, err := ask(dir+"/io.kmodd", tt.name)
+		handled, err := standIn{address: dir + "/io.kmodd"}.ask(tt.name)
 		if handled != tt.handled || (err == nil) != (tt.says == "") || err != nil && err.Error() != tt.says {
 			t.Errorf("%s: got %v, %v", tt.name, handled, err)
 		}
 	}
 }
 
-func TestWithoutADaemonNothingIsHandled(t *testing.T) {
+func TestWithoutADaemonNobodyIsAsked(t *testing.T) {
 	dir := shortDir(t)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dir + "/deserted"})
 	if err != nil {
@@ -181,7 +182,7 @@ func TestWithoutADaemonNothingIsHandled(t *testing.T) {
 	l.SetUnlinkOnClose(false)
 	l.Close()
 	for _, address := range []string{dir + "/missing", dir + "/deserted", dir + "/" + strings.Repeat("long", 40)} {
-		if handled, err := ask(address, "char-major-81-0"); handled || err != nil {
+		if handled, err := (standIn{address: address}).ask("char-major-81-0"); handled || !errors.Is(err, errNoDaemon) {
 			t.Errorf("%s: got %v, %v", address, handled, err)
 		}
 	}
@@ -202,7 +203,7 @@ func TestADaemonThatHangsUpIsAnError(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	if handled, err := ask(dir+"/io.kmodd", "char-major-81-0"); handled || !errors.Is(err, io.EOF) {
+	if handled, err := (standIn{address: dir + "/io.kmodd"}).ask("char-major-81-0"); handled || !errors.Is(err, io.EOF) {
 		t.Errorf("got %v, %v", handled, err)
 	}
 }
@@ -298,5 +299,56 @@ func TestTheKernelsRequestsAreTheDaemonsOrModprobes(t *testing.T) {
 		if status, says := runHelper(t, dir, tt.name); status != tt.status || says != tt.says {
 			t.Errorf("%s: exit status %d, it says %q", tt.name, status, says)
 		}
+	}
+}
+
+// asleepIn writes down that a module sleeps, as a daemon does that is killed after that.
+func asleepIn(t *testing.T, dir, boot string) {
+	t.Helper()
+	asleep := []control.Sleeper{{Module: "uvcvideo", Devices: []string{"/devices/x"}, Openings: []control.Opening{{Alias: "char-major-81-0", Name: "video0"}}}}
+	if err := (handover.State{Boot: boot, Journal: handover.Journal{Asleep: asleep}}).WriteJournal(dir); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A service manager starts a daemon again that was killed. Whoever opens what sleeps
+// meanwhile waits for that.
+func TestWhatSleepsWaitsForTheNextDaemon(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may wake what sleeps")
+	}
+	dir := shortDir(t)
+	asleepIn(t, dir, bootID())
+	answered := make(chan error)
+	go func() {
+		handled, err := standIn{address: dir + "/io.kmodd", patience: time.Minute}.ask("char-major-81-0")
+		if !handled {
+			err = errors.Join(err, errors.New("it is not handled"))
+		}
+		answered <- err
+	}()
+	time.Sleep(4 * successorPause)
+	daemonIn(t, dir, wakes{"char-major-81-0": control.Woken{Handled: true}})
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWithoutADaemonWhatSleepsIsModprobesByTheNameOfItsModule(t *testing.T) {
+	for _, tt := range []struct {
+		name, boot, opens, says string
+	}{
+		{"it sleeps", bootID(), "char-major-81-0", "usual -q -- uvcvideo in /\n"},
+		{"another one", bootID(), "char-major-81-1", "usual -q -- char-major-81-1 in /\n"},
+		{"it slept before this boot", "earlier", "char-major-81-0", "usual -q -- char-major-81-0 in /\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := shortDir(t)
+			script(t, dir+"/usual")
+			asleepIn(t, dir, tt.boot)
+			if status, says := runHelper(t, dir, tt.opens); status != 3 || says != tt.says {
+				t.Errorf("exit status %d, it says %q, want %q", status, says, tt.says)
+			}
+		})
 	}
 }

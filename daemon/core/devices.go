@@ -47,7 +47,7 @@ type verdict struct {
 // finding only if the device was not known as it is.
 func (m *Machine) seen(e Seen) {
 	dev := m.device(e.Device.Path)
-	if dev != nil && e.Synthetic && m.sleeping(dev) != nil {
+	if dev != nil && e.Synthetic && m.isResting(dev) {
 		return // whoever has written that has not plugged it in
 	}
 	if dev != nil && e.Scan != 0 && dev.Modalias == e.Device.Modalias {

@@ -77,6 +77,13 @@ func (m *Machine) sleeping(dev *device) *rest {
 	return nil
 }
 
+// isResting tells whether a device's driver sleeps, or is about to, or wakes.
+func (m *Machine) isResting(dev *device) bool {
+	return slices.ContainsFunc(m.rests, func(r *rest) bool {
+		return !r.ended && r.phase != awake && slices.Contains(r.devices, dev.Path)
+	})
+}
+
 // restOf returns the rest of a module, nil if there is none.
 func (m *Machine) restOf(mod *module) *rest {
 	for _, r := range m.rests {

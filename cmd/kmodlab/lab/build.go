@@ -20,6 +20,7 @@ import (
 	"github.com/kmodd/kmodd/cmd/kmodlab/debian"
 	"github.com/kmodd/kmodd/cmd/kmodlab/image"
 	"github.com/kmodd/kmodd/cmd/kmodlab/qemu"
+	"github.com/kmodd/kmodd/daemon/kernel"
 )
 
 // A Program is one of the project's own, for the guest.
@@ -145,6 +146,7 @@ func (b *Build) withPrograms(ctx context.Context, userland *debian.Userland) (*i
 	for name, content := range settings {
 		root.Text(name, content)
 	}
+	root.Link(kernel.Helper, "../../sbin/kmodd") // as make install does
 	root.Program("/usr/bin/capture", []byte("#!/bin/sh\nexec "+AgentPath+" capture \"$@\"\n"))
 	root.Dir("/root")
 	root.Dir("/mnt")
