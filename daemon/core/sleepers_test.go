@@ -95,7 +95,7 @@ func (w *world) tended(e core.Tend) (says string) {
 	for _, o := range e.Openings {
 		bound := slices.ContainsFunc(w.sortedPresent(), func(d fake.Device) bool { return nodeOf(d.Path).Name == o.Name && w.kernel.Driver(d.Path) != "" })
 		if e.How == core.Make {
-			if w.nodes[o.Name] != "" {
+			if w.nodes[o.Name] != "" || !w.waitsAt(e.Module, o.Name) { // here a node is called after its device
 				return o.Name + " is there"
 			}
 			w.nodes[o.Name], w.coverer[o.Name] = "daemon", e.Module
@@ -119,6 +119,13 @@ func (w *world) tended(e core.Tend) (says string) {
 		}
 	}
 	return ""
+}
+
+// waitsAt tells whether a device waits for somebody who opens that node.
+func (w *world) waitsAt(module, name string) bool {
+	return slices.ContainsFunc(w.journal.Asleep, func(s control.Sleeper) bool {
+		return s.Module == module && s.Made && slices.ContainsFunc(s.Devices, func(d string) bool { return nodeOf(d).Name == name })
+	})
 }
 
 // nodeChanges takes in that the kernel makes a device's node, or removes it.
