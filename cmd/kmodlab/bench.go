@@ -13,8 +13,9 @@ func bench(ctx context.Context, args []string) error {
 	var o benchmark.Options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.BoolVar(&o.Markdown, "markdown", false, "print the table for documentation")
-	flags.IntVar(&o.Runs, "runs", 5, "measure everything but boots `n` times")
+	flags.IntVar(&o.Runs, "runs", 5, "measure everything but boots and sleeps `n` times; 0 leaves it out")
 	flags.IntVar(&o.Boots, "boots", 3, "boot a busy PC `n` times with each loader; 0 leaves it out")
+	flags.IntVar(&o.Sleeps, "sleeps", 1000, "have each driver that sleeps do so `n` times; 0 leaves it out")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

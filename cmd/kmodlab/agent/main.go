@@ -4,7 +4,7 @@
 //
 // # Processes
 //
-// One program, seven roles. As process 1 it mounts what a program expects of a
+// One program, nine roles. As process 1 it mounts what a program expects of a
 // Linux system, starts the role serve, and from then on only collects ended
 // processes: everything orphaned ends up with it, so it must wait for anybody,
 // which would take exit codes away from whoever else waits in the same process.
@@ -13,7 +13,8 @@
 // listener that shares no line with kmodd, and writes down what it hears. seen
 // looks through those notes. send has the kernel broadcast events that somebody
 // wrote down on another machine. camera is a USB camera, plugged in as long as
-// it runs, and capture takes pictures from one.
+// it runs, and capture takes pictures from one. wake has a driver that sleeps wake
+// again and again, and reload does the same with modprobe, each for the sake of time.
 //
 // # The witness and its limits
 //
@@ -27,6 +28,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+
+	"github.com/kmodd/kmodd/daemon/kernel"
 )
 
 func main() {
@@ -53,6 +56,14 @@ func play(args []string) error {
 		return playCamera(args[1:])
 	case len(args) == 3 && args[0] == "capture":
 		return takePictures(os.Stdout, args[1], args[2])
+	case len(args) == 4 && args[0] == "wake":
+		return wakeOften(os.Stdout, args[1], args[2], args[3])
+	case len(args) == 1 && args[0] == "memory":
+		size, _ := kernel.System{}.Memory()
+		_, err := fmt.Println(size)
+		return err
+	case len(args) == 3 && args[0] == "reload":
+		return reload(os.Stdout, args[1], args[2])
 	}
-	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE | camera [PROPERTY=VALUE...] | capture DEVICE COUNT")
+	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE | camera [PROPERTY=VALUE...] | capture DEVICE COUNT | wake DEVICE MODULE COUNT | reload MODULE COUNT | memory")
 }

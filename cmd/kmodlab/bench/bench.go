@@ -17,8 +17,9 @@ import (
 
 // Options say how much is measured, and how it is printed.
 type Options struct {
-	Runs     int // of everything but boots
+	Runs     int // of everything but boots and sleeps, 0 for none
 	Boots    int // of a busy PC for each of the two loaders, 0 for none
+	Sleeps   int // of each driver that sleeps, 0 for none
 	Markdown bool
 }
 
@@ -38,6 +39,10 @@ func Run(ctx context.Context, out, progress io.Writer, o Options) error {
 		}},
 		{"the size", func() ([]row, error) { return size(ctx) }},
 		{"the busy PC", func() ([]row, error) { return coldplugs(ctx, progress, o.Boots) }},
+		{"sleep", func() ([]row, error) { return sleeping(ctx, progress, o.Sleeps) }},
+	}
+	if o.Runs == 0 {
+		parts = parts[len(parts)-2:]
 	}
 	for _, p := range parts {
 		fmt.Fprintf(progress, "measuring %s\n", p.name)

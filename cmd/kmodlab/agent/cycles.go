@@ -1,0 +1,113 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kmodd/kmodd/cmd/kmodlab/agentwire"
+	"github.com/kmodd/kmodd/daemon/kernel"
+)
+
+// sleepTime is how long a driver has to go to sleep.
+const sleepTime = time.Minute
+
+// wakeOften waits until a module has gone, opens the device, and so on, and writes an
+// agentwire.Cycle for each time.
+func wakeOften(out io.Writer, device, module, count string) error {
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		return err
+	}
+	lines := json.NewEncoder(out)
+	for range n {
+		if err := waitAsleep(device, module); err != nil {
+			return err
+		}
+		c := agentwire.Cycle{Nodes: entries("/dev"), Modules: entries("/sys/module"), Files: openFiles("kmodd")}
+		c.Memory, _ = kernel.System{}.Memory()
+		began := time.Now()
+		f, err := os.OpenFile(device, os.O_RDWR, 0)
+		c.Took = time.Since(began)
+		if err != nil {
+			return err
+		}
+		f.Close()
+		if err := lines.Encode(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waitAsleep waits until a module has gone, and the node is the kernel's own again:
+// and then a while, for one that is woken soon would have longer until it sleeps.
+func waitAsleep(device, module string) error {
+	aside := filepath.Join(filepath.Dir(device), "."+filepath.Base(device)+".kmodd")
+	for end := time.Now().Add(sleepTime); ; time.Sleep(20 * time.Millisecond) {
+		_, in := os.Stat("/sys/module/" + module)
+		_, away := os.Stat(aside)
+		switch {
+		case errors.Is(in, os.ErrNotExist) && errors.Is(away, os.ErrNotExist):
+			time.Sleep(500 * time.Millisecond)
+			return nil
+		case time.Now().After(end):
+			return fmt.Errorf("%s did not go to sleep within %v", module, sleepTime)
+		}
+	}
+}
+
+// reload has modprobe take a module out and put it in, and writes an agentwire.Cycle
+// for each time: how long the latter took, as a whole process.
+func reload(out io.Writer, module, count string) error {
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		return err
+	}
+	lines := json.NewEncoder(out)
+	for range n {
+		if err := exec.Command("modprobe", "-r", module).Run(); err != nil {
+			return fmt.Errorf("modprobe -r %s: %w", module, err)
+		}
+		began := time.Now()
+		err := exec.Command("modprobe", module).Run()
+		c := agentwire.Cycle{Took: time.Since(began)}
+		if err != nil {
+			return fmt.Errorf("modprobe %s: %w", module, err)
+		}
+		if err := lines.Encode(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entries counts what is in a directory and in those below it; sysfs is not gone into.
+func entries(dir string) (n int) {
+	list, _ := os.ReadDir(dir)
+	for _, e := range list {
+		n++
+		if e.IsDir() && dir != "/sys/module" {
+			n += entries(filepath.Join(dir, e.Name()))
+		}
+	}
+	return n
+}
+
+// openFiles counts the descriptors of the first process of a name.
+func openFiles(name string) int {
+	out, err := exec.Command("pidof", name).Output()
+	if err != nil {
+		return 0
+	}
+	pids := strings.Fields(string(out))
+	list, _ := os.ReadDir("/proc/" + pids[len(pids)-1] + "/fd")
+	return len(list)
+}

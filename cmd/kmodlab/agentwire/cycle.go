@@ -1,0 +1,13 @@
+package agentwire
+
+import "time"
+
+// A Cycle is one sleep of a driver and its wake, as a line of JSON: what there was
+// while it slept, and how long the open() took that woke it.
+type Cycle struct {
+	Took    time.Duration
+	Memory  int64 // of the kernel's own, in bytes
+	Nodes   int   // in /dev
+	Modules int   // in /sys/module
+	Files   int   // that kmodd has open
+}
