@@ -207,7 +207,9 @@ func (m *Machine) sample(r *rest) {
 	case m.mustStay(r.mod) != "":
 		r.stays, r.next = m.mustStay(r.mod), never
 	default:
-		r.op = m.nextOp()
+		// From before the look on, so that whoever closes it meanwhile is noticed.
+		m.watchNodes(r, r.openings)
+		r.op, r.used = m.nextOp(), false
 		m.emit(Survey{Op: r.op, Module: r.mod.name, Files: m.filesOf(r), Force: s.Force, Any: s.Any})
 	}
 }
@@ -257,7 +259,9 @@ func (m *Machine) surveyed(e Surveyed) {
 		return // which is seen to when it is due
 	}
 	after := r.sleepTime(s)
-	m.watchNodes(r, e.Openings)
+	if len(e.Openings) > 0 && !r.covered {
+		r.openings = e.Openings
+	}
 	bound := e.Devices
 	e.Devices = m.matched(r.mod, bound)
 	m.learnOpenings(r, e)
@@ -271,6 +275,8 @@ func (m *Machine) surveyed(e Surveyed) {
 		r.idle, r.stays, r.next = false, e.Says, later(m.now, max(after, actPause))
 	case e.Says != "":
 		m.staysAwake(r, after, e.Says)
+	case e.InUse != "" && r.used: // and perhaps not any more
+		r.idle, r.tries, r.stays, r.next = false, 0, e.InUse, later(m.now, max(after, actPause))
 	case e.InUse != "":
 		r.idle, r.tries, r.stays, r.next = false, 0, e.InUse, later(m.now, max(after, leastPause))
 	case !r.idle || r.used:
@@ -280,7 +286,6 @@ func (m *Machine) surveyed(e Surveyed) {
 	default:
 		m.cover(r, e)
 	}
-	r.used = false
 }
 
 // watchNodes asks to be told when somebody opens or closes the nodes of a driver,

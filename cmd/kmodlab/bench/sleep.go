@@ -89,6 +89,9 @@ func (s sleeper) cycle(ctx context.Context, build *lab.Build, cycles int) (ours,
 	if err != nil {
 		return nil, nil, err
 	}
+	if _, err = g.Until(ctx, settleTime, "test", "-e", s.device); err != nil {
+		return nil, nil, s.failed(g.Machine, err)
+	}
 	if ours, err = g.cycles(ctx, "wake", s.device, s.module, strconv.Itoa(cycles)); err != nil {
 		return nil, nil, s.failed(g.Machine, err)
 	}
