@@ -21,6 +21,7 @@ type rest struct {
 	op    OpID // of the worker's call on its way, 0 for none
 
 	devices  []string // paths of those that it has, or had when it went to sleep
+	had      []string // the same with those that it does not match, such as the second interface of a USB adapter
 	openings []control.Opening
 	must     []string // modules that have to be out, too
 	// covered says that the nodes at the openings are not in order: nobody but us
@@ -245,9 +246,9 @@ func (m *Machine) surveyed(e Surveyed) {
 	}
 	after := r.sleepTime(s)
 	m.watchNodes(r, e.Openings)
-	e.Devices = m.matched(r.mod, e.Devices)
+	r.had, e.Devices = e.Devices, m.matched(r.mod, e.Devices)
 	if e.Says == "" && e.InUse == "" {
-		e.Says = cmp.Or(m.cannotSleep(r, e.Devices), m.mustGo(e.Must, e.Devices))
+		e.Says = cmp.Or(m.cannotSleep(r, e.Devices), m.mustGo(e.Must, r.had))
 	}
 	switch {
 	case e.Unasked:

@@ -176,6 +176,38 @@ func exitOf(effects []core.Effect, module string) core.OpID {
 	return 0
 }
 
+// A USB adapter's driver has both of its interfaces, and another one matches both and
+// has none.
+func TestADriverTakesWithItWhatOnlyTheRestOfItsDeviceCallsFor(t *testing.T) {
+	b := restBench(t)
+	b.plug("/a2", "t:c")
+	b.bound("/a2", "a")
+	b.goes("c")
+	var cover core.OpID
+	for range 2 {
+		for _, e := range b.after(2 * time.Second) {
+			s, ok := e.(core.Survey)
+			if !ok || s.Module != "a" {
+				continue
+			}
+			found := core.Surveyed{Op: s.Op, Devices: []string{"/a", "/a2"}, Openings: []control.Opening{{Alias: "char-major-1-a", Name: "a"}}}
+			for _, e := range b.step(found) {
+				if tend, ok := e.(core.Tend); ok {
+					cover = tend.Op
+				}
+			}
+		}
+	}
+	effects := b.step(core.Unloaded{Op: exitOf(b.step(core.Tended{Op: cover}), "a")})
+	for _, name := range []string{"c", "lib"} {
+		exit := b.exit(effects, name, core.Counted{})
+		if exit == 0 {
+			t.Fatalf("%s stays", name)
+		}
+		effects = b.step(core.Unloaded{Op: exit})
+	}
+}
+
 func TestADriverIsLookedAtAgainWhenWhatIsBelowItsDeviceHasItsDriver(t *testing.T) {
 	b := restBench(t)
 	b.plug("/a/below", "t:below")
