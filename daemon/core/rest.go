@@ -246,7 +246,8 @@ func (m *Machine) surveyed(e Surveyed) {
 	}
 	after := r.sleepTime(s)
 	m.watchNodes(r, e.Openings)
-	r.had, e.Devices = e.Devices, m.matched(r.mod, e.Devices)
+	matched := m.matched(r.mod, e.Devices)
+	r.had, e.Devices = slices.Concat(e.Devices, matched), matched
 	if e.Says == "" && e.InUse == "" {
 		e.Says = cmp.Or(m.cannotSleep(r, e.Devices), m.mustGo(e.Must, r.had))
 	}

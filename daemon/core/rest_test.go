@@ -183,21 +183,7 @@ func TestADriverTakesWithItWhatOnlyTheRestOfItsDeviceCallsFor(t *testing.T) {
 	b.plug("/a2", "t:c")
 	b.bound("/a2", "a")
 	b.goes("c")
-	var cover core.OpID
-	for range 2 {
-		for _, e := range b.after(2 * time.Second) {
-			s, ok := e.(core.Survey)
-			if !ok || s.Module != "a" {
-				continue
-			}
-			found := core.Surveyed{Op: s.Op, Devices: []string{"/a", "/a2"}, Openings: []control.Opening{{Alias: "char-major-1-a", Name: "a"}}}
-			for _, e := range b.step(found) {
-				if tend, ok := e.(core.Tend); ok {
-					cover = tend.Op
-				}
-			}
-		}
-	}
+	cover := b.coversOf("/a", "/a2")
 	effects := b.step(core.Unloaded{Op: exitOf(b.step(core.Tended{Op: cover}), "a")})
 	for _, name := range []string{"c", "lib"} {
 		exit := b.exit(effects, name, core.Counted{})
@@ -206,6 +192,36 @@ func TestADriverTakesWithItWhatOnlyTheRestOfItsDeviceCallsFor(t *testing.T) {
 		}
 		effects = b.step(core.Unloaded{Op: exit})
 	}
+}
+
+// A serial adapter's driver has a port below the device that it matches.
+func TestADriverTakesWithItWhatTheDeviceAboveItsOwnCallsFor(t *testing.T) {
+	b := restBench(t)
+	cover := b.coversOf("/a/port")
+	effects := b.step(core.Unloaded{Op: exitOf(b.step(core.Tended{Op: cover}), "a")})
+	if b.exit(effects, "lib", core.Counted{}) == 0 {
+		t.Error("lib stays")
+	}
+}
+
+// coversOf has a, whose drivers have these devices, be idle until placeholders are put
+// over its nodes, and returns the operation of that.
+func (b *bench) coversOf(devices ...string) (op core.OpID) {
+	for range 2 {
+		for _, e := range b.after(2 * time.Second) {
+			s, ok := e.(core.Survey)
+			if !ok || s.Module != "a" {
+				continue
+			}
+			found := core.Surveyed{Op: s.Op, Devices: devices, Openings: []control.Opening{{Alias: "char-major-1-a", Name: "a"}}}
+			for _, e := range b.step(found) {
+				if tend, ok := e.(core.Tend); ok {
+					op = tend.Op
+				}
+			}
+		}
+	}
+	return op
 }
 
 func TestADriverIsLookedAtAgainWhenWhatIsBelowItsDeviceHasItsDriver(t *testing.T) {
