@@ -249,7 +249,7 @@ func (m *Machine) surveyed(e Surveyed) {
 	matched := m.matched(r.mod, e.Devices)
 	r.had, e.Devices = slices.Concat(e.Devices, matched), matched
 	if e.Says == "" && e.InUse == "" {
-		e.Says = cmp.Or(m.cannotSleep(r, e.Devices), m.mustGo(e.Must, r.had))
+		e.Says = cmp.Or(m.cannotSleep(r, e.Devices), m.mustGo(e.Must, r.had), m.namesake(r, e.Openings))
 	}
 	switch {
 	case e.Unasked:
@@ -349,6 +349,27 @@ func (m *Machine) cannotSleep(r *rest, devices []string) string {
 		return m.mustStay(r.mod)
 	}
 	return m.calledForToo(r.mod, devices)
+}
+
+// counted are what names begin with to which the kernel adds the lowest number that
+// is free.
+var counted = []string{"ttyUSB", "ttyACM", "video", "eth", "usb", "wlan", "wwan"}
+
+// namesake says of which sleeper's number a driver's device could have when it comes
+// back, "" for none: the first one to wake has the lowest.
+func (m *Machine) namesake(r *rest, openings []control.Opening) string {
+	for _, other := range m.rests {
+		if other == r || other.phase == awake || other.ended {
+			continue
+		}
+		for _, o := range other.openings {
+			kind := strings.TrimRight(o.Name, "0123456789")
+			if slices.Contains(counted, kind) && slices.ContainsFunc(openings, func(o control.Opening) bool { return strings.TrimRight(o.Name, "0123456789") == kind }) {
+				return fmt.Sprintf("%s sleeps (%s), and they could change places", o.Name, other.mod.name)
+			}
+		}
+	}
+	return ""
 }
 
 // isComing tells whether a driver for any of devices, or for what hangs below them,

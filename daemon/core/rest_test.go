@@ -224,6 +224,23 @@ func (b *bench) coversOf(devices ...string) (op core.OpID) {
 	return op
 }
 
+func TestADriverStaysWhileItsDeviceCouldChangePlacesWithASleeper(t *testing.T) {
+	b := restBench(t)
+	names := map[string]string{"a": "eth1", "b": "eth0"}
+	for range 4 {
+		for _, e := range b.after(2 * time.Second) {
+			if s, ok := e.(core.Survey); ok {
+				name := names[s.Module]
+				b.step(core.Surveyed{Op: s.Op, Devices: []string{"/" + s.Module}, Openings: []control.Opening{{Alias: "netdev-" + name, Name: name}}})
+			}
+		}
+	}
+	asleep, stays := b.sleepOf("a"), b.sleepOf("b")
+	if !strings.Contains(asleep, "it is about to sleep") || !strings.Contains(stays, "it does not sleep: eth1 sleeps (a), and they could change places") {
+		t.Errorf("of a it is said: %s; of b: %s", asleep, stays)
+	}
+}
+
 func TestADriverIsLookedAtAgainWhenWhatIsBelowItsDeviceHasItsDriver(t *testing.T) {
 	b := restBench(t)
 	b.plug("/a/below", "t:below")
