@@ -52,7 +52,7 @@ func (m *Machine) chainOf(r *rest) []*module {
 	var before, after []*module
 	for _, mod := range m.sortedModules() {
 		switch {
-		case mod == r.mod || !m.inFor(mod, r.devices) || !m.goesWith(r, mod):
+		case mod == r.mod || !m.inFor(mod, r.had) || !m.goesWith(r, mod):
 		case slices.Contains(mod.step.Needs, r.mod.name):
 			before = append(before, mod)
 		default:
@@ -78,7 +78,7 @@ func isOf(path string, devices []string) bool {
 
 // goesWith tells whether a module can go with a driver.
 func (m *Machine) goesWith(r *rest, mod *module) bool {
-	return mod.state == control.Live && m.keptIn(mod, r.devices) == ""
+	return mod.state == control.Live && m.keptIn(mod, r.had) == ""
 }
 
 // keptIn says why a module has to stay when these devices lose their drivers, ""

@@ -21,6 +21,7 @@ type rest struct {
 	op    OpID // of the worker's call on its way, 0 for none
 
 	devices  []string // paths of those that it has, or had when it went to sleep
+	had      []string // the same with those that it does not match, such as the second interface of a USB adapter
 	openings []control.Opening
 	must     []string // modules that have to be out, too
 	// covered says that the nodes at the openings are not in order: nobody but us
@@ -259,14 +260,14 @@ func (m *Machine) surveyed(e Surveyed) {
 		return // which is seen to when it is due
 	}
 	after := r.sleepTime(s)
+	bound, matched := e.Devices, m.matched(r.mod, e.Devices)
+	r.had, e.Devices = slices.Concat(bound, matched), matched
+	m.learnOpenings(r, e)
 	if len(e.Openings) > 0 && !r.covered {
 		r.openings = e.Openings
 	}
-	bound := e.Devices
-	e.Devices = m.matched(r.mod, bound)
-	m.learnOpenings(r, e)
 	if e.Says == "" && e.InUse == "" {
-		e.Says = cmp.Or(m.cannotSleep(r, e.Devices), m.givenTo(r.mod, bound, e.Devices), m.mustGo(e.Must, e.Devices))
+		e.Says = cmp.Or(m.cannotSleep(r, matched), m.givenTo(r.mod, bound, matched), m.mustGo(e.Must, r.had), m.namesake(r, e.Openings))
 	}
 	switch {
 	case e.Unasked:
@@ -383,6 +384,27 @@ func (m *Machine) cannotSleep(r *rest, devices []string) string {
 		return m.mustStay(r.mod)
 	}
 	return m.calledForToo(r.mod, devices)
+}
+
+// counted are what names begin with to which the kernel adds the lowest number that
+// is free.
+var counted = []string{"ttyUSB", "ttyACM", "video", "eth", "usb", "wlan", "wwan"}
+
+// namesake says of which sleeper's number a driver's device could have when it comes
+// back, "" for none: the first one to wake has the lowest.
+func (m *Machine) namesake(r *rest, openings []control.Opening) string {
+	for _, other := range m.rests {
+		if other == r || other.phase == awake || other.ended {
+			continue
+		}
+		for _, o := range other.openings {
+			kind := strings.TrimRight(o.Name, "0123456789")
+			if slices.Contains(counted, kind) && slices.ContainsFunc(openings, func(o control.Opening) bool { return strings.TrimRight(o.Name, "0123456789") == kind }) {
+				return fmt.Sprintf("%s sleeps (%s), and they could change places", o.Name, other.mod.name)
+			}
+		}
+	}
+	return ""
 }
 
 // isComing tells whether a driver for any of devices, or for what hangs below them,

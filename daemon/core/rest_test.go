@@ -176,6 +176,71 @@ func exitOf(effects []core.Effect, module string) core.OpID {
 	return 0
 }
 
+// A USB adapter's driver has both of its interfaces, and another one matches both and
+// has none.
+func TestADriverTakesWithItWhatOnlyTheRestOfItsDeviceCallsFor(t *testing.T) {
+	b := restBench(t)
+	b.plug("/a2", "t:c")
+	b.bound("/a2", "a")
+	b.goes("c")
+	cover := b.coversOf("/a", "/a2")
+	effects := b.step(core.Unloaded{Op: exitOf(b.step(core.Tended{Op: cover}), "a")})
+	for _, name := range []string{"c", "lib"} {
+		exit := b.exit(effects, name, core.Counted{})
+		if exit == 0 {
+			t.Fatalf("%s stays", name)
+		}
+		effects = b.step(core.Unloaded{Op: exit})
+	}
+}
+
+// A serial adapter's driver has a port below the device that it matches.
+func TestADriverTakesWithItWhatTheDeviceAboveItsOwnCallsFor(t *testing.T) {
+	b := restBench(t)
+	cover := b.coversOf("/a/port")
+	effects := b.step(core.Unloaded{Op: exitOf(b.step(core.Tended{Op: cover}), "a")})
+	if b.exit(effects, "lib", core.Counted{}) == 0 {
+		t.Error("lib stays")
+	}
+}
+
+// coversOf has a, whose drivers have these devices, be idle until placeholders are put
+// over its nodes, and returns the operation of that.
+func (b *bench) coversOf(devices ...string) (op core.OpID) {
+	for range 2 {
+		for _, e := range b.after(2 * time.Second) {
+			s, ok := e.(core.Survey)
+			if !ok || s.Module != "a" {
+				continue
+			}
+			found := core.Surveyed{Op: s.Op, Devices: devices, Openings: []control.Opening{{Alias: "char-major-1-a", Name: "a"}}}
+			for _, e := range b.step(found) {
+				if tend, ok := e.(core.Tend); ok {
+					op = tend.Op
+				}
+			}
+		}
+	}
+	return op
+}
+
+func TestADriverStaysWhileItsDeviceCouldChangePlacesWithASleeper(t *testing.T) {
+	b := restBench(t)
+	names := map[string]string{"a": "eth1", "b": "eth0"}
+	for range 4 {
+		for _, e := range b.after(2 * time.Second) {
+			if s, ok := e.(core.Survey); ok {
+				name := names[s.Module]
+				b.step(core.Surveyed{Op: s.Op, Devices: []string{"/" + s.Module}, Openings: []control.Opening{{Alias: "netdev-" + name, Name: name}}})
+			}
+		}
+	}
+	asleep, stays := b.sleepOf("a"), b.sleepOf("b")
+	if !strings.Contains(asleep, "it is about to sleep") || !strings.Contains(stays, "it does not sleep: eth1 sleeps (a), and they could change places") {
+		t.Errorf("of a it is said: %s; of b: %s", asleep, stays)
+	}
+}
+
 func TestADriverIsLookedAtAgainWhenWhatIsBelowItsDeviceHasItsDriver(t *testing.T) {
 	b := restBench(t)
 	b.plug("/a/below", "t:below")

@@ -86,11 +86,63 @@ func (s System) Survey(q worker.Question) (found worker.Survey) {
 // builtIn says which of modules that must be out never are, "" if none.
 func (s System) builtIn(modules []string) string {
 	for _, m := range modules {
-		if unix.Access(s.sys("/module/"+m+"/initstate"), unix.F_OK) != nil {
+		if !s.exists("/module/" + m + "/initstate") {
 			return m + " is a part of this kernel, which would not ask for its devices"
 		}
 	}
 	return ""
+}
+
+// counted are names with the lowest number that is free, and where those are that
+// are there. Disks count in letters.
+var counted = []struct{ name, taken string }{
+	{"ttyUSB", "tty/ttyUSB"},
+	{"ttyACM", "tty/ttyACM"},
+	{"video", "video4linux/video"},
+	{"snd/controlC", "sound/card"},
+	{"eth", "net/eth"},
+	{"usb", "net/usb"},
+	{"wlan", "net/wlan"},
+	{"wwan", "net/wwan"},
+}
+
+// renumbered says what would come back by another name than it has, "" for nothing.
+func (s System) renumbered(openings []kernel.Opening) string {
+	for _, o := range openings {
+		for _, c := range counted {
+			digits, is := strings.CutPrefix(o.Name, c.name)
+			n, err := strconv.ParseUint(digits, 10, 16)
+			if !is || err != nil {
+				continue
+			}
+			for i := range n {
+				if !s.exists(fmt.Sprintf("/class/%s%d", c.taken, i)) {
+					return fmt.Sprintf("%s would come back as %s%d, which is free", o.Name, c.name, i)
+				}
+			}
+		}
+		if letter, is := strings.CutPrefix(o.Name, "sd"); is && len(letter) == 1 {
+			for i := byte('a'); i < letter[0]; i++ {
+				if !s.exists("/class/block/sd" + string(i)) {
+					return fmt.Sprintf("%s would come back as sd%c, which is free", o.Name, i)
+				}
+			}
+		}
+		if _, isNode := kernel.NodeOf(o); !isNode && s.isRenamed(o.Name) {
+			return fmt.Sprintf("somebody has renamed %s, and would not when it comes back", o.Name)
+		}
+	}
+	return ""
+}
+
+func (s System) exists(name string) bool { return unix.Access(s.sys(name), unix.F_OK) == nil }
+
+// isRenamed tells whether an interface has a name that the kernel would not give it,
+// nor udevd.
+func (s System) isRenamed(name string) bool {
+	const renamed = "4" // NET_NAME_RENAMED
+	how, _ := os.ReadFile(s.sys("/class/net/" + name + "/name_assign_type"))
+	return strings.TrimSpace(string(how)) == renamed && unix.Access(cmp.Or(s.Run, "/run")+"/udev/control", unix.F_OK) != nil
 }
 
 // openable adds what is opened of the devices that were found. It says why nothing
@@ -105,7 +157,7 @@ func (s System) openable(found *worker.Survey) string {
 	}
 	switch {
 	case len(found.Openings) > 0:
-		return s.builtIn(found.Must)
+		return cmp.Or(s.builtIn(found.Must), s.renumbered(found.Openings))
 	case len(others) > 0:
 		return "nothing of it can be opened to wake it: for " + strings.Join(others, ", ") + " the kernel would not ask"
 	}

@@ -172,6 +172,48 @@ func TestADriverStaysIfWhatMustBeOutIsBuiltIn(t *testing.T) {
 	}
 }
 
+func TestADriverStaysWhoseDevicesWouldComeBackByOtherNames(t *testing.T) {
+	s := machine(t, `
+-- sys/class/tty/ttyUSB1/dev --
+188:1
+-- sys/class/tty/ttyUSB0/dev --
+188:0
+-- sys/class/sound/card1/id --
+x
+-- sys/class/block/sdb/dev --
+8:16
+-- sys/class/net/eth1/name_assign_type --
+1
+-- sys/class/net/lan/name_assign_type --
+4
+`)
+	opening := func(alias, name string) kernel.Opening { return kernel.Opening{Alias: alias, Name: name} }
+	for _, tt := range []struct {
+		name string
+		of   kernel.Opening
+		want string
+	}{
+		{"the second sound card, alone", opening("char-major-116-2", "snd/controlC1"), "snd/controlC1 would come back as snd/controlC0, which is free"},
+		{"the second disk, alone", opening("block-major-8-16", "sdb"), "sdb would come back as sda, which is free"},
+		{"the second network card, alone", opening("netdev-eth1", "eth1"), "eth1 would come back as eth0, which is free"},
+		{"a network card that somebody has renamed", opening("netdev-lan", "lan"), "somebody has renamed lan, and would not when it comes back"},
+		{"the third adapter of three", opening("char-major-188-2", "ttyUSB2"), ""},
+		{"the first of all", opening("char-major-81-0", "video0"), ""},
+		{"a partition", opening("block-major-8-17", "sdb1"), ""},
+		{"a name that udevd gives", opening("netdev-enp3s0", "enp3s0"), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := s.renumbered([]kernel.Opening{tt.of}); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+	must(t, os.MkdirAll(s.Run+"/udev/control", 0o700))
+	if got := s.renumbered([]kernel.Opening{opening("netdev-lan", "lan")}); got != "" {
+		t.Errorf("udevd is there, and: %s", got)
+	}
+}
+
 func TestADriverThatCouldNotComeBackStays(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
