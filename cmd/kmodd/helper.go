@@ -88,9 +88,20 @@ func canSleep(name string) bool {
 // errNoDaemon is the error of asking where nobody answers.
 var errNoDaemon = errors.New("there is no daemon")
 
-// ask asks the daemon for a name.
+// ask asks the daemon for a name, and the next one if that has died, or dies with the
+// question, while the name is of something that sleeps.
 func (s standIn) ask(name string) (handled bool, err error) {
-	conn, err := s.connect(name)
+	for end := time.Now().Add(s.patience); ; time.Sleep(successorPause) {
+		handled, err = s.askOnce(name)
+		died := errors.Is(err, errNoDaemon) || errors.Is(err, io.EOF)
+		if !died || time.Now().After(end) || s.sleeper(name) == "" {
+			return handled, err
+		}
+	}
+}
+
+func (s standIn) askOnce(name string) (handled bool, err error) {
+	conn, err := dial(s.address)
 	if err != nil {
 		return false, errNoDaemon
 	}
@@ -110,16 +121,6 @@ func (s standIn) ask(name string) (handled bool, err error) {
 		return false, errNoDaemon
 	}
 	return answer(conn, name)
-}
-
-// connect connects to the daemon, or to the next one if that has died while the name
-// was of something that slept.
-func (s standIn) connect(name string) (conn *os.File, err error) {
-	for end := time.Now().Add(s.patience); ; time.Sleep(successorPause) {
-		if conn, err = dial(s.address); err == nil || time.Now().After(end) || s.sleeper(name) == "" {
-			return conn, err
-		}
-	}
 }
 
 // sleeper names the module that sleeps and whose device has that name for the kernel,

@@ -319,6 +319,11 @@ func TestWhatSleepsWaitsForTheNextDaemon(t *testing.T) {
 	}
 	dir := shortDir(t)
 	asleepIn(t, dir, bootID())
+	// It dies once with the question, and then there is none for a while.
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dir + "/io.kmodd"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	answered := make(chan error)
 	go func() {
 		handled, err := standIn{address: dir + "/io.kmodd", patience: time.Minute}.ask("char-major-81-0")
@@ -327,6 +332,11 @@ func TestWhatSleepsWaitsForTheNextDaemon(t *testing.T) {
 		}
 		answered <- err
 	}()
+	if conn, err := l.Accept(); err == nil {
+		l.Close()
+		_, _ = conn.Read(make([]byte, 1<<10))
+		conn.Close()
+	}
 	time.Sleep(4 * successorPause)
 	daemonIn(t, dir, wakes{"char-major-81-0": control.Woken{Handled: true}})
 	if err := <-answered; err != nil {

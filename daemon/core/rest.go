@@ -294,7 +294,7 @@ func (m *Machine) surveyed(e Surveyed) {
 func (m *Machine) watchNodes(r *rest, openings []control.Opening) {
 	e := WatchNodes{Module: r.mod.name}
 	for _, o := range openings {
-		if !strings.HasPrefix(o.Alias, "netdev-") {
+		if isNode(o) {
 			e.Names = append(e.Names, o.Name)
 		}
 	}
@@ -447,6 +447,13 @@ func (m *Machine) deviceLeaves(path string) {
 		}
 	}
 }
+
+// hasNodes tells whether any of what is opened is a node.
+func (r *rest) hasNodes() bool {
+	return slices.ContainsFunc(r.openings, isNode)
+}
+
+func isNode(o control.Opening) bool { return !strings.HasPrefix(o.Alias, "netdev-") }
 
 // giveUp ends a rest, as soon as what is left of it is cleared away.
 func (m *Machine) giveUp(r *rest, err error) {

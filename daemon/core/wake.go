@@ -158,7 +158,10 @@ func (m *Machine) awakeAgain(r *rest, err error) {
 	case ok:
 		r.next = later(m.now, r.sleepTime(s))
 	}
-	if r.restored {
+	switch {
+	case r.restored && r.hasNodes(): // what was done beside that is undone now
+		r.restored = false
+	case r.restored:
 		m.uncovered(r)
 	}
 	for _, path := range r.devices { // rules may have begun to say so while it slept

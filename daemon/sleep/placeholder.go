@@ -28,18 +28,21 @@ func (s System) Tend(what worker.Placeholders) (err error) {
 	switch what.How {
 	case worker.Cover:
 		for _, n := range nodes {
-			if err := s.cover(n); err != nil {
+			if err := errors.Join(s.keepSeat(n.Node), s.cover(n)); err != nil {
 				return fmt.Errorf("put a placeholder over %s: %w", s.dev(n.Name), err)
 			}
 		}
 	case worker.Restore:
 		for _, n := range nodes {
 			err = errors.Join(err, s.restore(n))
+			if s.serves(n.Node) != "" {
+				err = errors.Join(err, s.leaveSeat(n.Node))
+			}
 		}
 		return errors.Join(err, s.relink(nodes))
 	case worker.Uncover:
 		for _, n := range nodes {
-			err = errors.Join(err, s.uncover(n))
+			err = errors.Join(err, s.leaveSeat(n.Node), s.uncover(n))
 		}
 	case worker.Make:
 		for _, n := range nodes {
