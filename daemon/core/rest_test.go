@@ -8,6 +8,7 @@ import (
 
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/core"
+	"github.com/kmodd/kmodd/rules"
 )
 
 const (
@@ -180,7 +181,7 @@ func exitOf(effects []core.Effect, module string) core.OpID {
 // has none.
 func TestADriverTakesWithItWhatOnlyTheRestOfItsDeviceCallsFor(t *testing.T) {
 	b := restBench(t)
-	b.plug("/a2", "t:c")
+	b.step(core.Seen{Device: rules.Device{Path: "/a2", Modalias: "t:c", Subsystem: "usb"}})
 	b.bound("/a2", "a")
 	b.goes("c")
 	cover := b.coversOf("/a", "/a2")
