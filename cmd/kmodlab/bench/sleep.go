@@ -95,7 +95,7 @@ func (s sleeper) cycle(ctx context.Context, build *lab.Build, cycles int) (ours,
 	if ours, err = g.cycles(ctx, "wake", s.device, s.module, strconv.Itoa(cycles)); err != nil {
 		return nil, nil, s.failed(g.Machine, err)
 	}
-	if _, err = g.shell(ctx, "pkill kmodd; while pidof kmodd; do sleep 0.1; done >/dev/null; modprobe "+s.module); err != nil {
+	if _, err = g.shell(ctx, "kill $(pidof kmodd); while pidof kmodd; do sleep 0.1; done >/dev/null; modprobe "+s.module); err != nil {
 		return nil, nil, s.failed(g.Machine, err)
 	}
 	if peer, err = g.cycles(ctx, "reload", s.module, strconv.Itoa(min(cycles, 100))); err != nil {
