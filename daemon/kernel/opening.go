@@ -162,6 +162,15 @@ const Helper = "/usr/lib/kmodd/modprobe"
 // modprobe is where the kernel has the name of its helper (kernel/module/kmod.c).
 const modprobe = "sys/kernel/modprobe"
 
+// CanAsk tells whether this process can have the kernel ask our helper: a service or
+// a container may have /proc/sys to read only.
+func (s System) CanAsk() error {
+	if err := unix.Access(s.proc(modprobe), unix.W_OK); err != nil {
+		return fmt.Errorf("write %s: %w", s.proc(modprobe), err)
+	}
+	return nil
+}
+
 // Ask has the kernel ask our helper, unless it does already. Before that, keep gets
 // who is asked now, "" for nobody; without having kept that it is asked all the same.
 func (s System) Ask(keep func(before string) error) error {

@@ -23,6 +23,8 @@ func machine(t *testing.T, archive string) System {
 	must(t, txtar.Write(a, root))
 	must(t, os.MkdirAll(root+"/dev", 0o755))
 	must(t, os.WriteFile(root+"/helper", nil, 0o700))
+	must(t, os.MkdirAll(root+"/proc/sys/kernel", 0o755))
+	must(t, os.WriteFile(root+"/proc/sys/kernel/modprobe", []byte("/sbin/modprobe\n"), 0o600))
 	for _, f := range a.Files {
 		if f.Name != "links" {
 			continue

@@ -179,6 +179,9 @@ func (s System) comesBack(files []string) string {
 	if unix.Access(helper, unix.X_OK) != nil {
 		return helper + " is not installed, which the kernel would ask to wake it"
 	}
+	if err := (kernel.System{Proc: s.Proc}).CanAsk(); err != nil {
+		return "the kernel could not ask for it: " + err.Error()
+	}
 	if text, _ := os.ReadFile(cmp.Or(s.Proc, "/proc") + "/sys/kernel/modules_disabled"); strings.TrimSpace(string(text)) == "1" {
 		return "this kernel loads no modules any more (kernel.modules_disabled)"
 	}

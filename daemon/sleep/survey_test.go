@@ -218,9 +218,10 @@ func TestADriverThatCouldNotComeBackStays(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		spoil func(s *System, file string)
-		says  string // with FILE and HELPER
+		says  string // with FILE, HELPER and PROC
 	}{
 		{"no helper", func(s *System, _ string) { must(t, os.Remove(s.Helper)) }, "HELPER is not installed, which the kernel would ask to wake it"},
+		{"a kernel that can't be told of the helper", func(s *System, _ string) { must(t, os.Remove(s.Proc+"/sys/kernel/modprobe")) }, "the kernel could not ask for it: write PROC/sys/kernel/modprobe: no such file or directory"},
 		{"a helper that is no program", func(s *System, _ string) { must(t, os.Chmod(s.Helper, 0o600)) }, "HELPER is not installed, which the kernel would ask to wake it"},
 		{"no more modules", func(s *System, _ string) {
 			must(t, os.MkdirAll(s.Proc+"/sys/kernel", 0o700))
@@ -239,7 +240,7 @@ func TestADriverThatCouldNotComeBackStays(t *testing.T) {
 			must(t, os.WriteFile(first, nil, 0o600))
 			must(t, os.WriteFile(second, nil, 0o600))
 			tt.spoil(&s, second)
-			want := strings.NewReplacer("FILE", second, "HELPER", s.Helper).Replace(tt.says)
+			want := strings.NewReplacer("FILE", second, "HELPER", s.Helper, "PROC", s.Proc).Replace(tt.says)
 			if got := s.Survey(worker.Question{Module: "m", Files: []string{first, second}}); got.Says != want || (len(got.Openings) > 0) != (want == "") {
 				t.Errorf("got %+v, want %q", got, want)
 			}
