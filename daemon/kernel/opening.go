@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -113,6 +114,7 @@ func (s System) Opens(devices []string, openings []Opening) (works, other []stri
 		}
 		switch {
 		case at == "" || isNode && !s.isNode(n) || !isNode && s.Sys == "" && !hasLink(o.Name):
+		case n.Block && !s.isDisk(at):
 		case !slices.ContainsFunc(devices, func(d string) bool { return at == d || strings.HasPrefix(at, d+"/") }):
 			other = append(other, o.Alias)
 			says = fmt.Sprintf("%s is %s now, and was a device of %s", o.Name, at, strings.Join(devices, ", "))
@@ -121,6 +123,21 @@ func (s System) Opens(devices []string, openings []Opening) (works, other []stri
 		}
 	}
 	return works, other, says
+}
+
+// diskPause is how long a disk takes, amply, from the last that shows in sysfs until
+// it can be opened.
+const diskPause = 20 * time.Millisecond
+
+// isDisk tells whether a disk can be opened. Its directory is there before that, and
+// its bdi link right before (device_add_disk in block/genhd.c); nothing shows the
+// moment itself but an open(), which would have the kernel ask whoever asks here.
+func (s System) isDisk(devpath string) bool {
+	if unix.Access(s.sys(devpath)+"/bdi", unix.F_OK) != nil {
+		return false
+	}
+	time.Sleep(diskPause)
+	return true
 }
 
 // hasLink tells whether an interface can be found by its name, which sysfs shows
