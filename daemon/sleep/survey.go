@@ -58,9 +58,7 @@ func (s System) Survey(q worker.Question) (found worker.Survey) {
 	if found.Says = s.identity(found.Devices, q.Any); found.Says != "" {
 		return found
 	}
-	if found.Says = s.openable(&found); found.Says != "" {
-		return found
-	}
+	cannot := s.openable(&found) // which may be because somebody uses it
 	for _, f := range who.Module(q.Module) {
 		if f.State == usage.Idle || q.Force && passedOver(f) {
 			continue
@@ -74,11 +72,14 @@ func (s System) Survey(q worker.Question) (found worker.Survey) {
 		case f.State == usage.InUse && !f.Never:
 			found.InUse = f.Says
 		case f.Never || f.Kind == usage.KindWakeup:
-			found.Says = f.Says + ": only a rule that names the module, with force = true, passes over that"
+			found.Says = cmp.Or(cannot, f.Says+": only a rule that names the module, with force = true, passes over that")
 		default:
 			found.InUse = "can't tell: " + f.Says
 		}
 		return found
+	}
+	if found.InUse == "" {
+		found.Says = cannot
 	}
 	return found
 }
