@@ -65,6 +65,13 @@ var families = []family{
 	{desc("loads_slow_total", "Loads that took longer than kmodd's patience (5 s unless -patience says otherwise). They may not have ended."), prometheus.CounterValue,
 		func(a *answer) []sample { return one(float64(a.SlowLoads)) }},
 
+	{desc("sleeps_total", "Times that a driver has left memory while its device was there."), prometheus.CounterValue,
+		func(a *answer) []sample { return one(float64(a.Slept)) }},
+	{desc("wakes_total", "Times that such a driver has come back."), prometheus.CounterValue,
+		func(a *answer) []sample { return one(float64(a.Woken)) }},
+	{desc("freed_bytes_total", "Memory that came free by taking modules out, as far as it was measured."), prometheus.CounterValue,
+		func(a *answer) []sample { return one(float64(a.Freed)) }},
+
 	{desc("notes_missed_total", "Notes that subscribers, such as kmodctl monitor, were too slow to read."), prometheus.CounterValue,
 		func(a *answer) []sample { return one(float64(a.NotesMissed)) }},
 }

@@ -39,7 +39,7 @@ var (
 			Counts: []uint64{100, 10, 2, 1},
 			Sum:    31500 * time.Millisecond,
 		},
-		SlowLoads: 9, NotesMissed: 10,
+		SlowLoads: 9, NotesMissed: 10, Slept: 11, Woken: 12, Freed: 13,
 	}
 )
 
