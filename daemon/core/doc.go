@@ -55,6 +55,23 @@
 // the call. A module that does not come back from it is never tried again; one that
 // is wanted again too soon has twice the time.
 //
+// # Sleep
+//
+// Rules may say that a driver leaves memory though its device is there, while nobody
+// uses it. The machine asks who does ([Survey]), at first when the rule's time is
+// over, and is told when somebody opens or closes a node ([WatchNodes]). When nobody
+// has for that time, it is written down what is opened of the devices, placeholders
+// are put ([Tend]), the kernel is to ask this daemon ([Help]), and the driver is taken
+// out like any other module, with what was in for its devices alone. Somebody who
+// opens one asks (control.WakeRequest): the modules are wanted, and need no slot; when
+// the device can be opened ([LookOpen]) whoever waits is answered, and in any case
+// within ten seconds. What came into use at the last moment, or is called for by
+// something else, wakes again. When the devices go, so do their nodes. A driver that
+// was woken too soon has twice the time.
+//
+// A device that is to wait for somebody who opens it has nodes made for it instead of
+// a driver, once the machine has seen what is opened of one of its model.
+//
 // # When it is settled
 //
 // Nothing is pending when a scan has ended since the last one was asked for,
@@ -77,5 +94,6 @@
 // Note.What are: seen, gone, bound, unbound, refused, load, live, failed,
 // declined, command ran, put off, slow, said, not taken, firmware, probe, waiting,
 // passed over, given, denied, not denied, in use, released, not released,
-// appeared, removed, unload, stays, stuck, lost, scanned, rules.
+// appeared, removed, unload, stays, stuck, sleep, asleep, wake, awake, nodes, lost,
+// scanned, rules.
 package core

@@ -6,14 +6,16 @@
 // # How an open() wakes a driver
 //
 // A device node is a name for a number. When a driver goes, the kernel removes the
-// nodes that it made in devtmpfs, and with them what a program would open. A
-// placeholder is a node of the same number, owner, mode and extended attributes
-// that kmodd has made, so that the kernel does not remove it (drivers/base/devtmpfs.c
-// removes only what it made itself). To open it asks the kernel for a number that
-// nobody serves, and the kernel asks its helper, /proc/sys/kernel/modprobe, for
+// nodes that it made in devtmpfs, and with them what a program would open. So before
+// that the node has another name beside it, and a twin of the same number, owner, mode
+// and extended attributes its own: what it has not made the kernel leaves alone
+// (drivers/base/devtmpfs.c). When the driver has gone the node is put back. At any
+// moment there is one of the two. To open it asks the kernel for a number that nobody
+// serves, and the kernel asks its helper, /proc/sys/kernel/modprobe, for
 // char-major-81-0 and the like. When the driver is back the same open() goes on, and
-// devtmpfs leaves the node that it finds alone. So a placeholder that has been woken
-// is the node from then on, and has to be taken away when its device goes.
+// devtmpfs leaves the node that it finds alone, which is its own: it removes it when
+// the device goes. A device that goes while its driver is away has no uevent for its
+// node, and nobody else who would take that away.
 //
 // # What can be woken
 //
