@@ -244,6 +244,9 @@ func (m *Machine) unloaded(e Unloaded) {
 		mod.freed += e.Memory
 		m.counts.freed += e.Memory
 	}
+	if mod != nil && e.Errno == 0 {
+		m.needsDueAgain(mod)
+	}
 	if mod == nil || mod.exit != e.Op { // the kernel's uevent has told more
 		return
 	}
@@ -318,7 +321,14 @@ func (m *Machine) wentOut(mod *module) {
 		mod.outing = &outing{}
 	}
 	mod.outing.at = m.now
-	for _, need := range mod.step.Needs { // it may be what they waited for
+	m.needsDueAgain(mod)
+}
+
+// needsDueAgain has what a module needed looked at again, which may have waited for
+// it: when its uevent tells that it has gone, and when the call has ended, since only
+// in between the kernel lets go of what it needed.
+func (m *Machine) needsDueAgain(mod *module) {
+	for _, need := range mod.step.Needs {
 		if n := m.modules[need]; n != nil {
 			m.dueAgain(n)
 		}
