@@ -71,7 +71,7 @@ type show struct {
 	out     io.Writer
 	details bool // of the monitor, everything is shown
 
-	devices []control.Device // when everything was plugged in
+	devices []control.Device // that were there at any time
 }
 
 // acts are what the board has to show.
@@ -192,7 +192,7 @@ func (s *show) read(ctx context.Context, device string) error {
 func (s *show) list(ctx context.Context) error {
 	var list control.DeviceList
 	err := s.ask(ctx, &list, "kmodctl", "devices", "--json")
-	s.devices = list.Devices
+	s.devices = append(s.devices, list.Devices...) // what was unplugged since is in the table, too
 	return err
 }
 
