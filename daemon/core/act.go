@@ -63,9 +63,8 @@ func (m *Machine) startActs() {
 }
 
 func (m *Machine) startAct(dev *device) {
-	m.lastOp++
 	a := dev.act
-	a.op, a.began = m.lastOp, m.now
+	a.op, a.began = m.nextOp(), m.now
 	m.acts[a.op] = dev
 	if a.assign == nil {
 		m.emit(Probe{Op: a.op, Path: dev.Path, Subsystem: dev.Subsystem})

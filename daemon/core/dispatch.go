@@ -94,8 +94,7 @@ func (m *Machine) after(mod *module) bool {
 // load hands a module to a worker.
 func (m *Machine) load(mod *module) {
 	m.leave(mod)
-	m.lastOp++
-	mod.state, mod.op, mod.abandoned, mod.began = control.InLoad, m.lastOp, false, m.now
+	mod.state, mod.op, mod.abandoned, mod.began = control.InLoad, m.nextOp(), false, m.now
 	mod.begunIn, mod.shared = m.scanned, false
 	m.ops[mod.op] = mod
 	m.loading = append(m.loading, mod)

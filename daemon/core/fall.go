@@ -87,11 +87,8 @@ func (m *Machine) keptIn(mod *module, devices []string) string {
 	if !mod.ours {
 		return "it was not put in by kmodd"
 	}
-	if why := m.mustStay(mod); why != "" {
+	if why := cmp.Or(m.mustStay(mod), m.wantedByLine(mod)); why != "" {
 		return why
-	}
-	if lines := m.wantedIn(mod.name); len(lines) > 0 {
-		return "a line wants it: " + lines[0].String()
 	}
 	for _, dev := range m.leadingTo(mod) {
 		if m.sleeping(dev) == nil && !isOf(dev.Path, devices) {

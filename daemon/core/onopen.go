@@ -64,9 +64,8 @@ func (m *Machine) isMade(r *rest, e Tended) {
 	for _, path := range r.devices {
 		dev := m.device(path)
 		m.known = slices.DeleteFunc(m.known, func(k control.Sleeper) bool { return knows(k, r.mod.name, dev) })
-		m.wantAll(dev, m.step)
-		m.lookIfSettled(dev)
 	}
+	m.serveAwake(r)
 }
 
 // learnOpenings takes in what is opened of the devices of a driver that is to wait for
@@ -82,12 +81,21 @@ func (m *Machine) learnOpenings(r *rest, e Surveyed) {
 			o.Links = nil
 			k.Openings = append(k.Openings, o)
 		}
+		i := slices.IndexFunc(m.known, func(old control.Sleeper) bool { return knows(old, r.mod.name, dev) })
+		if i >= 0 && slices.EqualFunc(m.known[i].Openings, k.Openings, sameOpening) {
+			continue // as after most looks: there is nothing to write down
+		}
 		m.known = slices.DeleteFunc(m.known, func(old control.Sleeper) bool { return knows(old, r.mod.name, dev) })
 		if len(m.known) == mostKnown {
 			m.known = m.known[1:]
 		}
 		m.known, m.forgetful = append(m.known, k), true
 	}
+}
+
+// sameOpening compares all but the links.
+func sameOpening(a, b control.Opening) bool {
+	return a.Alias == b.Alias && a.Name == b.Name && a.Access == b.Access
 }
 
 // knows tells whether it is known what is opened of a device with that driver: of

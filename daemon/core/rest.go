@@ -162,13 +162,7 @@ func (m *Machine) mayFall(mod *module, dev *device, s rules.Sleep) {
 }
 
 // sleepTime is for how long nobody has used a driver when it goes to sleep.
-func (r *rest) sleepTime(s rules.Sleep) time.Duration {
-	after := s.After
-	for range r.doubled {
-		after = max(after, min(2*after, longestOut))
-	}
-	return after
-}
+func (r *rest) sleepTime(s rules.Sleep) time.Duration { return doubled(s.After, r.doubled) }
 
 // restOn does what is due about drivers that may sleep.
 func (m *Machine) restOn() {
@@ -423,6 +417,11 @@ func (m *Machine) calledForToo(mod *module, devices []string) string {
 			return dev.Path + " calls for it, too"
 		}
 	}
+	return m.wantedByLine(mod)
+}
+
+// wantedByLine says which line wants a module, "" for none.
+func (m *Machine) wantedByLine(mod *module) string {
 	if lines := m.wantedIn(mod.name); len(lines) > 0 {
 		return "a line wants it: " + lines[0].String()
 	}

@@ -54,9 +54,15 @@ func (m *Machine) goTime(mod *module) time.Duration {
 		return never
 	}
 	if mod.outing != nil {
-		for range mod.outing.doubled {
-			timeout = max(timeout, min(2*timeout, longestOut))
-		}
+		timeout = doubled(timeout, mod.outing.doubled)
+	}
+	return timeout
+}
+
+// doubled is a time that was doubled so often, up to the longest.
+func doubled(timeout time.Duration, times int) time.Duration {
+	for range times {
+		timeout = max(timeout, min(2*timeout, longestOut))
 	}
 	return timeout
 }

@@ -93,11 +93,16 @@ func (m *Machine) waken(r *rest) {
 		r.phase, r.wanted = asleep, false // whoever opens it has it tried again
 	default:
 		m.giveUp(r, fmt.Errorf("rules do not give %s to its device any more", r.mod.name))
-		for _, path := range r.devices {
-			dev := m.device(path)
-			m.wantAll(dev, m.step)
-			m.lookIfSettled(dev)
-		}
+		m.serveAwake(r)
+	}
+}
+
+// serveAwake serves the devices of a rest that has ended as if they had just come.
+func (m *Machine) serveAwake(r *rest) {
+	for _, path := range r.devices {
+		dev := m.device(path)
+		m.wantAll(dev, m.step)
+		m.lookIfSettled(dev)
 	}
 }
 
