@@ -85,6 +85,7 @@ type scanner interface {
 type underway struct {
 	module string
 	since  uint64
+	size   int64 // of a module that is taken out
 }
 
 // CommandTime is for how long an install command may run unless the daemon was
@@ -261,7 +262,7 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 		references, holders := l.system.Uses(e.Name)
 		return core.Counted{Name: e.Name, References: references, Holders: holders, Drives: l.system.Drives(e.Name)}
 	case core.Unload:
-		l.loads[e.Op] = underway{e.Name, l.kmsg.Now()}
+		l.loads[e.Op] = underway{e.Name, l.kmsg.Now(), l.system.Size(e.Name)}
 		l.pool.Unload(uint64(e.Op), e.Name)
 	case core.Survey:
 		l.pool.Survey(uint64(e.Op), worker.Question{Module: e.Module, Files: e.Files, Force: e.Force, Any: e.Any})
@@ -297,7 +298,7 @@ func (l *loop) help(on bool) {
 // load hands a module, or the command that stands for it, to a worker.
 func (l *loop) load(e core.Load) {
 	s := e.Step
-	l.loads[e.Op] = underway{s.Module, l.kmsg.Now()}
+	l.loads[e.Op] = underway{module: s.Module, since: l.kmsg.Now()}
 	if s.Install != "" {
 		l.pool.Run(uint64(e.Op), worker.Command{Verb: "install", Module: s.Module, Shell: s.Install, Options: s.Options, Limit: l.commandTime})
 		return
@@ -391,6 +392,7 @@ func (l *loop) assigned(r worker.Result) core.Event {
 func (l *loop) unloaded(r worker.Result) core.Event {
 	e := core.Unloaded{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked(), Memory: max(-r.Memory, 0)}
 	begun := l.loads[e.Op]
+	e.Size = begun.size
 	delete(l.loads, e.Op)
 	if r.Err != nil {
 		e.Says = r.Err.Error()

@@ -69,7 +69,7 @@ var families = []family{
 		func(a *answer) []sample { return one(float64(a.Slept)) }},
 	{desc("wakes_total", "Times that such a driver has come back."), prometheus.CounterValue,
 		func(a *answer) []sample { return one(float64(a.Woken)) }},
-	{desc("freed_bytes_total", "Memory that came free by taking modules out, as far as it was measured."), prometheus.CounterValue,
+	{desc("freed_bytes_total", "Memory that came free by taking modules out: their code and data at least, and what they had allocated as far as it was measured."), prometheus.CounterValue,
 		func(a *answer) []sample { return one(float64(a.Freed)) }},
 
 	{desc("notes_missed_total", "Notes that subscribers, such as kmodctl monitor, were too slow to read."), prometheus.CounterValue,

@@ -101,7 +101,8 @@ type Metrics struct {
 	NotesMissed uint64 `json:"notes_missed"`
 	// Slept counts how often a driver has left memory while its device was there,
 	// Woken how often one came back; Freed is the memory that came free by taking
-	// modules out, in bytes, as far as it was measured.
+	// modules out, in bytes: their code and data at least, and what they had
+	// allocated as far as it was measured.
 	Slept uint64 `json:"slept"`
 	Woken uint64 `json:"woken"`
 	Freed int64  `json:"freed_bytes"`

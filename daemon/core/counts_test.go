@@ -98,3 +98,27 @@ func TestALoadThatGaveUpItsSlotIsSlow(t *testing.T) {
 		t.Errorf("%d slow loads, want 1", n)
 	}
 }
+
+// What others take while a module goes must not hide that it is gone.
+func TestAModuleGivesBackItsCodeAndDataAtLeast(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		e    core.Unloaded
+		want int64
+	}{
+		{"more came free", core.Unloaded{Size: 16 << 10, Memory: 300 << 10}, 300 << 10},
+		{"others took more", core.Unloaded{Size: 16 << 10}, 16 << 10},
+		{"the kernel does not say", core.Unloaded{}, 0},
+		{"it stayed", core.Unloaded{Size: 16 << 10, Errno: syscall.EWOULDBLOCK, Says: "in use"}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := unusedBench(t, "")
+			b.step(core.Gone{Path: "/a"})
+			tt.e.Op = b.exit(b.after(time.Minute), "a", core.Counted{})
+			b.step(tt.e)
+			if got := b.metrics().Freed; got != tt.want {
+				t.Errorf("%d bytes, want %d", got, tt.want)
+			}
+		})
+	}
+}

@@ -136,7 +136,8 @@ type (
 		Died    bool
 		Unasked bool
 		Log     []string
-		Memory  int64 // that came free by it, in bytes, 0 if that was not measured
+		Size    int64 // of its code and data, in bytes, 0 if that is not known
+		Memory  int64 // that came free meanwhile, in bytes, 0 if that was not measured or others took more
 	}
 
 	// Surveyed answers a [Survey]: the devices that drivers of a module have; what

@@ -246,11 +246,13 @@ func (m *Machine) whyUnused(mod *module) string {
 func (m *Machine) unloaded(e Unloaded) {
 	mod := m.exits[e.Op]
 	delete(m.exits, e.Op)
-	if mod != nil && e.Memory > 0 && len(m.ops) == 0 {
-		mod.freed += e.Memory
-		m.counts.freed += e.Memory
-	}
 	if mod != nil && e.Errno == 0 {
+		gave := e.Size // at least: what others take meanwhile hides it
+		if len(m.ops) == 0 {
+			gave = max(gave, e.Memory)
+		}
+		mod.freed += gave
+		m.counts.freed += gave
 		m.needsDueAgain(mod)
 	}
 	if mod == nil || mod.exit != e.Op { // the kernel's uevent has told more

@@ -11,6 +11,13 @@ import (
 // as for transfers, are in none of them.
 var own = [...]string{"SUnreclaim:", "VmallocUsed:", "Percpu:", "KernelStack:"}
 
+// Size is how much of memory a module's code and data take, in bytes, 0 if the
+// kernel doesn't say (/sys/module/NAME/coresize). What it has allocated is not in it.
+func (s System) Size(module string) int64 {
+	size, _ := strconv.ParseInt(firstLine(s.sys("module/"+module+"/coresize")), 10, 64)
+	return size
+}
+
 // Memory is how much memory the kernel itself uses, in bytes, and whether that is
 // known. Each processor counts for itself, and adds that up once a second; here they
 // are told to do it at once, unless there are some that must not be disturbed.

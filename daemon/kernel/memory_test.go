@@ -21,3 +21,12 @@ func TestMemoryIsWhatTheKernelCanNotGiveUp(t *testing.T) {
 		})
 	}
 }
+
+func TestAModulesSizeIsThatOfItsCodeAndData(t *testing.T) {
+	s := tree(t, "-- sys/module/m/coresize --\n16384\n-- sys/module/broken/coresize --\nmuch\n")
+	for module, want := range map[string]int64{"m": 16384, "broken": 0, "absent": 0} {
+		if got := s.Size(module); got != want {
+			t.Errorf("%s: %d bytes, want %d", module, got, want)
+		}
+	}
+}
