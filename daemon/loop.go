@@ -303,7 +303,7 @@ func (l *loop) load(e core.Load) {
 		l.pool.Run(uint64(e.Op), worker.Command{Verb: "install", Module: s.Module, Shell: s.Install, Options: s.Options, Limit: l.commandTime})
 		return
 	}
-	l.pool.Load(uint64(e.Op), kernel.Module{Name: s.Module, File: s.File, Options: s.Options, Measure: e.Measure})
+	l.pool.Load(uint64(e.Op), kernel.Module{Name: s.Module, File: s.File, Options: s.Options, Measure: e.Measure, Settings: e.Settings})
 }
 
 // finished turns a worker's result into what the machine is told. What the
@@ -326,7 +326,7 @@ func (l *loop) finished(r worker.Result) core.Event {
 		}
 		return e
 	}
-	done := core.Done{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked(), Memory: max(r.Memory, 0)}
+	done := core.Done{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked(), Memory: max(r.Memory, 0), Unset: r.Unset}
 	load := l.loads[done.Op]
 	delete(l.loads, done.Op)
 	done.Module = load.module
@@ -390,7 +390,7 @@ func (l *loop) assigned(r worker.Result) core.Event {
 }
 
 func (l *loop) unloaded(r worker.Result) core.Event {
-	e := core.Unloaded{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked(), Memory: max(-r.Memory, 0)}
+	e := core.Unloaded{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked(), Memory: max(-r.Memory, 0), Settings: r.Settings}
 	begun := l.loads[e.Op]
 	e.Size = begun.size
 	delete(l.loads, e.Op)

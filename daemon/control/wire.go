@@ -228,6 +228,13 @@ type Sleeper struct {
 	Fewer    bool // it had more devices, whose nodes are still to be taken away
 }
 
+// Settings are what the parameters of a module were when it was taken out.
+type Settings struct {
+	Module  string
+	Options string // what it was put in with
+	Values  string // each as NAME=VALUE, with a NUL between two
+}
+
 // Woken is the answer to a WakeRequest.
 type Woken struct {
 	// Handled says that it can be opened now. What is not ours is for modprobe.

@@ -308,6 +308,6 @@ func (m *Machine) persist() {
 		}
 	}
 	p.Pinned = slices.Sorted(maps.Keys(m.pins))
-	p.Asleep, p.Known = m.rested(), slices.Clone(m.known)
+	p.Asleep, p.Known, p.Settings = m.rested(), slices.Clone(m.known), m.kept()
 	m.emit(p)
 }

@@ -53,7 +53,8 @@
 // whether it drives anything, whatever rules say of that. One is taken out at a
 // time, the one first that came last. What is written down ([Persist]) comes before
 // the call. A module that does not come back from it is never tried again; one that
-// is wanted again too soon has twice the time.
+// is wanted again too soon has twice the time. What its parameters were is kept for
+// the next load, for which they count unless its options have changed.
 //
 // # Sleep
 //
@@ -94,6 +95,6 @@
 // Note.What are: seen, gone, bound, unbound, refused, load, live, failed,
 // declined, command ran, put off, slow, said, not taken, firmware, probe, waiting,
 // passed over, given, denied, not denied, in use, released, not released,
-// appeared, removed, unload, stays, stuck, sleep, asleep, wake, awake, nodes, lost,
+// appeared, removed, unload, stays, stuck, sleep, asleep, wake, awake, unset, nodes, lost,
 // scanned, rules.
 package core

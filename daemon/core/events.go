@@ -69,6 +69,7 @@ type (
 		// Memory is how much the kernel took for it, in bytes, 0 if that was not
 		// measured.
 		Memory int64
+		Unset  string // why Settings of the [Load] could not be set, "" if they were
 	}
 
 	// Looked answers a [Look]: the driver that has the device, or with Probing
@@ -130,14 +131,15 @@ type (
 	// not done, "" if it was. Died says that the call ended its caller, by an oops
 	// in the module's exit function. Unasked is as in [Done].
 	Unloaded struct {
-		Op      OpID
-		Errno   syscall.Errno
-		Says    string
-		Died    bool
-		Unasked bool
-		Log     []string
-		Size    int64 // of its code and data, in bytes, 0 if that is not known
-		Memory  int64 // that came free meanwhile, in bytes, 0 if that was not measured or others took more
+		Op       OpID
+		Errno    syscall.Errno
+		Says     string
+		Died     bool
+		Unasked  bool
+		Log      []string
+		Settings string // what its parameters were set to, for the Settings of a [Load]
+		Size     int64  // of its code and data, in bytes, 0 if that is not known
+		Memory   int64  // that came free meanwhile, in bytes, 0 if that was not measured or others took more
 	}
 
 	// Surveyed answers a [Survey]: the devices that drivers of a module have; what
@@ -264,6 +266,9 @@ type (
 		// Measure asks how much memory it takes: nothing else is on its way that
 		// would be counted with it.
 		Measure bool
+		// Settings are what its parameters are to be set to when it is in, since
+		// somebody may have set them before it was taken out.
+		Settings string
 	}
 
 	// Abandon says that a load, or a probe, is not waited for any more: its
@@ -319,7 +324,8 @@ type (
 		Asleep    []control.Sleeper // what has placeholders
 		// Known is what is opened of devices that are to wait for it, by their
 		// MODALIAS, which stands in place of the Devices.
-		Known []control.Sleeper
+		Known    []control.Sleeper
+		Settings []control.Settings // of modules that have been taken out
 	}
 
 	// Survey asks, in a worker, who uses the devices that drivers of a module have,

@@ -191,6 +191,9 @@ func (m *Machine) handle(e Event) {
 		}
 		m.halfOut, m.former, m.known = e.Unloading, e.Asleep, e.Known
 		m.helping = len(e.Asleep) > 0 // so that it ends if none of it is left
+		for _, s := range e.Settings {
+			m.module(s.Module).settings = &s
+		}
 		for _, name := range e.Pinned {
 			m.pins[name] = true
 		}

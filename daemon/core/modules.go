@@ -21,8 +21,9 @@ type module struct {
 
 	wantedBy            string // the device, the module or the line that it was first wanted for
 	wanted, began, live time.Duration
-	remarks             *remarks // nil for none
-	broke               uint64   // the step in which it turned out that it can't be had, or its command ran
+	remarks             *remarks          // nil for none
+	settings            *control.Settings // what its parameters were when it was taken out, nil for nothing
+	broke               uint64            // the step in which it turned out that it can't be had, or its command ran
 
 	op      OpID   // the load whose Done has not come, 0 for none
 	begunIn uint32 // the last scan that had ended when that began
@@ -237,6 +238,7 @@ func (m *Machine) nowLive(mod *module) {
 	mod.state, mod.remarks, mod.live = control.Live, nil, m.now
 	if !mod.ours {
 		mod.wantedBy, mod.wanted, mod.began = "", 0, 0 // of an earlier load
+		m.forgetSettings(mod)
 	}
 	m.note(what, "", mod.name)
 	mod.urgent, m.mayRest = false, m.mayRest || m.sleepers
@@ -337,6 +339,7 @@ func (m *Machine) done(e Done) {
 	if e.Errno == 0 {
 		defer m.learn(e)
 	}
+	defer m.settingsAreBack(e)
 	mod := m.ops[e.Op]
 	if mod == nil {
 		m.commandAfter(e)

@@ -254,6 +254,7 @@ func (m *Machine) unloaded(e Unloaded) {
 		mod.freed += gave
 		m.counts.freed += gave
 		m.needsDueAgain(mod)
+		defer m.keepSettings(mod, e.Settings)
 	}
 	if mod == nil || mod.exit != e.Op { // the kernel's uevent has told more
 		return

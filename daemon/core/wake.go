@@ -80,6 +80,8 @@ func (m *Machine) wake(r *rest) {
 // waken goes on with a driver that is to be awake again.
 func (m *Machine) waken(r *rest) {
 	switch {
+	case r.mod.state == control.Live && r.mod.settings != nil && m.now < r.mod.live+settingTime:
+		r.next = r.mod.live + settingTime
 	case r.mod.state == control.Live && m.now >= r.next:
 		r.next, r.pause = m.now+r.pause, min(2*r.pause, longestOpen)
 		m.emit(LookOpen{Module: r.mod.name, Devices: slices.Clone(r.devices), Openings: slices.Clone(r.openings)})

@@ -28,12 +28,15 @@
 //	opening "char-major-81-0" "video0" "660 0 44" "v4l/by-id/…"
 //	made "cdc_acm" "/devices/…"
 //	known "cdc_acm" "usb:v…"
+//	settings "uvcvideo" "quirks=2" "timeout=5000\x00trace=0"
 //
 // An opening is one of the module before it. What is made, or has fewer devices than
-// before, is asleep as well.
+// before, is asleep as well. Settings are the options that a module was put in with,
+// and what its parameters were when it was taken out.
 package handover
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -81,6 +84,7 @@ type Journal struct {
 	Pinned    []string          // modules that are to stay
 	Asleep    []control.Sleeper // what has placeholders instead of nodes, or may have
 	Known     []control.Sleeper // what is opened of devices of a MODALIAS, which is the only one of Devices
+	Settings  []control.Settings
 }
 
 // Inherited returns the modules that a daemon of this boot and this root takes
@@ -120,6 +124,9 @@ func (s State) Append(b []byte) []byte {
 	}
 	for _, k := range s.Known {
 		b = appendSleeper(b, "known", k)
+	}
+	for _, set := range s.Settings {
+		b = appendWords(b, "settings", []string{set.Module, set.Options, set.Values})
 	}
 	return b
 }
@@ -170,6 +177,12 @@ func (s *State) parseLine(line string) (err error) {
 		s.Modules = append(s.Modules, m)
 	case "asleep", "made", "fewer", "known", "opening":
 		return s.parseAsleep(word, rest)
+	case "settings":
+		words, err := unquote(rest)
+		if err != nil || len(words) != 3 {
+			return cmp.Or(err, errors.New("settings: a part is missing"))
+		}
+		s.Settings = append(s.Settings, control.Settings{Module: words[0], Options: words[1], Values: words[2]})
 	default:
 		return s.parseListed(word, rest)
 	}

@@ -30,6 +30,7 @@ func TestParseTakesAllOrNothing(t *testing.T) {
 		{"more on the line", header + strings.Replace(good, "\n", " x=1\n", 1), "more than is known"},
 		{"an opening of nothing", header + "opening \"char-major-1-1\" \"x\" \"600 0 0\"\n", "opening: a part is missing"},
 		{"an opening without a name", header + "asleep \"m\"\nopening \"char-major-1-1\"\n", "line 3: opening: a part is missing"},
+		{"settings without values", header + "settings \"m\" \"a=1\"\n", "line 2: settings: a part is missing"},
 		{"bad after good", header + good + "module\n", "line 3: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -65,13 +66,16 @@ func states() *rapid.Generator[State] {
 	sleeper := rapid.Custom(func(t *rapid.T) control.Sleeper {
 		return control.Sleeper{Module: rapid.String().Draw(t, "sleeper"), Devices: words.Draw(t, "devices"), Openings: rapid.SliceOfN(opening, 1, 3).Draw(t, "openings"), Made: rapid.Bool().Draw(t, "made")}
 	})
+	settings := rapid.Custom(func(t *rapid.T) control.Settings {
+		return control.Settings{Module: rapid.String().Draw(t, "set"), Options: rapid.String().Draw(t, "with"), Values: rapid.String().Draw(t, "values")}
+	})
 	known := rapid.Map(sleeper, func(s control.Sleeper) control.Sleeper {
 		s.Made = false
 		return s
 	})
 	return rapid.Custom(func(t *rapid.T) State {
 		return State{
-			Journal: Journal{Held: words.Draw(t, "held"), Asleep: rapid.SliceOfN(sleeper, 1, 3).Draw(t, "asleep"), Known: rapid.SliceOfN(known, 1, 3).Draw(t, "known")},
+			Journal: Journal{Held: words.Draw(t, "held"), Asleep: rapid.SliceOfN(sleeper, 1, 3).Draw(t, "asleep"), Known: rapid.SliceOfN(known, 1, 3).Draw(t, "known"), Settings: rapid.SliceOfN(settings, 1, 3).Draw(t, "settings")},
 			Boot:    rapid.String().Draw(t, "boot"),
 			Root:    rapid.String().Draw(t, "root"),
 			Modules: rapid.SliceOf(module).Draw(t, "modules"),

@@ -16,6 +16,9 @@ type Module struct {
 	Options string // parameters, "" for none
 	Force   Force  // what not to compare; always zero in the daemon
 	Measure bool   // whether a worker is to tell how much memory the call took
+	// Settings are what a worker sets afterwards, as [System.Settings] returned it
+	// when the module was taken out; "" for nothing.
+	Settings string
 }
 
 // A Force says which of its comparisons the kernel is to pass over, if it was

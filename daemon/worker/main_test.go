@@ -125,6 +125,15 @@ func (acts) Probe(device string, f *os.File) error {
 	return err
 }
 
+func (acts) Settings(module string) string { return "of=" + module }
+
+func (acts) Set(module, settings string) error {
+	if settings == "" {
+		return nil
+	}
+	return errors.New(module + " refuses " + settings)
+}
+
 func (acts) Memory() (int64, bool) { return 0, true }
 
 func (acts) Unload(module string) error {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"syscall"
 	"time"
 
@@ -16,7 +15,7 @@ import (
 // length before them. A request fits in a socket's buffer. A reply is small,
 // because the daemon has room for one for each call on its way.
 const (
-	version    = 8
+	version    = 9
 	maxRequest = 64 << 10
 	maxReply   = 4 << 10
 	maxWords   = 3000 // of a reply; more is cut off
@@ -87,7 +86,7 @@ func (r request) append(b []byte) []byte {
 		return appendStrings(b, r.module.Name, r.able)
 	}
 	b = append(b, bit(r.module.Measure))
-	return appendStrings(b, r.module.Name, r.module.File, r.module.Options)
+	return appendStrings(b, r.module.Name, r.module.File, r.module.Options, r.module.Settings)
 }
 
 func parseRequest(b []byte) (r request, err error) {
@@ -111,7 +110,7 @@ func parseRequest(b []byte) (r request, err error) {
 		return r, errPacket
 	}
 	r.module.Measure = b[0] != 0
-	return r, cutStrings(b[1:], &r.module.Name, &r.module.File, &r.module.Options)
+	return r, cutStrings(b[1:], &r.module.Name, &r.module.File, &r.module.Options, &r.module.Settings)
 }
 
 // asJSON is for what is asked rarely, and has lists in it.
@@ -139,7 +138,9 @@ type reply struct {
 	memory   int64  // of the kernel's that the call took, negative if it gave some back; 0 if that was not measured
 
 	assigned kernel.Assigned
-	found    string // as JSON: what an ability has found, "" for nothing
+	// found is, as JSON, what an ability has found; of an unload, what was set of
+	// the module; of a load, why something could not be set again. "" for nothing.
+	found string
 }
 
 func (r reply) append(b []byte) []byte {
@@ -149,8 +150,7 @@ func (r reply) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, r.missing)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.memory))
 	b = append(b, bit(r.assigned.Held))
-	words := strings.ToValidUTF8(r.words[:min(len(r.words), maxWords)], "")
-	return appendStrings(b, r.op, words, r.firmware, r.assigned.Module, r.found)
+	return appendStrings(b, r.op, cut(r.words, maxWords), r.firmware, r.assigned.Module, r.found)
 }
 
 // parseReply returns a pointer so that those who wait for a reply have no room

@@ -26,7 +26,7 @@ func TestPacketsComeBackAsTheyWere(t *testing.T) {
 			asked.task = rapid.SampledFrom([]task{surveyModule, tendNodes}).Draw(t, "what")
 			asked.module.Name, asked.able = rapid.String().Draw(t, "module"), rapid.String().Draw(t, "asked")
 		} else {
-			asked.module = kernel.Module{Name: rapid.String().Draw(t, "name"), File: rapid.String().Draw(t, "file"), Options: rapid.String().Draw(t, "options"), Measure: rapid.Bool().Draw(t, "measure")}
+			asked.module = kernel.Module{Name: rapid.String().Draw(t, "name"), File: rapid.String().Draw(t, "file"), Options: rapid.String().Draw(t, "options"), Measure: rapid.Bool().Draw(t, "measure"), Settings: rapid.String().Draw(t, "settings")}
 		}
 		if got, err := parseRequest(asked.append(nil)); err != nil || got != asked {
 			t.Errorf("%+v, %v, want %+v", got, err, asked)

@@ -42,6 +42,10 @@ type Result struct {
 	// Memory is how much of it the call took, in bytes, negative if it gave some
 	// back; 0 if that was not measured. What others did meanwhile is in it.
 	Memory int64
+	// Settings are, of a module that was taken out, what was set of it, as
+	// [kernel.System.Settings] returns it. Unset is why some of that could not be
+	// set again, of one that was put in; "" if all was.
+	Settings, Unset string
 	// Firmware is what the module's file names and the kernel would not find,
 	// as seen just before the call. Of compressed files it is known only where
 	// the worker unpacked them. It is nil if nothing is missing.
@@ -386,8 +390,13 @@ func (c *call) outcome(a *reply) Result {
 	if result.Assigned != nil {
 		*result.Assigned = a.assigned
 	}
-	if result.Survey != nil {
+	switch {
+	case result.Survey != nil:
 		result.Survey = surveyed(a.found)
+	case result.Unload:
+		result.Settings = a.found
+	default:
+		result.Unset = a.found
 	}
 	if a.missing > 0 {
 		result.Firmware = &kernel.Firmware{Missing: strings.FieldsFunc(a.firmware, isNewline), Total: int(a.missing)}

@@ -39,6 +39,8 @@ type Loader interface {
 	LoadImage(m kernel.Module, image []byte) error
 	Probe(device string, f *os.File) error
 	Unload(module string) error
+	Settings(module string) string
+	Set(module, settings string) error
 	Memory() (size int64, known bool)
 	Assign(a kernel.Assignment, inUse func(devpath string) string) (kernel.Assigned, error)
 	MissingFirmware(image io.ReaderAt, size int64) kernel.Firmware
@@ -219,7 +221,11 @@ func perform(r request, f *os.File, loader Loader, can Abilities, answer *reply)
 	case runCommand:
 		return r.command.run()
 	case unloadModule:
-		return loader.Unload(r.module.Name)
+		settings := loader.Settings(r.module.Name)
+		if err = loader.Unload(r.module.Name); err == nil {
+			answer.found = settings
+		}
+		return err
 	case surveyModule:
 		var q Question
 		if err := json.Unmarshal([]byte(r.able), &q); err != nil || can.Survey == nil {
@@ -245,8 +251,18 @@ func perform(r request, f *os.File, loader Loader, can Abilities, answer *reply)
 		return err
 	}
 	firmware, err := load(r, f, loader, can.Unpack)
+	if err == nil && r.module.Settings != "" {
+		if refused := loader.Set(r.module.Name, r.module.Settings); refused != nil {
+			answer.found = cut(refused.Error(), maxFound)
+		}
+	}
 	answer.firmware, answer.missing = strings.Join(firmware.Missing, "\n"), uint32(firmware.Total)
 	return err
+}
+
+// cut is the beginning of a text that may be too long.
+func cut(text string, most int) string {
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }
 
 var errUnable = errors.New("that takes kmodctl: install it beside kmodd")

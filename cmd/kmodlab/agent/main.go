@@ -28,8 +28,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-
-	"github.com/kmodd/kmodd/daemon/kernel"
 )
 
 func main() {
@@ -59,8 +57,7 @@ func play(args []string) error {
 	case len(args) == 4 && args[0] == "wake":
 		return wakeOften(os.Stdout, args[1], args[2], args[3])
 	case len(args) == 1 && args[0] == "memory":
-		size, _ := kernel.System{}.Memory()
-		_, err := fmt.Println(size)
+		_, err := fmt.Println(keptMemory())
 		return err
 	case len(args) == 3 && args[0] == "reload":
 		return reload(os.Stdout, args[1], args[2])

@@ -41,7 +41,7 @@ func sleeping(ctx context.Context, progress io.Writer, cycles int) (rows []row, 
 	}
 	for _, s := range sleepers {
 		fmt.Fprintf(progress, "  %s, %d times\n", s.what, cycles)
-		all, peer, err := s.cycle(ctx, build, cycles)
+		all, peer, kept, err := s.cycle(ctx, build, cycles)
 		if err != nil {
 			return nil, err
 		}
@@ -49,7 +49,7 @@ func sleeping(ctx context.Context, progress io.Writer, cycles int) (rows []row, 
 		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, s.rows(all, peer, never)...)
+		rows = append(rows, s.rows(all, peer, kept-never)...)
 	}
 	return rows, nil
 }
@@ -83,25 +83,33 @@ func (s sleeper) failed(m *lab.Machine, err error) error {
 }
 
 // cycle has the driver sleep and wake, and then modprobe take it out and put it in.
-func (s sleeper) cycle(ctx context.Context, build *lab.Build, cycles int) (ours, peer []agentwire.Cycle, err error) {
+// Kept is what the kernel's memory is in between, while the driver sleeps.
+func (s sleeper) cycle(ctx context.Context, build *lab.Build, cycles int) (ours, peer []agentwire.Cycle, kept int64, err error) {
 	rule := fmt.Sprintf("[[rule]]\nmodule = %q\nidle = %q\n", s.module, idleTime)
 	g, err := s.boot(ctx, build, "/etc/kmodd/kmodd.toml", rule)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	if _, err = g.Until(ctx, settleTime, "test", "-e", s.device); err != nil {
-		return nil, nil, s.failed(g.Machine, err)
+		return nil, nil, 0, s.failed(g.Machine, err)
 	}
 	if ours, err = g.cycles(ctx, "wake", s.device, s.module, strconv.Itoa(cycles)); err != nil {
-		return nil, nil, s.failed(g.Machine, err)
+		return nil, nil, 0, s.failed(g.Machine, err)
+	}
+	_, err = g.Until(ctx, settleTime, "sh", "-c", "! test -e /sys/module/"+s.module)
+	if err == nil {
+		kept, err = g.kept(ctx)
+	}
+	if err != nil {
+		return nil, nil, 0, s.failed(g.Machine, err)
 	}
 	if _, err = g.shell(ctx, "kill $(pidof kmodd); while pidof kmodd; do sleep 0.1; done >/dev/null; modprobe "+s.module); err != nil {
-		return nil, nil, s.failed(g.Machine, err)
+		return nil, nil, 0, s.failed(g.Machine, err)
 	}
 	if peer, err = g.cycles(ctx, "reload", s.module, strconv.Itoa(min(cycles, 100))); err != nil {
-		return nil, nil, s.failed(g.Machine, err)
+		return nil, nil, 0, s.failed(g.Machine, err)
 	}
-	return ours, peer, g.Close()
+	return ours, peer, kept, g.Close()
 }
 
 // cycles has the agent do something often.
@@ -122,28 +130,32 @@ func (s sleeper) never(ctx context.Context, build *lab.Build) (size int64, err e
 	if err != nil {
 		return 0, err
 	}
-	time.Sleep(stillFor)
-	text, err := g.shell(ctx, lab.AgentPath+" memory")
-	if err == nil {
-		size, err = strconv.ParseInt(strings.TrimSpace(text), 10, 64)
-	}
-	if err != nil {
+	if size, err = g.kept(ctx); err != nil {
 		return 0, s.failed(g.Machine, err)
 	}
 	return size, g.Close()
 }
 
+// kept is how much memory the kernel uses when nothing happens.
+func (g guest) kept(ctx context.Context) (size int64, err error) {
+	time.Sleep(stillFor)
+	text, err := g.shell(ctx, lab.AgentPath+" memory")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+}
+
 // most is what a sleep may leave behind.
 const most = 64 << 10
 
-func (s sleeper) rows(ours, peer []agentwire.Cycle, never int64) []row {
+func (s sleeper) rows(ours, peer []agentwire.Cycle, left int64) []row {
 	took := func(all []agentwire.Cycle) (ns []float64) {
 		for _, c := range all {
 			ns = append(ns, float64(c.Took))
 		}
 		return ns
 	}
-	last := ours[len(ours)-1]
 	slope := func(figure func(agentwire.Cycle) float64) []float64 {
 		return []float64{growth(ours, figure) * 1000}
 	}
@@ -151,7 +163,7 @@ func (s sleeper) rows(ours, peer []agentwire.Cycle, never int64) []row {
 	return []row{
 		{what: s.what + ": open() that wakes it, emulated", unit: inMilliseconds, ours: opens, whose: "modprobe", peer: loads},
 		{what: "  the slowest of 100", unit: inMilliseconds, ours: []float64{percentile(opens, 99)}, whose: "modprobe", peer: []float64{percentile(loads, 99)}},
-		{what: "  left behind by its sleep", unit: inBytes, ours: []float64{max(0, float64(last.Memory-never))}, bound: atMost(most)},
+		{what: "  left behind by its sleep", unit: inBytes, ours: []float64{max(0, float64(left))}, bound: atMost(most)},
 		{what: "  growth in 1000 sleeps: memory", unit: inBytes, ours: slope(func(c agentwire.Cycle) float64 { return float64(c.Memory) })},
 		{what: "  nodes, modules, open files", unit: inFull, ours: slope(func(c agentwire.Cycle) float64 { return float64(c.Nodes + c.Modules + c.Files) }), bound: atMost(0.5)},
 	}
