@@ -21,6 +21,7 @@ func TestWrongUsageIsRefusedOnOneLineWithTheCure(t *testing.T) {
 	}{
 		{"an argument", []string{"start"}, `unexpected argument "start"`},
 		{"no workers", []string{"-workers", "0"}, "at least one is needed"},
+		{"no rest", []string{"-rest", "0s"}, "more than nothing"},
 		{"no patience", []string{"-patience", "-1s"}, "more than nothing"},
 		{"an unknown level", []string{"-log", "loud"}, "unknown level"},
 		{"an unknown option", []string{"-daemon"}, "-daemon"},

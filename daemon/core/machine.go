@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -21,10 +22,14 @@ type Limits struct {
 	// operator says how long: on a kernel made for real time, taking out a module
 	// stops all processors for a moment.
 	KeepUnused bool
+	// Rest is how long it takes at least until a module is looked at again that is
+	// in use, 0 for half a minute: a board at rest is not to be woken for it all the
+	// time.
+	Rest time.Duration
 }
 
 // DefaultLimits are the limits of a daemon that was told nothing else.
-var DefaultLimits = Limits{Slots: 8, Patience: 5 * time.Second}
+var DefaultLimits = Limits{Slots: 8, Patience: 5 * time.Second, Rest: 30 * time.Second}
 
 // A Machine is the deciding part of the daemon. Its methods must be called by
 // one goroutine at a time. Make one with [New].
@@ -90,6 +95,7 @@ type Machine struct {
 
 // New returns a machine that knows of no device and no module.
 func New(limits Limits) *Machine {
+	limits.Rest = cmp.Or(limits.Rest, DefaultLimits.Rest)
 	return &Machine{
 		limits:   limits,
 		verdicts: make(map[string]*verdict),

@@ -273,11 +273,11 @@ func (m *Machine) surveyed(e Surveyed) {
 	case e.InUse != "" && r.used: // and perhaps not any more
 		r.idle, r.tries, r.stays, r.next = false, 0, e.InUse, later(m.now, max(after, actPause))
 	case e.InUse != "":
-		r.idle, r.tries, r.stays, r.next = false, 0, e.InUse, later(m.now, max(after, leastPause))
+		r.idle, r.tries, r.stays, r.next = false, 0, e.InUse, later(m.now, max(after, m.limits.Rest))
 	case !r.idle || r.used:
-		r.idle, r.since, r.stays, r.next = true, m.now, "", later(m.now, min(after, max(leastPause, after/4)))
+		r.idle, r.since, r.stays, r.next = true, m.now, "", later(m.now, min(after, max(m.limits.Rest, after/4)))
 	case m.now-r.since < after:
-		r.next = min(later(r.since, after), m.now+max(leastPause, after/4))
+		r.next = min(later(r.since, after), m.now+max(m.limits.Rest, after/4))
 	default:
 		m.cover(r, e)
 	}
@@ -316,7 +316,7 @@ func (m *Machine) staysAwake(r *rest, after time.Duration, why string) {
 		m.note("stays", "", r.mod.name, reason("policy", "it can't sleep: "+why))
 	}
 	r.idle, r.stays, r.next = false, why, never
-	if pause, times := max(after, leastPause), min(r.tries, 6); pause < never>>times {
+	if pause, times := max(after, m.limits.Rest), min(r.tries, 6); pause < never>>times {
 		r.next = later(m.now, pause<<times)
 	}
 	r.tries++

@@ -36,10 +36,6 @@ const (
 	longestOut = time.Hour
 )
 
-// leastPause is how long it takes at least until a module is looked at again that
-// is in use: a board at rest is not to be woken for it all the time.
-const leastPause = 30 * time.Second
-
 // mostBusy is how often the kernel may say EBUSY until it is believed that it
 // always will.
 const mostBusy = 2
@@ -152,7 +148,7 @@ func (m *Machine) takeOutUnused() {
 		if last == nil {
 			return
 		}
-		last.unused.next = later(m.now, max(m.goTime(last), leastPause))
+		last.unused.next = later(m.now, max(m.goTime(last), m.limits.Rest))
 		if m.mayGo(last) {
 			m.emit(LookUse{Name: last.name})
 			return
@@ -301,7 +297,7 @@ func (m *Machine) stayed(mod *module, e Unloaded) {
 		u.lost++
 		u.stays = "it came into use at the last moment"
 		u.next = never
-		if pause, times := max(m.goTime(mod), leastPause), min(u.lost, 6); pause < never>>times {
+		if pause, times := max(m.goTime(mod), m.limits.Rest), min(u.lost, 6); pause < never>>times {
 			u.next = later(m.now, pause<<times)
 		}
 	default: // that won't change

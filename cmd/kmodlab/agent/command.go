@@ -144,12 +144,13 @@ func (s *server) until(ctx context.Context, r agentwire.Request) (int, error) {
 		if err != nil {
 			return 0, err
 		}
+		began := time.Now()
 		code, err := out.run(ctx, r, nil)
 		if err == nil && ctx.Err() == nil && (code == 0) != r.Fail {
 			return code, errors.Join(s.report(r.ID, out), out.Close())
 		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(max(pause, time.Since(began))): // half of the time is for what is waited for
 			pause = min(2*pause, 200*time.Millisecond)
 			out.Close()
 		case <-ctx.Done():

@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"bytes"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -15,7 +17,9 @@ import (
 func (r *Runner) Run(t testscript.T, files ...string) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t testscript.T) {
-			t.Parallel()
+			if !wantsAll(file) {
+				t.Parallel()
+			}
 			try := r.try(t, file)
 			if try.Failed() && try.ended != nil && try.ended.Killed() {
 				t.Log("the emulator died, which says nothing about the scenario: it is run once more")
@@ -29,6 +33,13 @@ func (r *Runner) Run(t testscript.T, files ...string) {
 			}
 		})
 	}
+}
+
+// wantsAll tells whether a scenario boots a machine that takes all places. It comes
+// before those that share them, so that none is kept free until the rest has ended.
+func wantsAll(file string) bool {
+	text, err := os.ReadFile(file)
+	return err == nil && bytes.Contains(text, []byte("\nboot board=rpi3"))
 }
 
 // try runs a scenario once.
