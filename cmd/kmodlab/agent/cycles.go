@@ -89,17 +89,24 @@ func reload(out io.Writer, module, count string) error {
 	return nil
 }
 
-// keptMemory is how much memory the kernel uses, in bytes, when it has given up
-// what its caches of objects have room for and nothing is in. What churn has left
-// there would hide what somebody has kept.
-func keptMemory() int64 {
+// keptMemory writes the lines of /proc/meminfo when the kernel has given up what it
+// could do without: the caches of files, which hold on to more than is counted as
+// theirs, and what caches of objects have room for and nothing is in. What churn has
+// left there would hide what somebody has kept.
+func keptMemory(out io.Writer) error {
+	_ = os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0)
 	caches, _ := filepath.Glob("/sys/kernel/slab/*/shrink")
 	for _, file := range caches {
 		_ = os.WriteFile(file, []byte("1"), 0) // of one that goes meanwhile there is nothing to give up
 	}
 	time.Sleep(time.Second)
-	size, _ := kernel.System{}.Memory()
-	return size
+	kernel.System{}.Memory() // which has each processor add up what it counts for itself
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(text)
+	return err
 }
 
 // entries counts what is in a directory and in those below it; sysfs is not gone into.

@@ -57,8 +57,7 @@ func play(args []string) error {
 	case len(args) == 4 && args[0] == "wake":
 		return wakeOften(os.Stdout, args[1], args[2], args[3])
 	case len(args) == 1 && args[0] == "memory":
-		_, err := fmt.Println(keptMemory())
-		return err
+		return keptMemory(os.Stdout)
 	case len(args) == 3 && args[0] == "reload":
 		return reload(os.Stdout, args[1], args[2])
 	}
