@@ -109,7 +109,8 @@ func (q *inquiry) answeredFor(i int, answered []bool) bool {
 		return true
 	}
 	top := d.path
-	if d.subsystem == "virtio" {
+	switch d.subsystem {
+	case "virtio", "hdaudio": // a sound card is beside its codecs, below the device that it is on
 		top = path.Dir(top)
 	}
 	for j := range devices {
