@@ -40,8 +40,11 @@ test: ## run every test, those on a real kernel too
 	@$(KMODLAB) setup
 	$(GO) test -timeout 60m ./...
 
+# These are long, and about code that runs in one thread.
+ONE_THREAD := ^TestPromisesHoldForThousandsOfDays$$
+
 race: ## run the tests of what runs concurrently under the race detector (needs gcc)
-	$(GO) test -race -timeout 60m ./daemon/... ./rules/... ./match/... ./cmd/kmodd/... ./cmd/kmodctl/... ./cmd/kmodd-exporter/...
+	$(GO) test -race -timeout 60m -skip '$(ONE_THREAD)' ./daemon/... ./rules/... ./match/... ./cmd/kmodd/... ./cmd/kmodctl/... ./cmd/kmodd-exporter/...
 
 cross: ## build for every architecture that boards have, into bin/ARCHITECTURE/
 	@set -e; for target in $(TARGETS); do \
@@ -52,9 +55,9 @@ cross: ## build for every architecture that boards have, into bin/ARCHITECTURE/
 	done
 
 # TestFileThatShrinksInUse is left out: QEMU 7.2 does not tell a program which
-# address a SIGBUS is about. So is TestBrokenMachinesAreCaught, which is about the
-# simulator and not about words or the order of bytes, and takes minutes there.
-NOT_EMULATED := ^(TestFileThatShrinksInUse|TestBrokenMachinesAreCaught)$$
+# address a SIGBUS is about. So are those which are not about words or the order of
+# bytes, and take minutes there.
+NOT_EMULATED := ^(TestFileThatShrinksInUse|TestBrokenMachinesAreCaught|TestPromisesHoldForThousandsOfDays)$$
 
 emulate: ## run the pure packages' tests as 32-bit ARM and as big-endian s390x programs (needs qemu-user-static)
 	CGO_ENABLED=0 GOARCH=arm GOARM=7 $(GO) test -timeout 15m -skip '$(NOT_EMULATED)' -exec qemu-arm-static $(PURE)

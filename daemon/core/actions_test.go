@@ -45,6 +45,36 @@ func (w *world) planActions() {
 	}
 }
 
+// planDays plans what people do to the board for so many days: some times a day they
+// use a device, or pull it out for a while, and now and then kmodd ends.
+func (w *world) planDays(days int) {
+	w.days = days
+	w.after(7*time.Minute, func() { // all of them may sleep from now on
+		w.says.sleeping = nil
+		for _, m := range w.board.modules {
+			w.says.sleeping = append(w.says.sleeping, m.Name)
+		}
+		w.newRules()
+	})
+	for range 8 * days {
+		d := w.board.devices[w.rng.IntN(len(w.board.devices))]
+		at := time.Duration(w.rng.Int64N(int64(days) * int64(24*time.Hour)))
+		switch w.rng.IntN(16) {
+		case 0, 1:
+			w.after(at, func() { w.use(d.Path) })
+		case 2, 3:
+			w.after(at, func() { w.kernel.Unplug(w.now, d.Path) })
+			w.after(at+time.Duration(w.rng.Int64N(int64(8*time.Hour))), func() { w.plug(d) })
+		case 4:
+			w.after(at, w.handOver)
+		case 5:
+			w.after(at, w.kill)
+		default:
+			w.after(at, func() { w.open(d) })
+		}
+	}
+}
+
 func (w *world) randomAction() func() {
 	d := w.board.devices[w.rng.IntN(len(w.board.devices))]
 	m := w.board.modules[w.rng.IntN(len(w.board.modules))].Name

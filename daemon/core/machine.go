@@ -22,9 +22,9 @@ type Limits struct {
 	// operator says how long: on a kernel made for real time, taking out a module
 	// stops all processors for a moment.
 	KeepUnused bool
-	// Rest is how long it takes at least until a module is looked at again that is
-	// in use, 0 for half a minute: a board at rest is not to be woken for it all the
-	// time.
+	// Rest is how often at most it is looked at modules that are in use, at all of
+	// them at a time; 0 for half a minute: a board at rest is not to be woken for it
+	// all the time.
 	Rest time.Duration
 }
 

@@ -72,7 +72,7 @@ func (w *world) checkAtRest() {
 	w.checkModules()
 	w.checkStatus()
 	w.checkMetrics()
-	if most := 40 * (len(w.board.modules) + 4); w.loads > most || w.probes > most {
+	if most := (40 + 8*w.days) * (len(w.board.modules) + 4); w.loads > most || w.probes > most {
 		w.violate("%d loads, %d probes: it goes round in circles", w.loads, w.probes)
 	}
 }

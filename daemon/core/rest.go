@@ -273,11 +273,11 @@ func (m *Machine) surveyed(e Surveyed) {
 	case e.InUse != "" && r.used: // and perhaps not any more
 		r.idle, r.tries, r.stays, r.next = false, 0, e.InUse, later(m.now, max(after, actPause))
 	case e.InUse != "":
-		r.idle, r.tries, r.stays, r.next = false, 0, e.InUse, later(m.now, max(after, m.limits.Rest))
+		r.idle, r.tries, r.stays, r.next = false, 0, e.InUse, m.lookIn(after)
 	case !r.idle || r.used:
-		r.idle, r.since, r.stays, r.next = true, m.now, "", later(m.now, min(after, max(m.limits.Rest, after/4)))
+		r.idle, r.since, r.stays, r.next = true, m.now, "", min(later(m.now, after), m.lookIn(after/4))
 	case m.now-r.since < after:
-		r.next = min(later(r.since, after), m.now+max(m.limits.Rest, after/4))
+		r.next = min(later(r.since, after), m.lookIn(after/4))
 	default:
 		m.cover(r, e)
 	}
@@ -317,7 +317,7 @@ func (m *Machine) staysAwake(r *rest, after time.Duration, why string) {
 	}
 	r.idle, r.stays, r.next = false, why, never
 	if pause, times := max(after, m.limits.Rest), min(r.tries, 6); pause < never>>times {
-		r.next = later(m.now, pause<<times)
+		r.next = m.lookIn(pause << times)
 	}
 	r.tries++
 }
@@ -474,13 +474,17 @@ func (m *Machine) restMoves(from, to string) {
 // endRest clears away what is left of a rest.
 func (m *Machine) endRest(r *rest) {
 	switch {
-	case r.op != 0 || m.now < r.tidyAt || r.out != nil && r.out.exit != 0 && !r.out.overdue:
+	case r.op != 0 || m.now < r.tidyAt || r.isLeaving():
 	case r.covered:
 		m.tend(r, Uncover)
 	default:
 		m.forgetRest(r)
 	}
 }
+
+// isLeaving tells whether a module is being taken out for a rest, whose end, or taking
+// too long, is an event.
+func (r *rest) isLeaving() bool { return r.out != nil && r.out.exit != 0 && !r.out.overdue }
 
 // isUntidy tells whether nodes are others than the kernel's that should not be.
 func (r *rest) isUntidy() bool {
@@ -533,8 +537,9 @@ func (m *Machine) tended(e Tended) {
 // uncovered takes in that the nodes are in order, as far as they are ours to see
 // to.
 func (m *Machine) uncovered(r *rest) {
-	if r.made && !r.ended {
-		return // until its device goes
+	if r.made && !r.ended { // until its device goes
+		r.fewer, m.forgetful = false, m.forgetful || r.fewer
+		return
 	}
 	r.covered, r.restored, r.fewer, m.forgetful = false, false, false, true
 	if _, ok := m.rule(r); !ok && !r.ended {
@@ -549,7 +554,7 @@ func (m *Machine) restTime(r *rest) time.Duration {
 		at = min(at, o.until)
 	}
 	switch {
-	case r.op != 0:
+	case r.op != 0, r.ended && r.isLeaving():
 	case r.isUntidy(), r.covered && r.ended:
 		at = min(at, r.tidyAt)
 	case r.phase == awake, r.phase == waking && r.mod.state == control.Live:

@@ -286,3 +286,51 @@ func notesOf(effects []core.Effect, module string) (said []string) {
 	}
 	return said
 }
+
+// However many drivers there are that may sleep and are in use: each on its own would
+// have the board woken at times of its own.
+func TestABoardAtRestIsWokenTwiceAMinuteAtMost(t *testing.T) {
+	b := restBench(t)
+	for _, e := range append(b.after(1500*time.Millisecond), b.after(700*time.Millisecond)...) {
+		if s, ok := e.(core.Survey); ok {
+			b.now += 300 * time.Millisecond
+			b.step(core.Surveyed{Op: s.Op, Devices: []string{"/" + s.Module}, InUse: "it is open"})
+		}
+	}
+	const minutes = 10
+	woken, looks := 0, 0
+	for end := b.now + minutes*time.Minute; ; {
+		at, ok := b.m.Deadline()
+		if !ok || at > end {
+			break
+		}
+		woken++
+		for _, e := range b.after(at - b.now) {
+			if s, ok := e.(core.Survey); ok {
+				looks++
+				b.now += 2 * time.Millisecond
+				b.step(core.Surveyed{Op: s.Op, Devices: []string{"/" + s.Module}, InUse: "it is open"})
+			}
+		}
+	}
+	if woken > 2*minutes || looks < 2*minutes {
+		t.Errorf("woken %d times in %d minutes, and looked %d times who uses the two", woken, minutes, looks)
+	}
+}
+
+func TestADeviceThatGoesWhileItsDriverIsTakenOutKeepsNobodyBusy(t *testing.T) {
+	b := restBench(t)
+	b.surveyed(b.after(2*time.Second), "b", "")
+	cover := b.fallsAsleep(b.after(2*time.Second), "b")
+	exit := exitOf(b.step(core.Tended{Op: cover}), "b")
+	b.step(core.Gone{Path: "/b"})
+	if at, ok := b.m.Deadline(); ok && at <= b.now {
+		t.Errorf("it is due at %v, and that is %v ago", at, b.now-at)
+	}
+	for _, e := range b.step(core.Unloaded{Op: exit}) {
+		if tend, ok := e.(core.Tend); ok && tend.How == core.Uncover {
+			return
+		}
+	}
+	t.Error("its node is not taken away")
+}

@@ -3,6 +3,7 @@ package core_test
 import (
 	"flag"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -10,11 +11,13 @@ import (
 
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/core"
+	"github.com/kmodd/kmodd/daemon/kernel/fake"
 	"github.com/kmodd/kmodd/rules"
 )
 
 var (
 	seeds   = flag.Int("seeds", 3000, "how many random worlds the simulation lives through")
+	days    = flag.Int("days", 10_000, "how many days boards are used for in the simulation, all together")
 	oneSeed = flag.Uint64("seed", 0, "live through this one world only, and print its trace")
 )
 
@@ -42,6 +45,37 @@ func TestPromisesHoldInEveryWorld(t *testing.T) {
 		}
 	}
 }
+
+// A world of days is one in which drivers sleep, are woken and go with their devices
+// long after people have done all that they do to a board at first.
+func TestPromisesHoldForThousandsOfDays(t *testing.T) {
+	const each = 40
+	lived, slept := 0, uint64(0)
+	for seed := uint64(daysFrom); lived < *days; seed++ {
+		if *oneSeed != 0 {
+			seed = *oneSeed
+		}
+		w := newWorld(t, seed, sound)
+		if w.isBusyProbing() || slices.ContainsFunc(w.board.modules, func(m fake.Module) bool { return m.Oops || m.ExitOops }) {
+			continue // what hangs is looked at every half minute, for ever
+		}
+		w.planDays(each)
+		w.run()
+		for _, v := range w.violations {
+			t.Errorf("%s\n\tgo test ./daemon/core -run ThousandsOfDays -seed %d -v", v, seed)
+		}
+		if t.Failed() || *oneSeed != 0 {
+			t.Log(strings.Join(w.trace, "\n"))
+			return
+		}
+		slept += w.slept
+		lived += each
+	}
+	t.Logf("%d days, in which drivers have slept %d times", lived, slept)
+}
+
+// daysFrom is the first seed of worlds of days.
+const daysFrom = 1_000_000
 
 func TestOneSeedGivesOneTrace(t *testing.T) {
 	for seed := range uint64(200) {

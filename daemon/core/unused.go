@@ -114,6 +114,19 @@ func later(at, by time.Duration) time.Duration {
 	return at + by
 }
 
+// lookIn is when something is looked at again that may last, after a pause: at the next
+// of the times, Limits.Rest apart, at which all such things are looked at, so that a
+// board is woken once for all of them. The answers to what is asked then come a little
+// later, and are not to have a time more.
+func (m *Machine) lookIn(pause time.Duration) time.Duration {
+	at := later(m.now, max(pause, m.limits.Rest))
+	if at == never {
+		return never
+	}
+	at -= m.limits.Rest / 32
+	return at + (m.limits.Rest-at%m.limits.Rest)%m.limits.Rest
+}
+
 // used ends the time of a module that something calls for.
 func (m *Machine) used(mod *module) {
 	if mod.unused == nil {
@@ -148,7 +161,7 @@ func (m *Machine) takeOutUnused() {
 		if last == nil {
 			return
 		}
-		last.unused.next = later(m.now, max(m.goTime(last), m.limits.Rest))
+		last.unused.next = m.lookIn(m.goTime(last))
 		if m.mayGo(last) {
 			m.emit(LookUse{Name: last.name})
 			return
@@ -298,7 +311,7 @@ func (m *Machine) stayed(mod *module, e Unloaded) {
 		u.stays = "it came into use at the last moment"
 		u.next = never
 		if pause, times := max(m.goTime(mod), m.limits.Rest), min(u.lost, 6); pause < never>>times {
-			u.next = later(m.now, pause<<times)
+			u.next = m.lookIn(pause << times)
 		}
 	default: // that won't change
 		mod.stuck = true

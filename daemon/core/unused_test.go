@@ -113,10 +113,10 @@ func TestAModuleThatSomebodyUsesStaysAndSaysWhy(t *testing.T) {
 			if says := b.module("b").Unused; !strings.HasPrefix(says, "nothing has called for it for 1m0s; "+tt.says) {
 				t.Errorf("it says %q", says)
 			}
-			if got := asks(b.after(time.Minute - 1)); got != nil {
+			if got := asks(b.after(time.Minute - time.Second)); got != nil {
 				t.Errorf("asks again too early: %q", got)
 			}
-			b.exit(b.after(1), "b", core.Counted{})
+			b.exit(b.after(core.DefaultLimits.Rest), "b", core.Counted{})
 		})
 	}
 }
@@ -252,10 +252,10 @@ func TestALostRaceIsNotRunAgainAtOnce(t *testing.T) {
 	if m := b.module("b"); m.State != control.Live || !m.Ours {
 		t.Errorf("got %+v", m)
 	}
-	if got := asks(b.after(2*time.Minute - 1)); got != nil {
+	if got := asks(b.after(2*time.Minute - time.Second)); got != nil {
 		t.Errorf("asks about %q too early", got)
 	}
-	b.exit(b.after(1), "b", core.Counted{})
+	b.exit(b.after(core.DefaultLimits.Rest), "b", core.Counted{})
 }
 
 func TestWhatIsWantedForADeviceThatHasGoneIsNotPutInAnyMore(t *testing.T) {

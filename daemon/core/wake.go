@@ -156,6 +156,11 @@ func (m *Machine) awakeAgain(r *rest, err error) {
 	}
 	m.answerOpeners(r, err)
 	r.phase, r.wanted, r.idle = awake, false, false
+	for _, mod := range m.waiting { // what is still to come can wait for a slot
+		mod.urgent = mod.urgent && slices.ContainsFunc(m.rests, func(other *rest) bool {
+			return other.phase == waking && m.inFor(mod, other.devices)
+		})
+	}
 	r.next, r.tidyAt, m.mayRest = never, m.now, true
 	why := r.undone
 	r.undone = ""

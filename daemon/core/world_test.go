@@ -59,6 +59,8 @@ type world struct {
 	exiting  map[string]bool          // modules that a daemon is taking out
 	sleepers
 	unloads int
+	days    int    // that people use the board for after that
+	slept   uint64 // how often a driver has gone to sleep
 
 	// The daemon of this life.
 	life     int
@@ -173,7 +175,7 @@ func (w *world) run() {
 	}
 	end += 15 * time.Minute
 	for steps := 0; ; steps++ {
-		if steps > 20_000 {
+		if steps > 20_000+6_000*w.days {
 			w.violate("never comes to rest")
 			return
 		}
@@ -387,6 +389,9 @@ func (w *world) carryOut(e core.Effect) core.Event {
 	case core.Persist:
 		w.journal = e
 	case core.Note:
+		if e.What == "asleep" {
+			w.slept++
+		}
 		if e.What == "passed over" && w.kernel.State(e.Module) != kernel.Live {
 			w.late[e.Module] = true
 		}
