@@ -52,6 +52,10 @@ func play(args []string) error {
 		return broadcast(args[1])
 	case len(args) >= 1 && args[0] == "camera":
 		return playCamera(args[1:])
+	case len(args) == 1 && args[0] == "bluetooth":
+		return playController()
+	case len(args) == 2 && args[0] == "hci0":
+		return setController(args[1] == "up")
 	case len(args) == 3 && args[0] == "capture":
 		return takePictures(os.Stdout, args[1], args[2])
 	case len(args) == 4 && args[0] == "wake":
@@ -61,5 +65,5 @@ func play(args []string) error {
 	case len(args) == 3 && args[0] == "reload":
 		return reload(os.Stdout, args[1], args[2])
 	}
-	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE | camera [PROPERTY=VALUE...] | capture DEVICE COUNT | wake DEVICE MODULE COUNT | reload MODULE COUNT | memory")
+	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE | camera [PROPERTY=VALUE...] | bluetooth | hci0 up | hci0 down | capture DEVICE COUNT | wake DEVICE MODULE COUNT | reload MODULE COUNT | memory")
 }
