@@ -18,6 +18,7 @@ func newDevices(o *options) *cobra.Command {
 		Long: `Lists the devices that have a MODALIAS, and what has become of each:
 
   bound      a driver has it
+  asleep     its driver has left memory, and comes back when somebody opens it
   deferred   its driver waits for another device
   loading    a module that it needs is on its way in
   failed     a module that it needs could not be loaded
