@@ -1,6 +1,10 @@
 package worker
 
 import (
+	"errors"
+	"io"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +57,29 @@ func TestAsMuchAsASurveyMayFindFits(t *testing.T) {
 	b := reply{found: strings.Repeat("x", maxFound)}.append(nil)
 	if got, err := parseReply(b); err != nil || len(b) > maxReply || len(got.found) != maxFound {
 		t.Errorf("%d bytes, %v", len(b), err)
+	}
+}
+
+// verbose is a kernel that loads everything, and has much to say of it.
+type verbose struct{ Loader }
+
+func (verbose) Load(kernel.Module, *os.File, kernel.How) error { return nil }
+
+func (verbose) Set(_, settings string) error { return errors.New("refused: " + settings) }
+
+func (verbose) MissingFirmware(io.ReaderAt, int64) kernel.Firmware {
+	return kernel.Firmware{Missing: slices.Repeat([]string{strings.Repeat("f", 100)}, 8), Total: 8} // it has no more
+}
+
+func TestWhatCouldNotBeSetFitsBesideMissingFirmware(t *testing.T) {
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r := request{task: loadPlain, module: kernel.Module{Name: "m", Settings: "a=" + strings.Repeat("x", maxReply)}}
+	if b := carryOut(r, f, verbose{}, Abilities{}).append(nil); len(b) > maxReply || !strings.Contains(string(b), "refused: a=xxx") {
+		t.Errorf("%d bytes, want at most %d", len(b), maxReply)
 	}
 }
 

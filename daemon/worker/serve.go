@@ -253,7 +253,7 @@ func perform(r request, f *os.File, loader Loader, can Abilities, answer *reply)
 	firmware, err := load(r, f, loader, can.Unpack)
 	if err == nil && r.module.Settings != "" {
 		if refused := loader.Set(r.module.Name, r.module.Settings); refused != nil {
-			answer.found = cut(refused.Error(), maxFound)
+			answer.found = cut(refused.Error(), maxWords) // there may be firmware beside it
 		}
 	}
 	answer.firmware, answer.missing = strings.Join(firmware.Missing, "\n"), uint32(firmware.Total)
