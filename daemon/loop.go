@@ -390,9 +390,8 @@ func (l *loop) assigned(r worker.Result) core.Event {
 }
 
 func (l *loop) unloaded(r worker.Result) core.Event {
-	e := core.Unloaded{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked(), Memory: max(-r.Memory, 0), Settings: r.Settings}
-	begun := l.loads[e.Op]
-	e.Size = begun.size
+	begun := l.loads[core.OpID(r.Op)]
+	e := core.Unloaded{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked(), Size: begun.size, Memory: max(-r.Memory, 0), Settings: r.Settings}
 	delete(l.loads, e.Op)
 	if r.Err != nil {
 		e.Says = r.Err.Error()

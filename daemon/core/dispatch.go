@@ -39,7 +39,7 @@ func (m *Machine) startReady() (again bool) {
 		switch {
 		case doom != nil:
 			m.fail(mod, doom.state, nil, "dependency", doom.says)
-		case ready && (mod.urgent || len(m.loading) < m.limits.Slots):
+		case ready && (len(m.loading) < m.limits.Slots || m.isUrgent(mod)):
 			m.load(mod)
 		}
 	}

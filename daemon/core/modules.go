@@ -33,7 +33,6 @@ type module struct {
 	cost      int64   // memory that its load took, in bytes, 0 if that is not known
 	freed     int64   // memory that came free each time it was taken out, in all
 	abandoned bool    // the load has lost its slot
-	urgent    bool    // somebody waits for it in an open(): it needs no slot
 	busy      bool    // the kernel has said EBUSY since it was wanted
 	ours      bool    // we put it in
 	unused    *unused // nil if something calls for it, or it is not ours
@@ -241,7 +240,7 @@ func (m *Machine) nowLive(mod *module) {
 		m.forgetSettings(mod)
 	}
 	m.note(what, "", mod.name)
-	mod.urgent, m.mayRest = false, m.mayRest || m.sleepers
+	m.mayRest = m.mayRest || m.sleepers
 	m.reckon(mod)
 	m.settled(mod)
 }
@@ -456,7 +455,6 @@ func (m *Machine) fail(mod *module, as control.State, log []string, source, why 
 	}
 	m.endOp(mod, outcome)
 	m.leave(mod)
-	mod.urgent = false
 	mod.state, mod.remarks, mod.broke = as, &remarks{err: why, log: log}, m.step
 	m.note(what, "", mod.name, append([]control.Reason{reason(source, why)}, logged(log)...)...)
 	m.settled(mod)

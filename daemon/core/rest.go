@@ -315,10 +315,7 @@ func (m *Machine) staysAwake(r *rest, after time.Duration, why string) {
 	if r.stays != why {
 		m.note("stays", "", r.mod.name, reason("policy", "it can't sleep: "+why))
 	}
-	r.idle, r.stays, r.next = false, why, never
-	if pause, times := max(after, m.limits.Rest), min(r.tries, 6); pause < never>>times {
-		r.next = m.lookIn(pause << times)
-	}
+	r.idle, r.stays, r.next = false, why, m.lookInTimes(after, r.tries)
 	r.tries++
 }
 

@@ -127,6 +127,16 @@ func (m *Machine) lookIn(pause time.Duration) time.Duration {
 	return at + (m.limits.Rest-at%m.limits.Rest)%m.limits.Rest
 }
 
+// lookInTimes is lookIn after a pause that is twice as long each time that it was in
+// vain, up to six times.
+func (m *Machine) lookInTimes(pause time.Duration, tries int) time.Duration {
+	pause, tries = max(pause, m.limits.Rest), min(tries, 6)
+	if pause >= never>>tries {
+		return never
+	}
+	return m.lookIn(pause << tries)
+}
+
 // used ends the time of a module that something calls for.
 func (m *Machine) used(mod *module) {
 	if mod.unused == nil {
@@ -309,10 +319,7 @@ func (m *Machine) stayed(mod *module, e Unloaded) {
 		}
 		u.lost++
 		u.stays = "it came into use at the last moment"
-		u.next = never
-		if pause, times := max(m.goTime(mod), m.limits.Rest), min(u.lost, 6); pause < never>>times {
-			u.next = m.lookIn(pause << times)
-		}
+		u.next = m.lookInTimes(m.goTime(mod), u.lost)
 	default: // that won't change
 		mod.stuck = true
 		u.stays, u.next = e.Says, never

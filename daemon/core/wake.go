@@ -71,10 +71,15 @@ func (m *Machine) wake(r *rest) {
 				mod.outing.at = 0 // which is no sign that it went too soon when nothing called for it
 			}
 			m.want(s, dev.Path, m.step)
-			mod.urgent = mod.state == control.Waiting
 		}
 	}
 	m.waken(r)
+}
+
+// isUrgent tells whether a module is to come for a driver that wakes: somebody may wait
+// for it in an open(), so that it needs no slot.
+func (m *Machine) isUrgent(mod *module) bool {
+	return slices.ContainsFunc(m.rests, func(r *rest) bool { return r.phase == waking && m.inFor(mod, r.devices) })
 }
 
 // waken goes on with a driver that is to be awake again.
@@ -156,11 +161,6 @@ func (m *Machine) awakeAgain(r *rest, err error) {
 	}
 	m.answerOpeners(r, err)
 	r.phase, r.wanted, r.idle = awake, false, false
-	for _, mod := range m.waiting { // what is still to come can wait for a slot
-		mod.urgent = mod.urgent && slices.ContainsFunc(m.rests, func(other *rest) bool {
-			return other.phase == waking && m.inFor(mod, other.devices)
-		})
-	}
 	r.next, r.tidyAt, m.mayRest = never, m.now, true
 	why := r.undone
 	r.undone = ""
