@@ -104,7 +104,7 @@ func (m *Machine) load(mod *module) {
 	for _, other := range m.ops {
 		other.shared = len(m.ops) > 1
 	}
-	m.emit(Load{Op: mod.op, Step: mod.step, Measure: !mod.shared, Settings: m.settingsFor(mod)})
+	m.emit(Load{Op: mod.op, Step: mod.step, Measure: mod.cost == 0 && !mod.shared, Settings: m.settingsFor(mod)})
 }
 
 // deviceOrNone returns what wanted a module if that is a device.

@@ -263,8 +263,8 @@ type (
 	Load struct {
 		Op   OpID
 		Step rules.Step
-		// Measure asks how much memory it takes: nothing else is on its way that
-		// would be counted with it.
+		// Measure asks how much memory it takes, if that is not known yet: nothing
+		// else is on its way that would be counted with it.
 		Measure bool
 		// Settings are what its parameters are to be set to when it is in, since
 		// somebody may have set them before it was taken out.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,8 +65,8 @@ func waitAsleep(device, module string) error {
 	}
 }
 
-// reload has modprobe take a module out and put it in, and writes an agentwire.Cycle
-// for each time: how long the latter took, as a whole process.
+// reload takes a module out, and what it alone needs, has modprobe put them in, and
+// writes an agentwire.Cycle for each time.
 func reload(out io.Writer, module, count string) error {
 	n, err := strconv.Atoi(count)
 	if err != nil {
@@ -73,8 +74,8 @@ func reload(out io.Writer, module, count string) error {
 	}
 	lines := json.NewEncoder(out)
 	for range n {
-		if err := exec.Command("modprobe", "-r", module).Run(); err != nil {
-			return fmt.Errorf("modprobe -r %s: %w", module, err)
+		if err := takeOut(module); err != nil {
+			return err
 		}
 		began := time.Now()
 		err := exec.Command("modprobe", module).Run()
@@ -85,6 +86,24 @@ func reload(out io.Writer, module, count string) error {
 		if err := lines.Encode(c); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// takeOut takes out a module and everything that it needs and nobody else uses. (What
+// modprobe -r takes out beside a module is less than that.)
+func takeOut(module string) error {
+	text, err := exec.Command("modprobe", "--show-depends", module).Output()
+	if err != nil {
+		return fmt.Errorf("modprobe --show-depends %s: %w", module, err)
+	}
+	if err := (kernel.System{}).Unload(module); err != nil {
+		return err
+	}
+	for _, line := range slices.Backward(strings.Split(strings.TrimSpace(string(text)), "\n")) {
+		file := strings.Fields(line)[1] // after "insmod" or "builtin"
+		name, _, _ := strings.Cut(filepath.Base(file), ".")
+		_ = kernel.System{}.Unload(strings.ReplaceAll(name, "-", "_")) // which others may need
 	}
 	return nil
 }
