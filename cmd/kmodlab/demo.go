@@ -25,7 +25,7 @@ import (
 // when it starts and devices that are plugged in while one watches.
 func demo(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
-	name := flags.String("board", "pc", "the board to show it on: pc, virt, rpi3 or sabrelite")
+	name := flags.String("board", "pc", "the board to show it on: pc, pc-rt, virt, rpi3 or sabrelite")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -45,14 +45,21 @@ const never time.Duration = math.MaxInt64
 
 // goTime is how long nothing has called for a module when it is to go.
 func (m *Machine) goTime(mod *module) time.Duration {
-	timeout, by := m.set.Unused(mod.name)
-	if timeout == policy.Never || m.limits.KeepUnused && by.Source == "" {
+	timeout, _ := m.set.Unused(mod.name)
+	if timeout == policy.Never || m.forRealTime(mod) {
 		return never
 	}
 	if mod.outing != nil {
 		timeout = doubled(timeout, mod.outing.doubled)
 	}
 	return timeout
+}
+
+// forRealTime tells whether a module stays since nobody has said how long, on a kernel
+// that is made for real time.
+func (m *Machine) forRealTime(mod *module) bool {
+	_, by := m.set.Unused(mod.name)
+	return m.limits.KeepUnused && by.Source == ""
 }
 
 // doubled is a time that was doubled so often, up to the longest.
@@ -388,6 +395,8 @@ func (m *Machine) unusedWords(mod *module) string {
 		says += "; " + u.stays
 	}
 	switch {
+	case may && m.forRealTime(mod):
+		return says + "; it stays: on a kernel for real time nothing goes unless gone_timeout or a rule says so"
 	case !may, u.next == never:
 		return says + "; it stays"
 	case u.next > m.now:

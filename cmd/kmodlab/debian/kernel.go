@@ -28,12 +28,23 @@ func LoadKernel(ctx context.Context, progress io.Writer) (*Kernel, error) {
 // LoadKernel returns Debian's kernel for an architecture, as the function of
 // that name does for a PC.
 func (a Architecture) LoadKernel(ctx context.Context, progress io.Writer) (*Kernel, error) {
-	shelf, err := openShelf("kernel", a.metaPackage())
+	return a.loadKernel(ctx, progress, a.metaPackage())
+}
+
+// LoadRealtimeKernel is LoadKernel for Debian's kernel that is made for real time
+// (PREEMPT_RT).
+func (a Architecture) LoadRealtimeKernel(ctx context.Context, progress io.Writer) (*Kernel, error) {
+	return a.loadKernel(ctx, progress, "linux-image-rt-"+string(a))
+}
+
+// loadKernel returns the kernel that a package depends on.
+func (a Architecture) loadKernel(ctx context.Context, progress io.Writer, meta string) (*Kernel, error) {
+	shelf, err := openShelf("kernel", meta)
 	if err != nil {
 		return nil, err
 	}
 	root, err := shelf.fill(ctx, progress, func(scratch string) (string, string, error) {
-		return a.fetchKernel(ctx, progress, scratch)
+		return a.fetchKernel(ctx, progress, scratch, meta)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("get Debian's kernel for %s: %w", a, err)
@@ -65,13 +76,13 @@ func (k *Kernel) DeviceTree(name string) (string, error) {
 }
 
 // fetchKernel downloads and unpacks the kernel and makes its tables.
-func (a Architecture) fetchKernel(ctx context.Context, progress io.Writer, scratch string) (name, tree string, err error) {
+func (a Architecture) fetchKernel(ctx context.Context, progress io.Writer, scratch, meta string) (name, tree string, err error) {
 	userland, err := LoadUserland(ctx, progress) // its depmod reads modules of any architecture
 	if err != nil {
 		return "", "", err
 	}
 	debs, err := a.fetch(ctx, progress, scratch, func(archive apt) ([]string, error) {
-		found, err := archive.show(ctx, a.metaPackage())
+		found, err := archive.show(ctx, meta)
 		if err != nil {
 			return nil, err
 		}

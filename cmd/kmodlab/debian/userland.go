@@ -15,7 +15,7 @@ import (
 //
 // Busybox alone would not do: its shell, its xargs and its find run its own
 // modprobe, lsmod and so on without looking for another in PATH.
-var roots = []string{"busybox-static", "dash", "findutils", "kmod", "udev", "xz-utils", "zlib1g", "zstd"}
+var roots = []string{"busybox-static", "dash", "dmsetup", "findutils", "kmod", "udev", "xz-utils", "zlib1g", "zstd"}
 
 // systemdRoots are those of a guest that systemd starts. Its mount units call
 // mount(8) with options that busybox's does not know.

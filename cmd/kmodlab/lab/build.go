@@ -99,7 +99,11 @@ func (b *Build) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if b.Kernel, err = b.family.arch.LoadKernel(ctx, b.progress); err != nil {
+	load := b.family.arch.LoadKernel
+	if b.family.realtime {
+		load = b.family.arch.LoadRealtimeKernel
+	}
+	if b.Kernel, err = load(ctx, b.progress); err != nil {
 		return err
 	}
 	root, err := b.rootFileSystem(ctx)

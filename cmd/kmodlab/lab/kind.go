@@ -55,17 +55,18 @@ func (k kind) commandLine() string {
 // A family is the kinds of guests that start from one image. All boards of an
 // architecture are one.
 type family struct {
-	arch    debian.Architecture
-	systemd bool
+	arch     debian.Architecture
+	systemd  bool
+	realtime bool
 }
 
 // plainPC is the family that most guests are of.
 var plainPC = family{arch: debian.AMD64}
 
 // families are all of them.
-var families = []family{plainPC, {debian.AMD64, true}, {debian.ARM64, false}, {debian.ARMHF, false}}
+var families = []family{plainPC, {arch: debian.AMD64, systemd: true}, {arch: debian.AMD64, realtime: true}, {arch: debian.ARM64}, {arch: debian.ARMHF}}
 
-func (k kind) family() family { return family{k.board.Arch, k.root != Plain} }
+func (k kind) family() family { return family{k.board.Arch, k.root != Plain, k.board.Realtime} }
 
 func (f family) kinds() []kind {
 	if f.systemd {
@@ -73,7 +74,7 @@ func (f family) kinds() []kind {
 	}
 	var all []kind
 	for _, board := range qemu.Boards {
-		if board.Arch == f.arch {
+		if board.Arch == f.arch && board.Realtime == f.realtime {
 			all = append(all, kind{board, Plain})
 		}
 	}
@@ -87,6 +88,8 @@ func (f family) folder() string {
 		return "builds"
 	case f.systemd:
 		return "builds-debian"
+	case f.realtime:
+		return "builds-rt"
 	default:
 		return "builds-" + string(f.arch)
 	}

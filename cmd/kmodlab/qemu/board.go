@@ -18,6 +18,7 @@ type Board struct {
 	Console  string // how the kernel names the serial port that goes to a file
 	Port     string // how it names the line to the agent
 	Words    string // for its kernel's command line
+	Realtime bool   // its kernel is made for real time (PREEMPT_RT)
 	HasCard  bool   // it has a slot for an SD card
 	ACPI     []byte // a table beside QEMU's own, nil for none
 	Slots    int    // for PCI Express cards: rp1, rp2 and so on
@@ -41,6 +42,8 @@ var (
 		machine: "q35", memoryMiB: 2048, args: []string{"-cpu", "max", "-smp", "2", "-serial", "chardev:agent"},
 		usb: "xhci.0", Slots: 8,
 	}
+	// RealtimePC is a PC whose kernel is made for real time.
+	RealtimePC = PC.realtime()
 	// Virt is QEMU's own board for ARM, described by a device tree that it
 	// makes. The second serial port is a card, since the board has but one.
 	Virt = &Board{
@@ -80,7 +83,13 @@ var (
 )
 
 // Boards are all of them.
-var Boards = []*Board{PC, Virt, RPi3, SabreLite, Buses}
+var Boards = []*Board{PC, RealtimePC, Virt, RPi3, SabreLite, Buses}
+
+func (b *Board) realtime() *Board {
+	rt := *b
+	rt.Name, rt.About, rt.Realtime = b.Name+"-rt", b.About+" for real time", true
+	return &rt
+}
 
 // FindBoard returns the board of that name; "" is the PC.
 func FindBoard(name string) (*Board, error) {

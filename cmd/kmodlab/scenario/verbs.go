@@ -33,7 +33,7 @@ var Verbs = []Verb{
 		Name: "boot", Usage: "[board=NAME] [debian|debian-kmodd] [full] [busy-pc] [append WORD...]", run: boot, alone: true,
 		Doc: "Starts the scenario's machine. It is restored from a template in a tenth of a second, unless a full boot is asked for: " +
 			"by that word, with the devices of a busy PC, or with more words for the kernel command line. debian has systemd and systemd-udevd, and kmodd installed and not switched on; " +
-			"debian-kmodd is what a boot with kmodd switched on makes of it. The board is a PC unless another is named: virt, rpi3 or sabrelite, of which the last two are always booted. A second boot ends the machine and starts another in its place.",
+			"debian-kmodd is what a boot with kmodd switched on makes of it. The board is a PC unless another is named: pc-rt, which has a kernel for real time, virt, rpi3 or sabrelite, of which the last two are always booted. A second boot ends the machine and starts another in its place.",
 	},
 	{
 		Name: "plug", Usage: "NAME KIND [PROPERTY=VALUE...]", run: plug,
@@ -45,6 +45,10 @@ var Verbs = []Verb{
 	{
 		Name: "unplug", Usage: "NAME", run: unplug,
 		Doc: "Pulls the device out and waits until it has gone.",
+	},
+	{
+		Name: "suspend", Usage: "", run: suspend,
+		Doc: "Suspends a PC to idle, and wakes it some seconds later by its power button.",
 	},
 	{
 		Name: "guest", Usage: "[-as UID] [-bg NAME] COMMAND [ARGUMENT...]", run: guest, negated: true,
@@ -187,6 +191,13 @@ func unplug(s *stage, _ *testscript.TestScript, _ bool, args []string) error {
 		return &usage{"unplug", "one device at a time"}
 	}
 	return s.machine.Unplug(s.ctx, args[0])
+}
+
+func suspend(s *stage, _ *testscript.TestScript, _ bool, args []string) error {
+	if len(args) != 0 {
+		return &usage{"suspend", "it takes no words"}
+	}
+	return s.machine.Suspend(s.ctx)
 }
 
 func guest(s *stage, ts *testscript.TestScript, neg bool, args []string) error {
