@@ -195,8 +195,10 @@ func (g guest) cycles(ctx context.Context, args ...string) (all []agentwire.Cycl
 	return all, err
 }
 
-// leftRows tell what a sleep leaves behind: at most a twentieth of what there is of a
-// kind where the driver was never loaded, or 64 KiB.
+// mostLeft is how much memory of a kind a sleep may leave behind, in bytes.
+const mostLeft = 64 << 10
+
+// leftRows tell what a sleep leaves behind.
 func leftRows(asleep, never []sizes) (rows []row) {
 	for _, k := range kinds {
 		of := func(all []sizes) (figures []float64) {
@@ -207,7 +209,7 @@ func leftRows(asleep, never []sizes) (rows []row) {
 		}
 		without := median(of(never))
 		rows = append(rows, row{what: "  left behind by its sleep: " + k.what, unit: inBytes,
-			ours: []float64{max(0, median(of(asleep))-without)}, bound: atMost(max(without/20, 64<<10))})
+			ours: []float64{max(0, median(of(asleep))-without)}, bound: atMost(mostLeft)})
 	}
 	return rows
 }
