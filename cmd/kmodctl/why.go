@@ -305,8 +305,11 @@ func fate(m control.ModuleWhy) string {
 	if m.Options != "" {
 		parts = append(parts, "with "+m.Options)
 	}
-	if m.Stage != "" {
+	switch {
+	case m.Stage != "":
 		parts = append(parts, "stage "+m.Stage)
+	case m.Critical:
+		parts = append(parts, "critical")
 	}
 	return strings.Join(parts, "; ")
 }

@@ -176,6 +176,8 @@ type Module struct {
 	// free each time that the daemon took it out, in all.
 	Cost  int64 `json:"cost_bytes,omitempty"`
 	Freed int64 `json:"freed_bytes,omitempty"`
+	// Critical says that it went before others, or goes before those that wait.
+	Critical bool `json:"critical,omitempty"`
 }
 
 // Story is the answer to "why": what is recorded of one device, module or

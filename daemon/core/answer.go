@@ -135,6 +135,8 @@ func (m *Machine) wireModule(mod *module) control.Module {
 		Error:  mod.said().err,
 		Cost:   mod.cost,
 		Freed:  mod.freed,
+
+		Critical: mod.critical,
 	}
 	if mod.ours || mod.state == control.InLoad {
 		w.Options = mod.step.Options

@@ -214,6 +214,11 @@ func (b *board) policy(says operator) *policy.Policy {
 			fmt.Fprintln(&text, `stage = "on-open"`)
 		}
 	}
+	for _, m := range b.modules {
+		if m.Name[len(m.Name)-1]%3 == 0 {
+			fmt.Fprintf(&text, "[[rule]]\nmodule = %q\nstage = \"critical\"\n", m.Name)
+		}
+	}
 	return policy.Parse(policy.File{Name: "/etc/kmodd/kmodd.toml", Text: text.String()})
 }
 

@@ -3,8 +3,11 @@ package core
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/rules"
+	"github.com/kmodd/kmodd/rules/policy"
 )
 
 // dispatch starts the loads that can start, in the order in which they were
@@ -31,6 +34,7 @@ func (m *Machine) idle() bool {
 func (m *Machine) startReady() (again bool) {
 	m.dirty = false
 	m.walk = append(m.walk[:0], m.waiting...)
+	slices.SortStableFunc(m.walk, func(a, b *module) int { return compare(b.critical, a.critical) })
 	for _, mod := range m.walk {
 		if mod.state != control.Waiting {
 			continue
@@ -39,11 +43,88 @@ func (m *Machine) startReady() (again bool) {
 		switch {
 		case doom != nil:
 			m.fail(mod, doom.state, nil, "dependency", doom.says)
-		case ready && (len(m.loading) < m.limits.Slots || m.isUrgent(mod)):
+		case ready && (m.hasSlot(mod) || m.isUrgent(mod)):
 			m.load(mod)
 		}
 	}
 	return m.dirty
+}
+
+// compare orders false before true.
+func compare(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
+	}
+}
+
+// hasSlot tells whether a module may go in now, as far as others that are on their way
+// let it. What is critical waits for nothing but its own kind.
+func (m *Machine) hasSlot(mod *module) bool {
+	taken := len(m.loading)
+	if mod.critical {
+		taken = 0
+		for _, other := range m.loading {
+			if other.critical {
+				taken++
+			}
+		}
+	} else if _, rush := m.rush(); rush {
+		return false
+	}
+	return taken < m.limits.Slots
+}
+
+// headStart is how long what is not critical leaves the processors to a critical load.
+// One that takes longer sleeps, or hangs, and holds up nobody.
+const headStart = 500 * time.Millisecond
+
+// rush tells whether critical loads have just begun, and until when others wait for
+// them.
+func (m *Machine) rush() (until time.Duration, on bool) {
+	for _, mod := range m.loading {
+		if at := mod.began + headStart; mod.critical && at > m.now {
+			until, on = max(until, at), true
+		}
+	}
+	return until, on
+}
+
+// isCritical tells whether a step goes before others: as a rule says, or by the class
+// of its module.
+func (m *Machine) isCritical(s rules.Step, by string) bool {
+	if s.Stage != "" {
+		return s.Stage == policy.Critical
+	}
+	modalias := ""
+	if dev := m.device(by); dev != nil {
+		modalias = dev.Modalias
+	}
+	class, _ := m.set.Class(s.Module, modalias)
+	return policy.IsFirst(class.Name)
+}
+
+// hurry has a module that waits go before others, with what it waits for itself.
+func (m *Machine) hurry(mod *module) {
+	if !mod.critical && mod.state == control.Waiting {
+		mod.critical, m.dirty = true, true
+		m.hurryNeeds(mod)
+	}
+}
+
+// hurryNeeds does so with what a module waits for.
+func (m *Machine) hurryNeeds(mod *module) {
+	for _, list := range [][]string{mod.step.Needs, mod.step.After} {
+		for _, name := range list {
+			if other := m.modules[name]; other != nil {
+				m.hurry(other)
+			}
+		}
+	}
 }
 
 // A doom is why a module can't go in.
@@ -68,6 +149,7 @@ func (m *Machine) ready(mod *module) (ok bool, never *doom) {
 			}
 			// Somebody took it out in between.
 			need.wantedBy, need.wanted = mod.name, m.now
+			need.critical = mod.critical || m.isCritical(need.step, mod.name)
 			m.queue(need)
 		}
 		ok = false
@@ -104,7 +186,7 @@ func (m *Machine) load(mod *module) {
 	for _, other := range m.ops {
 		other.shared = len(m.ops) > 1
 	}
-	m.emit(Load{Op: mod.op, Step: mod.step, Measure: mod.cost == 0 && !mod.shared, Settings: m.settingsFor(mod)})
+	m.emit(Load{Op: mod.op, Step: mod.step, Critical: mod.critical, Measure: mod.cost == 0 && !mod.shared, Settings: m.settingsFor(mod)})
 }
 
 // deviceOrNone returns what wanted a module if that is a device.

@@ -263,6 +263,8 @@ type (
 	Load struct {
 		Op   OpID
 		Step rules.Step
+		// Critical says that it goes before others, and takes no slot from them.
+		Critical bool
 		// Measure asks how much memory it takes, if that is not known yet: nothing
 		// else is on its way that would be counted with it.
 		Measure bool

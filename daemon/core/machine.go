@@ -81,6 +81,7 @@ type Machine struct {
 	catchingUp bool   // it was not answered yet
 	markedOp   OpID   // the last load that had begun when it was asked for
 	lastOp     OpID
+	rushing    bool // critical loads had just begun
 	counts     counts
 
 	terse bool // nobody reads details
@@ -226,6 +227,9 @@ func (m *Machine) Deadline() (at time.Duration, ok bool) {
 	for _, mod := range m.loading {
 		earlier(mod.began + m.limits.Patience)
 	}
+	if until, on := m.rush(); on && len(m.waiting) > 0 {
+		earlier(until)
+	}
 	for _, dev := range m.troubled {
 		if at := dev.trouble.look; at != 0 {
 			earlier(at)
@@ -278,6 +282,9 @@ func (m *Machine) passTime() {
 		} else {
 			i++
 		}
+	}
+	if _, on := m.rush(); m.rushing != on {
+		m.rushing, m.dirty = on, true
 	}
 	for _, mod := range m.waiting {
 		if mod.notBefore != 0 && m.now >= mod.notBefore {

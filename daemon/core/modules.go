@@ -29,6 +29,7 @@ type module struct {
 	begunIn uint32 // the last scan that had ended when that began
 	scan    uint32 // the last scan that it is known to be in the kernel in
 
+	critical  bool    // it goes before others that wait, as what needs it does
 	shared    bool    // other loads were under way during its own
 	cost      int64   // memory that its load took, in bytes, 0 if that is not known
 	freed     int64   // memory that came free each time it was taken out, in all
@@ -168,7 +169,12 @@ func (m *Machine) sibling(dev *device) *device {
 func (m *Machine) want(s rules.Step, by string, since uint64) {
 	mod := m.module(s.Module)
 	switch mod.state {
-	case control.Live, control.Waiting, control.InLoad:
+	case control.Waiting:
+		if m.isCritical(s, by) {
+			m.hurry(mod)
+		}
+		return
+	case control.Live, control.InLoad:
 		return
 	case control.Broken, control.Declined, control.Forbidden, control.Stood:
 		if mod.broke >= since {
@@ -177,12 +183,15 @@ func (m *Machine) want(s rules.Step, by string, since uint64) {
 	}
 	m.wantedAgain(mod)
 	mod.step, mod.wantedBy, mod.wanted = s, by, m.now
-	mod.busy, mod.putOffFor, mod.notBefore = false, 0, 0
+	mod.busy, mod.putOffFor, mod.notBefore, mod.critical = false, 0, 0, m.isCritical(s, by)
 	if mod.inKernel() {
 		mod.awaited = true
 		return
 	}
 	m.queue(mod)
+	if mod.critical {
+		m.hurryNeeds(mod)
+	}
 }
 
 // queue lets a module wait for what it needs and for a slot.

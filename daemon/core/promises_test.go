@@ -10,6 +10,7 @@ import (
 	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/daemon/kernel/fake"
 	"github.com/kmodd/kmodd/rules"
+	"github.com/kmodd/kmodd/rules/policy"
 )
 
 // checkLoad holds a load against the promises at the moment it is asked for.
@@ -21,9 +22,7 @@ func (w *world) checkLoad(e core.Load) {
 	if w.told[name].live {
 		w.violate("%s is loaded though the machine was told that it is live", name)
 	}
-	if len(w.slots) >= w.board.slots && !w.hasSlept(name) { // which somebody may wait for in an open()
-		w.violate("%s is loaded while %d loads hold all slots", name, len(w.slots))
-	}
+	w.checkTurn(e)
 	for _, need := range w.board.closure(*w.board.module(name)) {
 		_, taken := w.removed[need]
 		if w.kernel.State(need) != kernel.Live && !taken && w.board.commands[need] == "" {
@@ -35,6 +34,37 @@ func (w *world) checkLoad(e core.Load) {
 	}
 	if slices.Contains(w.says.blacklist, name) && !w.wantedByAnother(name) {
 		w.violate("%s is loaded though it is blacklisted", name)
+	}
+}
+
+// A slot is what a load has.
+type slot struct {
+	critical bool
+	began    time.Duration
+}
+
+// checkTurn holds that a load has a slot, and that those which are not critical let
+// critical ones go first, which need none but their own kind's. Somebody may wait in an
+// open() for what has slept.
+func (w *world) checkTurn(e core.Load) {
+	name := e.Step.Module
+	if e.Step.Stage == policy.Critical && !e.Critical {
+		w.violate("%s is critical by a rule, and not loaded as such", name)
+	}
+	if w.hasSlept(name) {
+		return
+	}
+	taken := 0
+	for _, s := range w.slots {
+		if s.critical || !e.Critical {
+			taken++
+		}
+		if since := w.now - s.began; s.critical && !e.Critical && since < 500*time.Millisecond {
+			w.violate("%s is loaded %v after a critical load has begun", name, since)
+		}
+	}
+	if taken >= w.board.slots {
+		w.violate("%s is loaded while %d loads hold all slots", name, taken)
 	}
 }
 

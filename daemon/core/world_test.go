@@ -70,7 +70,7 @@ type world struct {
 	lastScan uint32             // that it asked for
 	calls    map[fake.Call]flight
 	inFlight map[string]core.OpID
-	slots    map[core.OpID]bool // loads that hold a slot
+	slots    map[core.OpID]slot // of loads that hold one
 	asked    map[string]time.Duration
 	busy     map[string]bool // modules whose last load ended with EBUSY
 	unlucky  map[string]bool // modules whose command failed for what others did
@@ -256,7 +256,7 @@ func (w *world) start(modules []control.Module) {
 	w.settlers = make(map[uint64]time.Duration)
 	w.told, w.lastScan = make(map[string]tidings), 0
 	w.inFlight = make(map[string]core.OpID)
-	w.slots = make(map[core.OpID]bool)
+	w.slots = make(map[core.OpID]slot)
 	w.asked = make(map[string]time.Duration)
 	w.busy = make(map[string]bool)
 	w.unlucky = make(map[string]bool)
@@ -361,7 +361,7 @@ func (w *world) carryOut(e core.Effect) core.Event {
 	case core.Load:
 		w.load(e)
 	case core.Abandon:
-		if w.slots[e.Op] { // it is a load's
+		if _, held := w.slots[e.Op]; held { // it is a load's
 			w.abandoned++
 		}
 		delete(w.slots, e.Op)
@@ -508,7 +508,7 @@ func (w *world) load(e core.Load) {
 	w.begun++
 	w.asked[name] = w.now
 	w.inFlight[name], w.told[name] = e.Op, tidings{}
-	w.slots[e.Op] = true
+	w.slots[e.Op] = slot{e.Critical, w.now}
 	life := w.life
 	w.after(w.soon(), func() {
 		if life != w.life {

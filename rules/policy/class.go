@@ -165,6 +165,17 @@ var byCode = map[string][]struct{ digits, class string }{
 	},
 }
 
+// first are the classes of what somebody waits for when a machine starts, and of what
+// such devices hang on: a keyboard on a host of USB devices, a disk on a regulator.
+var first = []string{
+	"storage", "network", "input",
+	"bus", "usb-host", "phy", "mfd", "gpio", "pinctrl", "clock", "regulator", "reset", "power", "iommu", "mailbox",
+}
+
+// IsFirst tells whether modules of a class are loaded before others where no rule
+// says at which stage.
+func IsFirst(class string) bool { return slices.Contains(first, class) }
+
 // Classes returns all classes, sorted.
 func Classes() []string { return slices.Clone(classes()) }
 

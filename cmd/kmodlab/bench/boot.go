@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,8 +57,10 @@ var udevd = loader{
 type coldplug struct {
 	memory  memory
 	threads int
-	modules []string      // in the kernel afterwards, sorted
-	took    time.Duration // from the loader's start to the last load that the kernel saw
+	modules []string // in the kernel afterwards, sorted
+	// From the loader's start: the last load that the kernel saw, and when the last
+	// device was bound to a driver, and the last of those that are awaited.
+	loaded, bound, first time.Duration
 }
 
 // coldplugOf boots a busy PC and has a loader load its drivers.
@@ -87,10 +91,16 @@ type guest struct {
 // tracing is where the kernel's own record of loads is switched on and read (Documentation/trace/ftrace.rst).
 const tracing = "/sys/kernel/tracing/"
 
+// awaited is a shell command that names the devices that somebody waits for when a
+// machine starts: disks' controllers and network cards, and keyboards.
+const awaited = `cd /sys/bus/pci/devices && grep -l '^0x0[12]' */class | while read -r f; do d=${f%/class}; if [ -e "$d/driver" ]; then echo "$d"; fi; done
+cd /sys/bus/usb/devices && grep -lx 03 */bInterfaceClass | while read -r f; do echo "${f%/bInterfaceClass}"; done`
+
 // load has the loader load drivers, with the kernel keeping a record, until it has settled and its
 // workers have ended.
 func (g guest) load(ctx context.Context) error {
-	record := "cd " + tracing + " && echo mono >trace_clock && echo 1 >events/module/module_load/enable && cd /"
+	record := "cd " + tracing + " && echo mono >trace_clock && echo 1 >events/module/module_load/enable && " +
+		"echo 'p:bound device_links_driver_bound name=+0(+0(%di)):string' >kprobe_events && echo 1 >events/kprobes/bound/enable && cd /"
 	if _, err := g.shell(ctx, record); err != nil {
 		return err
 	}
@@ -133,13 +143,19 @@ func (g guest) measure(ctx context.Context) (c coldplug, err error) {
 		return c, err
 	}
 	c.modules = strings.Fields(modules)
-	trace, err := g.ReadFile(ctx, tracing+"trace")
+	record, err := g.ReadFile(ctx, tracing+"trace")
 	if err != nil {
 		return c, err
 	}
-	if c.took, err = lastLoad(strings.NewReader(string(trace))); err != nil {
+	t, err := parseTrace(strings.NewReader(string(record)))
+	if err != nil {
 		return c, err
 	}
+	first, err := g.shell(ctx, awaited)
+	if err != nil {
+		return c, err
+	}
+	c.loaded, c.bound, c.first = t.load, t.last(), t.last(strings.Fields(first)...)
 	_, err = g.shell(ctx, g.sure)
 	return c, err
 }
@@ -216,27 +232,50 @@ func parseRollup(text string) (m memory, err error) {
 	return m, nil
 }
 
-// lastLoad reads a trace, and returns the time from its mark to the last load of a module. Lines are
+// A trace is what the kernel's record tells of a coldplug, from the loader's start.
+type trace struct {
+	load  time.Duration            // when the last module was loaded
+	bound map[string]time.Duration // when each device was bound to a driver last, by its name
+}
+
+// last is when the last of some devices was bound, of all of them if there are none.
+func (t trace) last(devices ...string) (at time.Duration) {
+	if len(devices) == 0 {
+		devices = slices.Collect(maps.Keys(t.bound))
+	}
+	for _, name := range devices {
+		at = max(at, t.bound[name])
+	}
+	return at
+}
+
+// parseTrace reads the kernel's record, whose lines are
 //
 //	TASK-PID [CPU] FLAGS SECONDS: EVENT: WORDS
-func lastLoad(trace io.Reader) (time.Duration, error) {
-	var began, last float64
+func parseTrace(text io.Reader) (trace, error) {
+	var began float64
+	t := trace{bound: make(map[string]time.Duration)}
 	loads := 0
-	for lines := bufio.NewScanner(trace); lines.Scan(); {
+	for lines := bufio.NewScanner(text); lines.Scan(); {
 		before, event, ok := strings.Cut(lines.Text(), ": ")
 		stamp := before[strings.LastIndexByte(before, ' ')+1:]
 		at, err := strconv.ParseFloat(stamp, 64)
+		since := time.Duration((at - began) * float64(time.Second))
+		name, words, _ := strings.Cut(event, ": ")
 		switch {
-		case !ok || err != nil: // the trace's head
-		case strings.HasPrefix(event, "tracing_mark_write:"):
+		case !ok || err != nil: // the head
+		case name == "tracing_mark_write":
 			began = at
-		case strings.HasPrefix(event, "module_load:"):
-			last = at
+		case name == "module_load":
+			t.load = since
 			loads++
+		case name == "bound":
+			_, device, _ := strings.Cut(words, "name=")
+			t.bound[strings.Trim(device, `"`)] = since
 		}
 	}
 	if began == 0 || loads == 0 {
-		return 0, fmt.Errorf("the kernel's trace holds %d loads, and a mark at %g s", loads, began)
+		return t, fmt.Errorf("the kernel's trace holds %d loads, and a mark at %g s", loads, began)
 	}
-	return time.Duration((last - began) * float64(time.Second)), nil
+	return t, nil
 }

@@ -36,26 +36,34 @@ func TestRollup(t *testing.T) {
 	}
 }
 
-func TestLastLoad(t *testing.T) {
+func TestATraceTellsOfLoadsAndOfDevicesSinceItsMark(t *testing.T) {
 	const (
 		head  = "# tracer: nop\n#           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION\n"
 		early = "          insmod-90      [000] .....     4.000000: module_load: brd \n"
 		mark  = "              sh-100     [001] .....     5.250000: tracing_mark_write: begin\n"
 		load  = "  kmodd-worker-120     [001] .....     6.750000: module_load: e1000 E\n"
+		bound = "  kmodd-worker-120     [001] .....     6.500000: bound: (device_links_driver_bound+0x0/0x300) name=\"0000:00:02.0\"\n" +
+			"  kmodd-worker-120     [001] .....     7.250000: bound: (device_links_driver_bound+0x0/0x300) name=\"1-1:1.0\"\n"
 	)
 	tests := []struct {
-		name, trace string
-		want        time.Duration
-		fails       bool
+		name, trace        string
+		load, bound, first time.Duration
+		fails              bool
 	}{
-		{"nothing was loaded", head + mark, 0, true},
-		{"no mark", head + load, 0, true},
-		{"the mark is the beginning", head + early + mark + load, 1500 * time.Millisecond, false},
+		{"nothing was loaded", head + mark, 0, 0, 0, true},
+		{"no mark", head + load, 0, 0, 0, true},
+		{"the mark is the beginning", head + early + mark + load, 1500 * time.Millisecond, 0, 0, false},
+		{"devices have their drivers", head + mark + load + bound, 1500 * time.Millisecond, 2 * time.Second, 1250 * time.Millisecond, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := lastLoad(strings.NewReader(test.trace))
-			if got != test.want || (err != nil) != test.fails {
+			got, err := parseTrace(strings.NewReader(test.trace))
+			switch {
+			case test.fails:
+				if err == nil {
+					t.Errorf("%v", got)
+				}
+			case err != nil, got.load != test.load, got.last() != test.bound, got.last("0000:00:02.0") != test.first:
 				t.Errorf("%v, error %v", got, err)
 			}
 		})
