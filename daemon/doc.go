@@ -7,7 +7,7 @@
 // happened and does what it says:
 //
 //   - the uevent source reads the kernel's socket and scans sysfs,
-//   - the rulebook reads module tables and modprobe.d, and reads them again
+//   - the rulebook reads module tables and configuration, and reads them again
 //     when they change,
 //   - the worker pool makes the calls that may never return,
 //   - the control server asks on behalf of people.

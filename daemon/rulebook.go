@@ -117,7 +117,7 @@ func (b *rulebook) Run(ctx context.Context) error {
 			first = time.Time{}
 			b.log.Info("module tables or modprobe.d changed: reading them again")
 		case <-b.hangup:
-			b.log.Info("asked to read module tables and modprobe.d again")
+			b.log.Info("asked to read module tables and configuration again")
 		case done = <-b.asked:
 		case <-ctx.Done():
 			return nil

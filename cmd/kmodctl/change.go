@@ -23,11 +23,11 @@ func newRescan(o *options) *cobra.Command {
 func newReload(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "reload",
-		Short: "Have the daemon read module tables and modprobe.d once more (root)",
-		Long: `Has the daemon read module tables and modprobe.d once more. It notices by
-itself when depmod has run or a file has changed; this is for being sure.
-Afterwards everything is decided again, and what had failed is tried once more.
-Nothing is taken out.`,
+		Short: "Have the daemon read module tables and configuration once more (root)",
+		Long: `Has the daemon read module tables, modprobe.d, modules-load.d and kmodd.toml once
+more. It notices by itself when depmod has run or a file has changed; this is
+for being sure. Afterwards everything is decided again, and what had failed is
+tried once more. Nothing is taken out.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return ask(cmd, o, control.MethodReload, nil,

@@ -74,6 +74,8 @@ func whoUses(name string) (a usageAnswer, err error) {
 	module := strings.ReplaceAll(name, "-", "_")
 	device, found := findDevice(sys, name)
 	switch {
+	case name == "", name == ".", name == "..":
+		return a, fmt.Errorf("%q is no name of a module or a device", name)
 	case !strings.Contains(name, "/") && exists(filepath.Join(sys, "module", module)):
 		a.Module, a.Findings = module, s.Module(module)
 	case found:

@@ -333,7 +333,7 @@ func became(m control.Module) string {
 	case m.State == control.Coming:
 		return "is coming: its init still runs, and somebody else loads it"
 	case m.State == control.Going:
-		return "is going: somebody takes it out"
+		return "is going: it is being taken out"
 	case m.State == control.Absent:
 		return "is not in the kernel"
 	case !m.Ours:

@@ -39,7 +39,7 @@ var families = []family{
 		func(a *answer) []sample { return one(a.Started.Seconds()) }},
 	{desc("settled", "Whether all is scanned and nothing is on its way in, but for what takes longer than kmodd has patience: 1, or 0."), prometheus.GaugeValue,
 		func(a *answer) []sample { return one(truth(a.Settled)) }},
-	{desc("config_warnings", "What was wrong with module tables and modprobe.d when they were last read; kmodctl status shows it."), prometheus.GaugeValue,
+	{desc("config_warnings", "What was wrong with module tables and configuration when they were last read; kmodctl status shows it."), prometheus.GaugeValue,
 		func(a *answer) []sample { return one(float64(len(a.Warnings))) }},
 
 	{desc("uevents_total", "Messages on the kernel's uevent socket, those that were skipped included."), prometheus.CounterValue,

@@ -3,7 +3,7 @@
 // dependencies first.
 //
 // It runs in the foreground and logs to standard error. SIGTERM ends it,
-// SIGHUP has it read module tables and modprobe.d again. Exit status: 0 after
+// SIGHUP has it read module tables and configuration again. Exit status: 0 after
 // SIGTERM, 1 after an error, 2 for wrong usage, 77 if this process may not load
 // modules and 78 if this kernel can't (sysexits.h: EX_NOPERM, EX_CONFIG).
 package main

@@ -425,7 +425,7 @@ func (m *Machine) newRules(e NewRules) {
 		}
 	}
 	m.reckonAll()
-	m.note("rules", "", "", reason("configuration", "module tables and modprobe.d were read; everything is decided again"))
+	m.note("rules", "", "", reason("configuration", "module tables and configuration were read; everything is decided again"))
 	m.rescan()
 }
 

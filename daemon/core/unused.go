@@ -438,7 +438,7 @@ func (m *Machine) pin(r control.PinRequest) error {
 			}
 		}
 	} else {
-		if m.modules[name] == nil && (m.set == nil || len(m.set.Resolve(name).Modules) == 0) {
+		if m.modules[name] == nil && m.class(name, "") == nil { // an alias pins nothing
 			return control.NotFound(r.Module)
 		}
 		m.pins[name] = true

@@ -193,6 +193,15 @@ func TestOnAKernelForRealTimeNothingGoesUnlessTheOperatorSaysSo(t *testing.T) {
 	}
 }
 
+func TestAPinIsForAModuleOfThatName(t *testing.T) {
+	b := unusedBench(t, "")
+	for name, pins := range map[string]bool{"b": true, "t:b": false, "nothing": false, "": false} {
+		if err, refused := b.ask(control.PinRequest{Module: name}).(error); refused == pins {
+			t.Errorf("pin %q: %v", name, err)
+		}
+	}
+}
+
 func TestAPinnedModuleStaysAlsoForTheNextDaemon(t *testing.T) {
 	b := unusedBench(t, "")
 	b.ask(control.PinRequest{Module: "b"})
