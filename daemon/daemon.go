@@ -110,6 +110,7 @@ func (l *loop) tasks(c Config, listener *net.UnixListener) []Task {
 		source.Retry()
 		nudge(l.book.mounted)
 		nudge(l.firmware.mounted)
+		nudge(l.paths.mounted)
 		nudge(mounted)
 		return nil
 	}, c.Log)

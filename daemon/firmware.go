@@ -23,11 +23,12 @@ const (
 	firmwareAtLatest = 3 * time.Second
 )
 
-// A firmwareWatch looks out for firmware files that drivers have missed. It
-// costs nothing while none is missed. Its methods must be called by one goroutine at a
+// A firmwareWatch looks out for firmware files that drivers have missed, or for files
+// that deferred modules wait for. It costs nothing while there are none. Its methods must be called by one goroutine at a
 // time.
 type firmwareWatch struct {
 	system kernel.System
+	paths  bool // it looks for files by their paths, and not for firmware
 	post   func(core.Event)
 	log    *slog.Logger
 	stop   context.CancelFunc // ends the search before; nil for none
@@ -48,8 +49,11 @@ func (w *firmwareWatch) await(names []string) {
 	var ctx context.Context
 	ctx, w.stop = context.WithCancel(context.Background())
 	s := &firmwareSearch{
-		names: names, dirs: w.system.FirmwareDirs(), seen: make(map[string]firmwareFile),
+		names: names, paths: w.paths, dirs: []string{""}, seen: make(map[string]firmwareFile),
 		mounted: w.mounted, post: w.post, log: w.log,
+	}
+	if !w.paths {
+		s.dirs = w.system.FirmwareDirs()
 	}
 	ended := make(chan struct{})
 	go s.runAfter(ctx, w.ended, ended)
@@ -59,6 +63,7 @@ func (w *firmwareWatch) await(names []string) {
 // A firmwareSearch is a watch for one list of names.
 type firmwareSearch struct {
 	names, dirs []string
+	paths       bool
 	seen        map[string]firmwareFile // by name, as last looked at
 	mounted     <-chan struct{}
 	post        func(core.Event)
@@ -86,7 +91,7 @@ func (s *firmwareSearch) runAfter(ctx context.Context, before <-chan struct{}, e
 func (s *firmwareSearch) run(ctx context.Context, anew bool) (again bool) {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
-		s.log.Warn("firmware that is installed later goes unnoticed: use kmodctl rescan then", "error", err)
+		s.log.Warn(s.unnoticed(), "error", err)
 		s.report(ctx, anew)
 		return false
 	}
@@ -132,7 +137,7 @@ func (s *firmwareSearch) watch(watcher *fsnotify.Watcher) []place {
 				continue
 			}
 			if err := watcher.Add(dir); err != nil {
-				s.log.Warn("firmware that is installed later goes unnoticed: use kmodctl rescan then", "in", dir, "error", err)
+				s.log.Warn(s.unnoticed(), "in", dir, "error", err)
 				return known
 			}
 			again = true // what appeared below it before it was watched
@@ -156,7 +161,11 @@ func (s *firmwareSearch) places() (dirs []string) {
 func (s *firmwareSearch) report(ctx context.Context, changed bool) {
 	for _, name := range s.names {
 		is := s.find(name)
-		if is.path != "" && is != s.seen[name] && ctx.Err() == nil {
+		switch {
+		case is.path == "" || is == s.seen[name] || ctx.Err() != nil:
+		case s.paths:
+			s.post(core.PathThere{Path: name})
+		default:
 			s.post(core.FirmwareFound{Name: name, Changed: changed})
 		}
 		s.seen[name] = is
@@ -171,8 +180,19 @@ type firmwareFile struct {
 	modified unix.Timespec
 }
 
+func (s *firmwareSearch) unnoticed() string {
+	if s.paths {
+		return "a file that deferred modules wait for goes unnoticed: use kmodctl release then"
+	}
+	return "firmware that is installed later goes unnoticed: use kmodctl rescan then"
+}
+
 func (s *firmwareSearch) find(name string) firmwareFile {
-	for path := range kernel.FirmwareFiles(s.dirs, name) {
+	files := kernel.FirmwareFiles(s.dirs, name)
+	if s.paths {
+		files = slices.Values([]string{name})
+	}
+	for path := range files {
 		var st unix.Stat_t
 		if unix.Stat(path, &st) == nil {
 			return firmwareFile{path, st.Ino, st.Size, st.Mtim}

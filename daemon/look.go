@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -36,7 +37,7 @@ func (l *loop) look(e core.Look) core.Looked {
 	name := filepath.Base(e.Path)
 	return core.Looked{
 		Path:     e.Path,
-		Deferred: isDeferred(name),
+		Deferred: isDeferred(name), Suppliers: suppliers(dir),
 		Log:      l.kmsg.About(kmsg.Question{Bus: e.Subsystem, Device: name}),
 		Firmware: l.kmsg.Missing(e.Subsystem, name),
 	}
@@ -48,6 +49,18 @@ func (l *loop) look(e core.Look) core.Looked {
 // driver may never have that link.
 func registering(device string) bool {
 	return unix.Faccessat(unix.AT_FDCWD, device+"/driver/module", unix.F_OK, 0) == unix.ENOENT
+}
+
+// suppliers are the paths of the devices that the kernel knows a device to need
+// (Documentation/ABI/testing/sysfs-devices-supplier). To read them takes no lock.
+func suppliers(dir string) (paths []string) {
+	links, _ := filepath.Glob(dir + "/supplier:*/supplier") // never malformed
+	for _, link := range links {
+		if to, err := filepath.EvalSymlinks(link); err == nil {
+			paths = append(paths, strings.TrimPrefix(to, "/sys"))
+		}
+	}
+	return paths
 }
 
 func isDeferred(name string) bool {

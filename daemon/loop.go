@@ -34,6 +34,7 @@ type loop struct {
 	system   kernel.System
 	kmsg     *kmsg.Log // nil if it can't be read
 	firmware firmwareWatch
+	paths    firmwareWatch // what deferred modules wait for
 	opens    openWatch
 	helper   func(on bool) error // has the kernel ask us, or not any more
 	persist  func(core.Persist)  // writes down what must not be forgotten
@@ -127,6 +128,7 @@ func newLoop(c Config, release string, pool loader) *loop {
 	}
 	l.opens = openWatch{dev: "/dev", post: l.post, log: c.Log}
 	l.firmware = firmwareWatch{post: l.post, log: c.Log, mounted: make(chan struct{}, 1)}
+	l.paths = firmwareWatch{paths: true, post: l.post, log: c.Log, mounted: make(chan struct{}, 1)}
 	return l
 }
 
@@ -142,6 +144,7 @@ func (l *loop) Run(ctx context.Context) error {
 	defer func() { l.inForce.close() }()
 	defer l.watchdog.close()
 	defer l.firmware.await(nil)
+	defer l.paths.await(nil)
 	defer l.opens.close()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -249,6 +252,8 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 		return l.look(e)
 	case core.AwaitFirmware:
 		l.firmware.await(e.Names)
+	case core.AwaitPaths:
+		l.paths.await(e.Paths)
 	case core.Probe:
 		l.pool.Probe(uint64(e.Op), e.Subsystem, filepath.Base(e.Path))
 	case core.Assign:

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -299,12 +300,28 @@ func (p *plan) treat(s *Step) {
 	if r, by := p.ruleOn(s.Module, policy.KeyStage); r != nil {
 		s.Stage = r.Stage
 		p.decision.Reasons = append(p.decision.Reasons, by)
+		p.hold(s, r)
 	}
 	for _, k := range [...]policy.Key{policy.KeyAfter, policy.KeyAsync, policy.KeyIdle} {
 		if r, by := p.ruleOn(s.Module, k); r != nil {
 			p.decision.Reasons = append(p.decision.Reasons, by)
 		}
 	}
+}
+
+// hold says what a deferred module waits for, or that it must not.
+func (p *plan) hold(s *Step, r *policy.Rule) {
+	if r.Stage != policy.Deferred {
+		return
+	}
+	class := p.judge(s.Module).Class
+	if !policy.MayDefer(class.Name) {
+		s.Stage = policy.Normal
+		p.decision.Reasons = append(p.decision.Reasons, Reason{r.File, r.LineOf(policy.KeyStage),
+			fmt.Sprintf("%s is not deferred: it is of class %s, on which others rest (%s)", s.Module, class.Name, class.Because)})
+		return
+	}
+	s.Until = cmp.Or(r.After, policy.BootComplete)
 }
 
 // options returns the parameters of a module with those of the policy, and notes

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/rules/policy"
 )
 
 func newRescan(o *options) *cobra.Command {
@@ -64,6 +65,39 @@ stay for good belongs into kmodd.toml: a rule with idle = "off".`,
 				_, err := fmt.Fprintln(w, args[0], done)
 				return err
 			})
+		},
+	}
+}
+
+func newBootComplete(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "boot-complete",
+		Short: "Say that the boot has ended: what is deferred until then is loaded (root)",
+		Long: `Says that the boot has ended. Modules with stage = "deferred" and
+after = "boot-complete" are loaded then, a few at a time. Where systemd starts the
+machine kmodd-boot-complete.service does this; elsewhere it is the last command of
+the boot. It counts until the next boot, also for a kmodd that is started later.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return ask(cmd, o, control.MethodRelease, map[string]string{"name": policy.BootComplete}, done("what was deferred until now is loaded"))
+		},
+	}
+}
+
+func newRelease(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "release MODULE",
+		Short: "Load a deferred module now (root)",
+		Long: `Loads a module with stage = "deferred" for the devices that it is deferred for,
+whatever it waits for. kmodctl devices lists these as held back.`,
+		Args: arguments(func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("one MODULE is needed, not %d", len(args))
+			}
+			return nil
+		}),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return ask(cmd, o, control.MethodRelease, map[string]string{"name": args[0]}, done(args[0]+" is loaded"))
 		},
 	}
 }

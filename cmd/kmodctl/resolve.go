@@ -129,6 +129,7 @@ type step struct {
 	Asked     bool          `json:"-"` // what the modalias leads to is in Modules
 	Builtin   bool          `json:"-"` // not asked for
 	Stage     policy.Stage  `json:"stage,omitempty"`
+	Until     string        `json:"until,omitempty"` // what it waits for if it is deferred
 	Needs     []string      `json:"needs,omitempty"`
 	After     []string      `json:"after,omitempty"`
 }

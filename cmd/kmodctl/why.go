@@ -151,6 +151,9 @@ func (t *story) outcome(d control.DeviceWhy) string {
 	case control.Loading:
 		t.advise("kmodctl monitor shows when the rest is in")
 		return "Not everything that it needs is in yet."
+	case control.HeldBack:
+		t.advise("kmodctl release MODULE does not wait longer (as root)")
+		return "Its module is deferred: it waits for " + d.WaitsFor + "."
 	case control.Deferred:
 		t.advise("/sys/kernel/debug/devices_deferred says which supplier is missing (as root)")
 		return "Its driver is in, and waits for another device that this one needs."

@@ -19,6 +19,7 @@ const (
 	MethodSettle  = Interface + ".Settle"
 	MethodPin     = Interface + ".Pin"
 	MethodUnpin   = Interface + ".Unpin"
+	MethodRelease = Interface + ".Release"
 	MethodWake    = Interface + ".Wake"
 )
 
@@ -67,6 +68,11 @@ type (
 		Unpin  bool
 	}
 
+	// ReleaseRequest says that something has happened that deferred modules wait
+	// for ("boot-complete"), or has a module of that name wait no longer. It is
+	// answered with nil, or with NotFound if no module of that name waits.
+	ReleaseRequest struct{ Name string }
+
 	// WakeRequest has what sleeps come back that the kernel knows by this alias,
 	// such as char-major-81-0. It is answered with Woken when that can be opened,
 	// and with an error if it can't within the time that an open() is to take.
@@ -88,6 +94,7 @@ func (RescanRequest) changes() bool  { return true }
 func (ReloadRequest) changes() bool  { return true }
 func (SettleRequest) changes() bool  { return false }
 func (PinRequest) changes() bool     { return true }
+func (ReleaseRequest) changes() bool { return true }
 func (WakeRequest) changes() bool    { return true }
 
 // request turns a call of io.kmodd into what the handler is asked.
@@ -108,6 +115,9 @@ func request(c call) (Request, error) {
 	case MethodPin, MethodUnpin:
 		module, err := c.text("module")
 		return PinRequest{Module: module, Unpin: c.Method == MethodUnpin}, err
+	case MethodRelease:
+		name, err := c.text("name")
+		return ReleaseRequest{Name: name}, err
 	case MethodWake:
 		name, err := c.text("name")
 		return WakeRequest{Name: name}, err

@@ -21,12 +21,13 @@ type Result string
 
 // The results of a device.
 const (
-	Loading  Result = "loading"  // a module that it needs is on its way in
-	Bound    Result = "bound"    // a driver has it
-	Asleep   Result = "asleep"   // its driver has left memory, and comes back when somebody opens it
-	Deferred Result = "deferred" // its driver waits for a supplier
-	Failed   Result = "failed"   // a module that it needs could not be loaded
-	Refused  Result = "refused"  // the configuration forbids its modules
+	Loading  Result = "loading"   // a module that it needs is on its way in
+	Bound    Result = "bound"     // a driver has it
+	Asleep   Result = "asleep"    // its driver has left memory, and comes back when somebody opens it
+	Deferred Result = "deferred"  // its driver waits for a supplier
+	HeldBack Result = "held back" // its module is deferred, and what it waits for has not happened
+	Failed   Result = "failed"    // a module that it needs could not be loaded
+	Refused  Result = "refused"   // the configuration forbids its modules
 	// NoModule is no fault in most cases: bridges, processors, tables of the
 	// firmware and the like need no driver, or one that is part of the kernel
 	// looks after them without binding to them.
@@ -37,7 +38,7 @@ const (
 )
 
 // Results are all of them.
-var Results = []Result{Loading, Bound, Asleep, Deferred, Failed, Refused, NoModule, Unbound}
+var Results = []Result{Loading, Bound, Asleep, Deferred, HeldBack, Failed, Refused, NoModule, Unbound}
 
 // A State is what is known of a module.
 type State string
@@ -200,8 +201,10 @@ type DeviceWhy struct {
 	Prefer      []string      `json:"prefer,omitempty"`
 	BindTimeout time.Duration `json:"bind_timeout_ns,omitempty"`
 	// Assignment tells what has come of what Denied and Prefer say.
-	Assignment string   `json:"assignment,omitempty"`
-	Log        []string `json:"log,omitempty"` // what the kernel wrote to its log about it, if no driver took it
+	Assignment string `json:"assignment,omitempty"`
+	// WaitsFor is what a device that is held back waits for.
+	WaitsFor string   `json:"waits_for,omitempty"`
+	Log      []string `json:"log,omitempty"` // what the kernel wrote to its log about it, if no driver took it
 	// Firmware is what a driver asked for, or may have asked for, and is not
 	// installed.
 	Firmware []string `json:"firmware,omitempty"`

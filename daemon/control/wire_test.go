@@ -49,6 +49,7 @@ func TestDescriptionIsTrue(t *testing.T) {
 		"Settle()":  {},
 		"Pin()":     {},
 		"Unpin()":   {},
+		"Release()": {},
 		"Wake()":    goFields[Woken](),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -38,6 +38,8 @@ func (m *Machine) answer(e Asked) {
 	case control.WakeRequest:
 		m.wakeFor(e.ID, r.Name)
 		return
+	case control.ReleaseRequest:
+		reply.Err = m.release(r.Name)
 	case control.PinRequest:
 		reply.Err = m.pin(r)
 	case control.SettleRequest:
@@ -235,6 +237,9 @@ func moduleName(s string) string { return strings.ReplaceAll(s, "-", "_") }
 func (m *Machine) deviceWhy(dev *device) control.DeviceWhy {
 	w := asDecided(dev.verdict.Decision)
 	w.Device = m.wireDevice(dev)
+	if dev.later {
+		w.WaitsFor = m.untilWords(dev)
+	}
 	if dev.assignment != nil {
 		w.Assignment = dev.assignment.says
 	}

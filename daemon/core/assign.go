@@ -307,7 +307,7 @@ func (m *Machine) persist() {
 			p.Unloading = append(p.Unloading, mod.name)
 		}
 	}
-	p.Pinned = slices.Sorted(maps.Keys(m.pins))
+	p.Pinned, p.Released = slices.Sorted(maps.Keys(m.pins)), slices.Sorted(maps.Keys(m.released))
 	p.Asleep, p.Known, p.Settings = m.rested(), slices.Clone(m.known), m.kept()
 	m.emit(p)
 }

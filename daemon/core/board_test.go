@@ -198,6 +198,21 @@ func (b *board) setWith(t testing.TB, says operator, order, commands bool) *rule
 		rules.WithPolicy(b.policy(says)))
 }
 
+// What deferred modules wait for, beside the end of the boot.
+const (
+	goFile    = "/run/go"
+	laterTime = 20 * time.Second
+)
+
+// waitsFor is what a module waits for, "" if it is not deferred.
+func waitsFor(module string) string {
+	last := module[len(module)-1]
+	if last%3 != 1 {
+		return ""
+	}
+	return []string{policy.BootComplete, goFile, laterTime.String()}[last/3%3]
+}
+
 // policy is the kmodd.toml of the board.
 func (b *board) policy(says operator) *policy.Policy {
 	var text strings.Builder
@@ -217,6 +232,9 @@ func (b *board) policy(says operator) *policy.Policy {
 	for _, m := range b.modules {
 		if m.Name[len(m.Name)-1]%3 == 0 {
 			fmt.Fprintf(&text, "[[rule]]\nmodule = %q\nstage = \"critical\"\n", m.Name)
+		}
+		if until := waitsFor(m.Name); until != "" {
+			fmt.Fprintf(&text, "[[rule]]\nmodule = %q\nstage = \"deferred\"\nafter = %q\n", m.Name, until)
 		}
 	}
 	return policy.Parse(policy.File{Name: "/etc/kmodd/kmodd.toml", Text: text.String()})

@@ -22,6 +22,7 @@ type device struct {
 	told bool
 	// probed says that its driver was in its probe at the last look.
 	probed bool
+	later  bool // something that was decided for it waits until later
 
 	trouble *trouble // nil for none
 	act     *act     // what a worker does about it, nil for nothing
@@ -173,6 +174,7 @@ func (m *Machine) forget(dev *device) {
 	m.calm(dev)
 	m.endAssignment(dev)
 	m.hold(dev, false)
+	m.holdOff(dev, false)
 	m.deviceLeaves(dev.Path)
 	m.unref(dev)
 }
@@ -284,6 +286,7 @@ func (m *Machine) looked(e Looked) {
 	}
 	if dev.Driver == "" && m.hasModule(dev) {
 		m.untaken(dev, e)
+		m.supplierMissed(dev, e.Suppliers)
 	}
 }
 
@@ -299,6 +302,8 @@ func (m *Machine) result(dev *device) control.Result {
 		return control.Refused
 	case dev.fresh || m.pending(dev.verdict.Modules) || m.assigning(dev):
 		return control.Loading
+	case dev.later:
+		return control.HeldBack
 	case m.anyModule(dev.verdict.Modules, func(mod *module) bool { return mod.state == control.Broken }):
 		return control.Failed
 	case dev.deferred:
@@ -327,7 +332,7 @@ func undriven(matching []string) control.Result {
 // unfinished tells whether anything that was decided for a device is still on
 // its way or has failed.
 func (m *Machine) unfinished(dev *device) bool {
-	return dev.fresh || m.open(dev.verdict.Decision)
+	return dev.fresh || dev.later || m.open(dev.verdict.Decision)
 }
 
 // open tells whether any step of a decision is still on its way or has failed.

@@ -73,10 +73,20 @@ func (m *Machine) hasSlot(mod *module) bool {
 				taken++
 			}
 		}
-	} else if _, rush := m.rush(); rush {
+	} else if _, rush := m.rush(); rush || mod.step.Stage == policy.Deferred && m.gentleLoads() >= gentle {
 		return false
 	}
 	return taken < m.limits.Slots
+}
+
+// gentleLoads counts the deferred loads that are under way.
+func (m *Machine) gentleLoads() (n int) {
+	for _, mod := range m.loading {
+		if mod.step.Stage == policy.Deferred {
+			n++
+		}
+	}
+	return n
 }
 
 // headStart is how long what is not critical leaves the processors to a critical load.

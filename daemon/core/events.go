@@ -81,9 +81,14 @@ type (
 		Driver   string
 		Probing  bool
 		Deferred bool
-		Log      []string
-		Firmware []string
+		// Suppliers are the paths of the devices that the kernel knows it to need.
+		Suppliers []string
+		Log       []string
+		Firmware  []string
 	}
+
+	// PathThere tells that a file is there that was awaited.
+	PathThere struct{ Path string }
 
 	// FirmwareFound tells that a firmware file is there that was awaited:
 	// Changed says that it came or changed just now. One that was there when
@@ -237,6 +242,7 @@ func (Withdrawn) event()     {}
 func (CaughtUp) event()      {}
 func (Tick) event()          {}
 func (FirmwareFound) event() {}
+func (PathThere) event()     {}
 func (Probed) event()        {}
 func (Assigned) event()      {}
 func (Counted) event()       {}
@@ -299,6 +305,10 @@ type (
 	// there or comes, instead of those that were awaited before.
 	AwaitFirmware struct{ Names []string }
 
+	// AwaitPaths asks for a [PathThere] for each of these files that is there or
+	// comes, instead of those that were awaited before.
+	AwaitPaths struct{ Paths []string }
+
 	// Probe asks for the drivers of a device to try it once more, now that
 	// their firmware is there.
 	Probe struct {
@@ -323,6 +333,7 @@ type (
 		Held      []string          // devices that drivers are kept from by our doing, or may soon be
 		Unloading []string          // modules that are being taken out, or could not be
 		Pinned    []string          // modules that are to stay
+		Released  []string          // what modules waited for that has happened, and modules that wait no more
 		Asleep    []control.Sleeper // what has placeholders
 		// Known is what is opened of devices that are to wait for it, by their
 		// MODALIAS, which stands in place of the Devices.
@@ -400,6 +411,7 @@ func (CatchUp) effect()       {}
 func (Reply) effect()         {}
 func (Note) effect()          {}
 func (AwaitFirmware) effect() {}
+func (AwaitPaths) effect()    {}
 func (Probe) effect()         {}
 func (Assign) effect()        {}
 func (Persist) effect()       {}

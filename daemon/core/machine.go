@@ -82,7 +82,14 @@ type Machine struct {
 	markedOp   OpID   // the last load that had begun when it was asked for
 	lastOp     OpID
 	rushing    bool // critical loads had just begun
-	counts     counts
+
+	first    time.Duration   // when the first scan ended
+	released map[string]bool // what modules waited for, or they themselves
+	later    []*device       // those of which something waits
+
+	releaseAt time.Duration // when one has waited long enough
+	paths     []string      // files that are looked for on their account
+	counts    counts
 
 	terse bool // nobody reads details
 
@@ -105,7 +112,10 @@ func New(limits Limits) *Machine {
 		acts:     make(map[OpID]*device),
 		exits:    make(map[OpID]*module),
 		pins:     make(map[string]bool),
-		counts:   counts{ends: make(map[control.Outcome]uint64)},
+		released: make(map[string]bool),
+
+		releaseAt: never,
+		counts:    counts{ends: make(map[control.Outcome]uint64)},
 	}
 }
 
@@ -122,6 +132,7 @@ func (m *Machine) Step(now time.Duration, e Event, out []Effect) []Effect {
 	m.startActs()
 	m.askToCatchUp()
 	m.awaitFirmware()
+	m.awaitPaths()
 	out, m.out = m.out, nil
 	return out
 }
@@ -165,6 +176,8 @@ func (m *Machine) handle(e Event) {
 		m.looked(e)
 	case FirmwareFound:
 		m.firmwareFound(e)
+	case PathThere:
+		m.release(e.Path)
 	case Probed:
 		m.probed(e)
 	case Assigned:
@@ -203,6 +216,9 @@ func (m *Machine) handle(e Event) {
 		}
 		for _, name := range e.Pinned {
 			m.pins[name] = true
+		}
+		for _, name := range e.Released {
+			m.released[name] = true
 		}
 	case Asked:
 		m.answer(e)
@@ -260,6 +276,9 @@ func (m *Machine) Deadline() (at time.Duration, ok bool) {
 			}
 		}
 	}
+	if m.releaseAt != never {
+		earlier(m.releaseAt)
+	}
 	for _, r := range m.rests {
 		if at := m.restTime(r); at != never {
 			earlier(at)
@@ -301,6 +320,9 @@ func (m *Machine) passTime() {
 			m.dirty = true
 		}
 	}
+	if m.now >= m.releaseAt {
+		m.goOn()
+	}
 	m.lookAgain()
 	m.resolveDoubts()
 	m.restOn()
@@ -317,6 +339,9 @@ func (m *Machine) rescan() {
 
 // endScan takes in that a scan has met all there is.
 func (m *Machine) endScan(e Scanned) {
+	if m.scanned == 0 {
+		m.first = m.now
+	}
 	m.scanned = max(m.scanned, e.Scan)
 	if e.Skipped == 0 {
 		m.sweep(e.Scan)
@@ -328,6 +353,7 @@ func (m *Machine) endScan(e Scanned) {
 		}
 	}
 	m.halfOut = nil
+	m.setRelease()
 	m.adoptRests()
 	m.wantFresh()
 	if m.lossy != 0 && e.Scan >= m.lossy {

@@ -116,18 +116,26 @@ func (m *Machine) module(name string) *module {
 // none are loaded one after the other, since their order decides which one
 // does: as modprobe loads them.
 func (m *Machine) wantAll(dev *device, since uint64) {
-	if !owned(&dev.verdict.Decision) && (m.sleeping(dev) != nil || m.holdBack(dev)) || m.assignAnew(dev, since) {
+	if !owned(&dev.verdict.Decision) && (m.sleeping(dev) != nil || m.holdBack(dev)) {
+		return
+	}
+	if m.assignAnew(dev, since) {
+		m.holdOff(dev, false)
 		return
 	}
 	var ahead []string
 	if sibling := m.sibling(dev); sibling != nil {
 		ahead = slices.Clone(sibling.verdict.Modules)
 	}
+	d := dev.verdict.Decision
+	var held bool
+	d.Steps, held = m.due(dev)
+	m.holdOff(dev, held)
 	if dev.Driver == "" {
-		m.wantInTurn(dev.verdict.Decision, dev.Path, ahead, since)
+		m.wantInTurn(d, dev.Path, ahead, since)
 		return
 	}
-	for _, s := range dev.verdict.Steps {
+	for _, s := range d.Steps {
 		m.want(s, dev.Path, since)
 	}
 }
@@ -473,9 +481,15 @@ func (m *Machine) fail(mod *module, as control.State, log []string, source, why 
 func (m *Machine) settled(mod *module) {
 	m.dirty = true
 	for _, dev := range m.devices {
-		if slices.Contains(dev.verdict.Modules, mod.name) {
-			m.lookIfSettled(dev)
+		if !slices.Contains(dev.verdict.Modules, mod.name) {
+			continue
 		}
+		if dev.later { // somebody else may have put it in
+			if _, held := m.due(dev); !held {
+				m.wantAll(dev, m.step)
+			}
+		}
+		m.lookIfSettled(dev)
 	}
 }
 

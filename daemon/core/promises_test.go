@@ -54,6 +54,9 @@ func (w *world) checkTurn(e core.Load) {
 	if w.hasSlept(name) {
 		return
 	}
+	if e.Step.Stage == policy.Deferred && !w.isOver(e.Step.Until) && !w.wantedByAnother(name) && !slices.Contains(w.board.wanted, name) && !w.isPreferred(name) {
+		w.violate("%s is loaded, and waits for %s", name, e.Step.Until)
+	}
 	taken := 0
 	for _, s := range w.slots {
 		if s.critical || !e.Critical {
@@ -66,6 +69,16 @@ func (w *world) checkTurn(e core.Load) {
 	if taken >= w.board.slots {
 		w.violate("%s is loaded while %d loads hold all slots", name, taken)
 	}
+}
+
+// isPreferred tells whether a module may be loaded since a device prefers it.
+func (w *world) isPreferred(name string) bool {
+	for _, list := range w.board.prefers {
+		if slices.Contains(list, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // wantedByAnother tells whether a module may be loaded for another one's sake,
@@ -280,6 +293,9 @@ func (w *world) answered(r core.Reply) {
 		}
 		return
 	}
+	if r.ID == w.releaser && r.Err == nil {
+		return
+	}
 	since, waits := w.settlers[r.ID]
 	if !waits {
 		w.violate("%d is answered, who does not wait", r.ID)
@@ -293,6 +309,9 @@ func (w *world) answered(r core.Reply) {
 			continue
 		}
 		for _, name := range w.board.matching(d.Modalias) {
+			if until := waitsFor(name); until != "" && !w.isOver(until) {
+				continue
+			}
 			if w.appears[d.Path] <= since && !w.mayBeOut(name, w.appears[d.Path]) {
 				w.violate("settled, and %s, there since %v, has not got %s, which is %s", d.Path, w.appears[d.Path], name, w.kernel.State(name))
 			}

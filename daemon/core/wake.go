@@ -176,8 +176,8 @@ func (m *Machine) awakeAgain(r *rest, err error) {
 	case r.restored:
 		m.uncovered(r)
 	}
-	for _, path := range r.devices { // rules may have begun to say so while it slept
-		if dev := m.device(path); dev != nil && dev.assignment == nil && owned(&dev.verdict.Decision) {
+	for _, path := range r.devices { // rules may have begun to say so while it slept, or what others wait for may have happened
+		if dev := m.device(path); dev != nil && (dev.later || dev.assignment == nil && owned(&dev.verdict.Decision)) {
 			m.wantAll(dev, m.step)
 		}
 	}

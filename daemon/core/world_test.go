@@ -16,6 +16,7 @@ import (
 	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/daemon/kernel/fake"
 	"github.com/kmodd/kmodd/rules"
+	"github.com/kmodd/kmodd/rules/policy"
 )
 
 // A machine is a core.Machine, or one that was broken on purpose.
@@ -71,10 +72,15 @@ type world struct {
 	calls    map[fake.Call]flight
 	inFlight map[string]core.OpID
 	slots    map[core.OpID]slot // of loads that hold one
-	asked    map[string]time.Duration
-	busy     map[string]bool // modules whose last load ended with EBUSY
-	unlucky  map[string]bool // modules whose command failed for what others did
-	awaited  []string        // firmware
+
+	firstScan         time.Duration // when the first one of this life ended, 0 for not yet
+	booted, fileThere bool
+	releaser          uint64 // who told it last that the boot has ended
+	paths             []string
+	asked             map[string]time.Duration
+	busy              map[string]bool // modules whose last load ended with EBUSY
+	unlucky           map[string]bool // modules whose command failed for what others did
+	awaited           []string        // firmware
 
 	// Loads of this life: asked for, put off, and abandoned.
 	begun, unasked, abandoned uint64
@@ -267,9 +273,39 @@ func (w *world) start(modules []control.Module) {
 	for _, m := range modules {
 		w.handed[m.Name] = true
 	}
+	w.firstScan = 0
 	w.tell(core.Inherited{Modules: modules, Persist: w.journal})
 	w.readSocket()
 	w.newRules()
+	w.afterInLife(time.Duration(w.rng.IntN(20_000))*time.Millisecond, w.bootEnds)
+	w.afterInLife(time.Duration(w.rng.IntN(20_000))*time.Millisecond, w.fileComes)
+}
+
+// bootEnds has somebody tell the daemon that the boot has ended.
+func (w *world) bootEnds() {
+	w.booted = true
+	w.lastAsker++
+	w.releaser = w.lastAsker
+	w.tell(core.Asked{ID: w.lastAsker, Request: control.ReleaseRequest{Name: policy.BootComplete}})
+}
+
+// fileComes makes the file that modules wait for.
+func (w *world) fileComes() {
+	w.fileThere = true
+	if slices.Contains(w.paths, goFile) {
+		w.tell(core.PathThere{Path: goFile})
+	}
+}
+
+// isOver tells whether what a deferred module waits for has happened.
+func (w *world) isOver(until string) bool {
+	switch until {
+	case policy.BootComplete:
+		return w.booted
+	case goFile:
+		return w.fileThere
+	}
+	return w.firstScan != 0 && w.now >= w.firstScan+laterTime
 }
 
 func (w *world) newRules() {
@@ -323,6 +359,7 @@ func (w *world) learn(e core.Event) {
 			}
 		}
 	case core.Scanned:
+		w.firstScan = cmp.Or(w.firstScan, w.now)
 		for name, told := range w.told {
 			if told.live && told.scan < e.Scan {
 				w.toldOf(name, false, e.Scan)
@@ -375,6 +412,11 @@ func (w *world) carryOut(e core.Effect) core.Event {
 		w.answered(e)
 	case core.Look:
 		return w.look(e.Path)
+	case core.AwaitPaths:
+		w.paths = e.Paths
+		if w.fileThere && slices.Contains(e.Paths, goFile) {
+			w.afterInLife(w.soon(), func() { w.tell(core.PathThere{Path: goFile}) })
+		}
 	case core.AwaitFirmware:
 		w.awaited = e.Names
 		for _, name := range e.Names {

@@ -24,6 +24,7 @@
 //	held "/devices/…"
 //	unloading "uas"
 //	pinned "e1000e"
+//	released "boot-complete"
 //	asleep "uvcvideo" "/devices/…"
 //	opening "char-major-81-0" "video0" "660 0 44" "v4l/by-id/…"
 //	made "cdc_acm" "/devices/…"
@@ -82,6 +83,7 @@ type Journal struct {
 	Held      []string          // paths of the devices that drivers are kept from
 	Unloading []string          // modules that are being taken out, or could not be
 	Pinned    []string          // modules that are to stay
+	Released  []string          // what deferred modules waited for, and modules that wait no more
 	Asleep    []control.Sleeper // what has placeholders instead of nodes, or may have
 	Known     []control.Sleeper // what is opened of devices of a MODALIAS, which is the only one of Devices
 	Settings  []control.Settings
@@ -235,7 +237,7 @@ type list struct {
 }
 
 func (s *State) lists() []list {
-	return []list{{"held", &s.Held}, {"unloading", &s.Unloading}, {"pinned", &s.Pinned}}
+	return []list{{"held", &s.Held}, {"unloading", &s.Unloading}, {"pinned", &s.Pinned}, {"released", &s.Released}}
 }
 
 func (s *State) parseListed(name, quoted string) error {

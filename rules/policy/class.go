@@ -176,6 +176,13 @@ var first = []string{
 // says at which stage.
 func IsFirst(class string) bool { return slices.Contains(first, class) }
 
+// neverDeferred are the classes of what other devices, or the board itself, rest on:
+// unused regulators are switched off half a minute after the boot, say.
+var neverDeferred = []string{"watchdog", "mfd", "regulator", "clock", "pinctrl", "power", "iommu", "mailbox", "thermal", "rtc", "reset", "gpio", "phy"}
+
+// MayDefer tells whether modules of a class may wait until later.
+func MayDefer(class string) bool { return !slices.Contains(neverDeferred, class) }
+
 // Classes returns all classes, sorted.
 func Classes() []string { return slices.Clone(classes()) }
 

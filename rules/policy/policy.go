@@ -61,6 +61,12 @@ const (
 	Deny     Stage = "deny"    // never
 )
 
+// What a deferred module waits for, beside a time span and the path of a file.
+const (
+	BootComplete = "boot-complete" // also if a rule does not say
+	Request      = "request"
+)
+
 // Stages are all of them.
 var Stages = []Stage{Critical, Normal, Deferred, Manual, OnOpen, Deny}
 

@@ -153,7 +153,7 @@ func after(n *toml.Node) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := duration(n); err == nil || s == "boot-complete" || s == "request" || path.IsAbs(s) {
+	if _, err := duration(n); err == nil || s == BootComplete || s == Request || path.IsAbs(s) {
 		return s, nil
 	}
 	return "", fmt.Errorf(`%q is none of "boot-complete", "request", a time span such as "5s", and the path of a file`, s)

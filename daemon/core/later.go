@@ -1,0 +1,187 @@
+package core
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/rules"
+	"github.com/kmodd/kmodd/rules/policy"
+)
+
+// gentle is how many deferred loads are under way at a time.
+const gentle = 2
+
+// due are the steps of a device's decision that are to be taken now. What waits for
+// something is left out, and what only that needs; held tells whether anything is.
+func (m *Machine) due(dev *device) (steps []rules.Step, held bool) {
+	d := &dev.verdict.Decision
+	now := make(map[string]bool)
+	for _, name := range d.Modules {
+		i := slices.IndexFunc(d.Steps, func(s rules.Step) bool { return s.Module == name })
+		if i >= 0 && m.waitsLonger(d.Steps[i]) {
+			held = true
+		} else {
+			now[name] = true
+		}
+	}
+	if !held {
+		return d.Steps, false
+	}
+	for grows := true; grows; {
+		grows = false
+		for _, s := range d.Steps {
+			follows := s.Soft && slices.ContainsFunc(s.After, func(name string) bool { return now[name] })
+			if follows && !now[s.Module] {
+				now[s.Module], grows = true, true
+			}
+			if !now[s.Module] {
+				continue
+			}
+			for _, other := range d.Steps { // a pre-softdep that the device matches is none for this
+				if !now[other.Module] && (slices.Contains(s.Needs, other.Module) || other.Soft && slices.Contains(s.After, other.Module)) {
+					now[other.Module], grows = true, true
+				}
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(d.Steps), func(s rules.Step) bool { return !now[s.Module] }), true
+}
+
+// waitsLonger tells whether a module that a device matches is not loaded before
+// something has happened. One that is in, or on its way for somebody's sake, does not
+// wait.
+func (m *Machine) waitsLonger(s rules.Step) bool {
+	if s.Stage != policy.Deferred || m.released[s.Module] {
+		return false
+	}
+	if mod := m.modules[s.Module]; mod != nil && (mod.state == control.Live || mod.pending()) {
+		return false
+	}
+	if after, err := time.ParseDuration(s.Until); err == nil {
+		return m.scanned == 0 || m.now < m.first+after
+	}
+	return !m.released[s.Until]
+}
+
+// holdOff notes whether a device waits for what releases its modules.
+func (m *Machine) holdOff(dev *device, held bool) {
+	if held == dev.later {
+		return
+	}
+	dev.later = held
+	defer m.setRelease()
+	if !held {
+		m.later = slices.DeleteFunc(m.later, func(other *device) bool { return other == dev })
+		return
+	}
+	m.later = append(m.later, dev)
+	if !m.terse {
+		m.note("held back", dev.Path, "", reason("policy", "it waits for "+m.untilWords(dev)))
+	}
+}
+
+// untilWords says what a device waits for.
+func (m *Machine) untilWords(dev *device) string {
+	var words []string
+	for _, s := range dev.verdict.Steps {
+		if !slices.Contains(dev.verdict.Modules, s.Module) || !m.waitsLonger(s) {
+			continue
+		}
+		word := s.Until
+		switch after, err := time.ParseDuration(s.Until); {
+		case err == nil:
+			word = fmt.Sprintf("%v after the first scan", after)
+		case s.Until == policy.BootComplete:
+			word = "the end of the boot (kmodctl boot-complete)"
+		case s.Until == policy.Request:
+			word = "somebody who asks for it (kmodctl release " + s.Module + ")"
+		}
+		if !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, ", or for ")
+}
+
+// release has what waits for something, or a module that waits, go in.
+func (m *Machine) release(name string) error {
+	if name != policy.BootComplete && !path.IsAbs(name) {
+		name = moduleName(name)
+		if !slices.ContainsFunc(m.later, func(dev *device) bool { return slices.Contains(dev.verdict.Modules, name) }) {
+			return control.NotFound(name)
+		}
+	}
+	if m.released[name] {
+		return nil
+	}
+	m.released[name], m.forgetful = true, true
+	m.note("released", "", "", reason("policy", name))
+	m.persist()
+	m.goOn()
+	return nil
+}
+
+// goOn serves the devices that waited for what may have happened.
+func (m *Machine) goOn() {
+	for _, dev := range slices.Clone(m.later) {
+		m.wantAll(dev, m.step)
+		m.lookIfSettled(dev)
+	}
+	m.setRelease()
+}
+
+// setRelease sets when the next device has waited long enough: never if none waits for
+// the time to pass.
+func (m *Machine) setRelease() {
+	m.releaseAt = never
+	if m.scanned == 0 {
+		return
+	}
+	for _, dev := range m.later {
+		for _, s := range dev.verdict.Steps {
+			if after, err := time.ParseDuration(s.Until); err == nil && m.waitsLonger(s) {
+				m.releaseAt = min(m.releaseAt, m.first+after)
+			}
+		}
+	}
+}
+
+// awaitPaths has it looked for the files that devices wait for.
+func (m *Machine) awaitPaths() {
+	var paths []string
+	for _, dev := range m.later {
+		for _, s := range dev.verdict.Steps {
+			if path.IsAbs(s.Until) && m.waitsLonger(s) {
+				paths = append(paths, s.Until)
+			}
+		}
+	}
+	slices.Sort(paths)
+	if paths = slices.Compact(paths); !slices.Equal(paths, m.paths) {
+		m.paths = paths
+		m.emit(AwaitPaths{Paths: slices.Clone(paths)})
+	}
+}
+
+// supplierMissed has a device's suppliers served that wait: it waits for them itself.
+func (m *Machine) supplierMissed(dev *device, suppliers []string) {
+	if dev.later {
+		return
+	}
+	for _, at := range suppliers {
+		other := m.device(at)
+		if other == nil || !other.later {
+			continue
+		}
+		for _, name := range other.verdict.Modules {
+			m.released[name] = true
+		}
+		m.note("released", other.Path, "", reason("kernel", "it supplies "+dev.Path))
+		m.wantAll(other, m.step)
+		m.lookIfSettled(other)
+	}
+}
