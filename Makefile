@@ -31,7 +31,7 @@ install: ## install what was built, units and udev's rules among it, below DESTD
 	ln -sf ../../../bin/kmodctl $(DESTDIR)/usr/lib/kmodd/bin/modprobe
 	ln -sf ../../sbin/kmodd $(DESTDIR)/usr/lib/kmodd/modprobe
 	cd deploy/systemd && find . -type f -exec install -D -m 644 '{}' '$(DESTDIR)/usr/lib/systemd/system/{}' ';'
-	install -D -m 644 -t $(DESTDIR)/usr/share/kmodd deploy/udev/80-drivers.rules deploy/kmodd/reference.toml
+	install -D -m 644 -t $(DESTDIR)/usr/share/kmodd deploy/udev/80-drivers.rules deploy/kmodd/reference.toml deploy/kmodd/fast-boot.toml
 
 demo: ## boot a Debian kernel with kmodd in it and plug devices while you watch; BOARD=rpi3, virt or sabrelite for another board than a PC
 	@$(KMODLAB) demo $(if $(BOARD),-board $(BOARD))

@@ -23,6 +23,17 @@ func readReference(t *testing.T) string {
 	return string(text)
 }
 
+func TestTheRulesForAFastBootHaveNoMistake(t *testing.T) {
+	text, err := os.ReadFile("../../deploy/kmodd/fast-boot.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := policy.Parse(policy.File{Name: "fast-boot.toml", Text: string(text)})
+	if len(p.Warnings) > 0 || len(p.Rules) != 1 || p.Rules[0].Stage != policy.Deferred {
+		t.Errorf("%v %s", p.Rules, warnings(p))
+	}
+}
+
 func TestTheReferenceFileHasEveryKeyAndNoMistake(t *testing.T) {
 	text := readReference(t)
 	p := policy.Parse(policy.File{Name: "reference.toml", Text: text})
