@@ -31,6 +31,8 @@ var levels = map[string]slog.Level{
 	"given":       slog.LevelInfo,
 	"denied":      slog.LevelInfo,
 	"released":    slog.LevelInfo,
+	"held back":   slog.LevelInfo,
+	"due":         slog.LevelInfo,
 	"in use":      slog.LevelWarn,
 	"not denied":  slog.LevelWarn,
 	"lost":        slog.LevelWarn,

@@ -98,13 +98,27 @@ func (p *plan) judge(name string) judged {
 	return j
 }
 
+// IsFirst tells whether a step goes before others when a device of that MODALIAS, ""
+// for none, asks for it: as a rule says, or by the class of its module.
+func (s *Set) IsFirst(step Step, modalias string) bool {
+	if step.Stage != "" {
+		return step.Stage == policy.Critical
+	}
+	return policy.IsFirst(policy.ClassName(s.below(step.File), modalias))
+}
+
+// below is a module's file as seen from the module directory.
+func (s *Set) below(file string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(file, s.tables.Dir()), "/")
+}
+
 // Class returns what a module drives, as rules see it when a device of that
 // MODALIAS, "" for none, asks for it, and whether the module is installed.
 func (s *Set) Class(module, modalias string) (c policy.Class, installed bool) {
 	file := ""
 	m := s.module(module)
 	if m != nil {
-		file = strings.TrimPrefix(strings.TrimPrefix(m.File, s.tables.Dir()), "/")
+		file = s.below(m.File)
 	}
 	return policy.ClassOf(file, modalias), m != nil
 }

@@ -19,6 +19,7 @@ func newDevices(o *options) *cobra.Command {
 
   bound      a driver has it
   asleep     its driver has left memory, and comes back when somebody opens it
+  held back  its module is deferred, and what it waits for has not happened
   deferred   its driver waits for another device
   loading    a module that it needs is on its way in
   failed     a module that it needs could not be loaded

@@ -107,15 +107,11 @@ func (m *Machine) rush() (until time.Duration, on bool) {
 // isCritical tells whether a step goes before others: as a rule says, or by the class
 // of its module.
 func (m *Machine) isCritical(s rules.Step, by string) bool {
-	if s.Stage != "" {
-		return s.Stage == policy.Critical
-	}
 	modalias := ""
 	if dev := m.device(by); dev != nil {
 		modalias = dev.Modalias
 	}
-	class, _ := m.set.Class(s.Module, modalias)
-	return policy.IsFirst(class.Name)
+	return m.set.IsFirst(s, modalias)
 }
 
 // hurry has a module that waits go before others, with what it waits for itself.

@@ -45,6 +45,16 @@
 // after this one can undo it. A device that may be in use is not taken from its
 // driver: only one that appeared under the rules that deny it is taken by force.
 //
+// # What goes first, and what later
+//
+// What is critical, by a rule or by its class, is loaded before all that waits, and so
+// is what it needs. It takes no slot from others, and for half a second after a critical
+// load has begun none begins that is not. A module that rules defer is not wanted for a
+// device before what it waits for has happened: the end of the boot, of which somebody
+// tells (control.ReleaseRequest), a time after the first scan, a file ([AwaitPaths]), or
+// somebody who asks for it. What is not deferred and needs it has it loaded all the same,
+// and so has a device that waits for a supplier. Two deferred loads at a time are under way.
+//
 // # When a module goes
 //
 // A module that this machine has put in, and that no device which is present leads
@@ -96,5 +106,5 @@
 // declined, command ran, put off, slow, said, not taken, firmware, probe, waiting,
 // passed over, given, denied, not denied, in use, released, not released,
 // appeared, removed, unload, stays, stuck, sleep, asleep, wake, awake, unset, nodes, lost,
-// scanned, rules.
+// scanned, rules, held back, due.
 package core

@@ -19,6 +19,9 @@ const gentle = 2
 // something is left out, and what only that needs; held tells whether anything is.
 func (m *Machine) due(dev *device) (steps []rules.Step, held bool) {
 	d := &dev.verdict.Decision
+	if !slices.ContainsFunc(d.Steps, func(s rules.Step) bool { return s.Stage == policy.Deferred }) {
+		return d.Steps, false
+	}
 	now := make(map[string]bool)
 	for _, name := range d.Modules {
 		i := slices.IndexFunc(d.Steps, func(s rules.Step) bool { return s.Module == name })
@@ -119,7 +122,7 @@ func (m *Machine) release(name string) error {
 		return nil
 	}
 	m.released[name], m.forgetful = true, true
-	m.note("released", "", "", reason("policy", name))
+	m.note("due", "", "", reason("policy", name))
 	m.persist()
 	m.goOn()
 	return nil
@@ -180,7 +183,7 @@ func (m *Machine) supplierMissed(dev *device, suppliers []string) {
 		for _, name := range other.verdict.Modules {
 			m.released[name] = true
 		}
-		m.note("released", other.Path, "", reason("kernel", "it supplies "+dev.Path))
+		m.note("due", other.Path, "", reason("kernel", "it supplies "+dev.Path))
 		m.wantAll(other, m.step)
 		m.lookIfSettled(other)
 	}

@@ -206,20 +206,38 @@ var classes = sync.OnceValue(func() []string {
 // that says nothing by the class code in a device's MODALIAS ("" for none). An
 // interface class alone would find few: one of Debian's 27 Wi-Fi drivers.
 func ClassOf(file, device string) Class {
-	dir := strings.TrimPrefix(file[:max(strings.LastIndexByte(file, '/'), 0)], "kernel/")
-	best := -1
-	for i, p := range byPlace {
-		if below(dir, p.dir) && (best < 0 || len(p.dir) > len(byPlace[best].dir)) {
-			best = i
-		}
-	}
-	if p := byPlace[best]; p.class != "" {
+	dir := dirOf(file)
+	if p := byPlace[placed(dir)]; p.class != "" {
 		return Class{p.class, "its driver is kept in " + p.dir}
 	}
 	if c, ok := classOfCode(device); ok {
 		return c
 	}
 	return Class{Other, "its driver is kept in " + cmp.Or(dir, "no directory") + ", and the device has no class code that tells more"}
+}
+
+// ClassName is the name that [ClassOf] returns, without the words: it leaves no garbage
+// for nearly all modules.
+func ClassName(file, device string) string {
+	if p := byPlace[placed(dirOf(file))]; p.class != "" {
+		return p.class
+	}
+	return ClassOf(file, device).Name
+}
+
+func dirOf(file string) string {
+	return strings.TrimPrefix(file[:max(strings.LastIndexByte(file, '/'), 0)], "kernel/")
+}
+
+// placed finds the place that says most of a directory.
+func placed(dir string) (best int) {
+	best = -1
+	for i, p := range byPlace {
+		if below(dir, p.dir) && (best < 0 || len(p.dir) > len(byPlace[best].dir)) {
+			best = i
+		}
+	}
+	return best
 }
 
 // below tells whether a directory is another one or in it.
