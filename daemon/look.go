@@ -35,9 +35,13 @@ func (l *loop) look(e core.Look) core.Looked {
 		return core.Looked{Path: e.Path, Driver: intern(driver), Probing: registering(dir)}
 	}
 	name := filepath.Base(e.Path)
+	var needs []string
+	if e.Suppliers {
+		needs = suppliers(dir)
+	}
 	return core.Looked{
 		Path:     e.Path,
-		Deferred: isDeferred(name), Suppliers: suppliers(dir),
+		Deferred: isDeferred(name), Suppliers: needs,
 		Log:      l.kmsg.About(kmsg.Question{Bus: e.Subsystem, Device: name}),
 		Firmware: l.kmsg.Missing(e.Subsystem, name),
 	}

@@ -210,7 +210,7 @@ func (m *Machine) assigned(e Assigned) {
 		return
 	}
 	m.hold(dev, e.Held)
-	m.emit(Look{Path: dev.Path, Subsystem: dev.Subsystem})
+	m.ask(dev)
 	a := dev.assignment
 	if a == nil || !a.asked {
 		return

@@ -258,10 +258,16 @@ func (m *Machine) lookIfSettled(dev *device) {
 	switch {
 	case dev.Driver != "" && !dev.probed || len(dev.verdict.Modules) == 0:
 	case !m.pending(dev.verdict.Modules):
-		m.emit(Look{Path: dev.Path, Subsystem: dev.Subsystem})
+		m.ask(dev)
 	case m.hasModule(dev):
 		m.lookLater(dev)
 	}
+}
+
+// ask asks what has become of a device, and of its suppliers if any device is held
+// back.
+func (m *Machine) ask(dev *device) {
+	m.emit(Look{Path: dev.Path, Subsystem: dev.Subsystem, Suppliers: len(m.later) > 0})
 }
 
 // hasModule tells whether a module that matches a device is in.

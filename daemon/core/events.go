@@ -291,7 +291,10 @@ type (
 	// Look asks what has become of a device. The answer, a [Looked], is the
 	// next thing that the machine is told: what is still on its way then may
 	// be older, and ends with what the answer says or with something newer.
-	Look struct{ Path, Subsystem string }
+	Look struct {
+		Path, Subsystem string
+		Suppliers       bool // these are to be named, too
+	}
 
 	// LookModule asks for the state of a module, in the same way: the answer
 	// is a [ModuleIs].

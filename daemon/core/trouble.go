@@ -62,7 +62,7 @@ func (m *Machine) lookAgain() {
 	for _, dev := range m.troubled {
 		if t := dev.trouble; t.look != 0 && m.now >= t.look {
 			t.look = 0
-			m.emit(Look{Path: dev.Path, Subsystem: dev.Subsystem})
+			m.ask(dev)
 		}
 	}
 }
@@ -89,7 +89,7 @@ func (m *Machine) resolveDoubts() {
 	for _, dev := range m.devices {
 		if dev.Driver != "" && !dev.told {
 			dev.told = last && !m.inProbe(dev)
-			m.emit(Look{Path: dev.Path, Subsystem: dev.Subsystem})
+			m.ask(dev)
 		}
 	}
 	if last {
