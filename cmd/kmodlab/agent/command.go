@@ -52,10 +52,16 @@ func newCapture() (c capture, err error) {
 func (c capture) Close() error { return errors.Join(c.stdout.Close(), c.stderr.Close()) }
 
 // memoryFile makes a file that has no name and lives in memory
-// (memfd_create(2)).
+// (memfd_create(2)). Several processes that write into it at once do so one after the
+// other: the kernel locks the place that they have in common for files with a name
+// only (FMODE_ATOMIC_POS in fs/open.c), so that is the end for each.
 func memoryFile(name string) (*os.File, error) {
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {
+		return nil, fmt.Errorf("make a file for %s: %w", name, err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, unix.O_RDWR|unix.O_APPEND); err != nil {
+		unix.Close(fd)
 		return nil, fmt.Errorf("make a file for %s: %w", name, err)
 	}
 	return os.NewFile(uintptr(fd), name), nil
@@ -83,7 +89,10 @@ func (c capture) run(ctx context.Context, r agentwire.Request, stdin []byte) (in
 		return 0, err
 	}
 	defer input.Close()
-	if _, err := input.WriteAt(stdin, 0); err != nil {
+	if _, err := input.Write(stdin); err != nil {
+		return 0, err
+	}
+	if _, err := input.Seek(0, io.SeekStart); err != nil {
 		return 0, err
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = input, c.stdout, c.stderr

@@ -77,6 +77,14 @@ func TestRun(t *testing.T) {
 	}
 }
 
+func TestProcessesThatWriteAtOnceLoseNothing(t *testing.T) {
+	c := serving(t)
+	stdout, _, _, err := ask(t, c, sh("for i in 1 2 3 4 5 6 7 8; do { for j in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do echo line; done; } & done; wait"), "")
+	if n := strings.Count(stdout, "line\n"); n != 200 || err != nil {
+		t.Errorf("%d of 200 lines, error %v", n, err)
+	}
+}
+
 func TestWhatACommandLeavesBehindDoesNotHoldItUp(t *testing.T) {
 	c := serving(t)
 	file := filepath.Join(t.TempDir(), "fifo")
