@@ -33,8 +33,8 @@ type loop struct {
 	book     *rulebook
 	system   kernel.System
 	kmsg     *kmsg.Log // nil if it can't be read
-	firmware firmwareWatch
-	paths    firmwareWatch // what deferred modules wait for
+	firmware fileWatch
+	paths    fileWatch // what deferred modules wait for
 	opens    openWatch
 	helper   func(on bool) error // has the kernel ask us, or not any more
 	persist  func(core.Persist)  // writes down what must not be forgotten
@@ -127,8 +127,8 @@ func newLoop(c Config, release string, pool loader) *loop {
 		helper:   func(bool) error { return nil },
 	}
 	l.opens = openWatch{dev: "/dev", post: l.post, log: c.Log}
-	l.firmware = firmwareWatch{post: l.post, log: c.Log, mounted: make(chan struct{}, 1)}
-	l.paths = firmwareWatch{paths: true, post: l.post, log: c.Log, mounted: make(chan struct{}, 1)}
+	l.firmware = newFileWatch(firmwareOf(l.system), l.post, c.Log)
+	l.paths = newFileWatch(triggers, l.post, c.Log)
 	return l
 }
 

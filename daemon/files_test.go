@@ -18,18 +18,14 @@ import (
 type firmwareTree struct {
 	t     *testing.T
 	root  string
-	watch firmwareWatch
+	watch fileWatch
 	found chan core.FirmwareFound
 }
 
 func newFirmwareTree(t *testing.T) *firmwareTree {
 	f := &firmwareTree{t: t, root: t.TempDir(), found: make(chan core.FirmwareFound, 8)}
-	f.watch = firmwareWatch{
-		mounted: make(chan struct{}, 1),
-		system:  kernel.System{Sys: f.root + "/sys", Proc: f.root + "/proc", Lib: f.root + "/lib"},
-		post:    func(e core.Event) { f.found <- e.(core.FirmwareFound) },
-		log:     silent,
-	}
+	system := kernel.System{Sys: f.root + "/sys", Proc: f.root + "/proc", Lib: f.root + "/lib"}
+	f.watch = newFileWatch(firmwareOf(system), func(e core.Event) { f.found <- e.(core.FirmwareFound) }, silent)
 	t.Cleanup(func() { f.watch.await(nil) })
 	return f
 }
@@ -64,6 +60,35 @@ func (f *firmwareTree) await(name string) {
 	f.install("lib/firmware/there", "")
 	f.watch.await([]string{name, "there"})
 	f.next(core.FirmwareFound{Name: "there"})
+}
+
+func TestAFileThatModulesWaitForIsFoundWhenItComes(t *testing.T) {
+	there := make(chan core.Event, 8)
+	w := newFileWatch(triggers, func(e core.Event) { there <- e }, silent)
+	defer w.await(nil)
+	dir := t.TempDir()
+	now, later := filepath.Join(dir, "now"), filepath.Join(dir, "missing", "later")
+	if err := os.WriteFile(now, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.await([]string{now, later})
+	if e := <-there; e != (core.PathThere{Path: now}) {
+		t.Errorf("%v", e)
+	}
+	if err := os.MkdirAll(filepath.Dir(later), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(later, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case e := <-there:
+		if e != (core.PathThere{Path: later}) {
+			t.Errorf("%v", e)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it is not found")
+	}
 }
 
 func TestFirmwareThatIsThereIsFoundAtOnceAndNotAsAChange(t *testing.T) {
@@ -143,7 +168,7 @@ func TestFirmwareIsFoundWhereSomethingElseNeverRests(t *testing.T) {
 			select {
 			case <-ended:
 				return
-			case <-time.After(firmwareSettles / 10):
+			case <-time.After(filesSettle / 10):
 				_ = os.WriteFile(filepath.Join(f.root, "lib/firmware/log"), nil, 0o600) // it is noticed, whatever comes of it
 			}
 		}
