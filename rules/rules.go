@@ -57,9 +57,8 @@ type Step struct {
 
 	// Stage is what the policy says of the time to load it, "" for nothing.
 	Stage policy.Stage
-	// Until is what it waits for if it is deferred: policy.BootComplete,
-	// policy.Request, a time span, or the path of a file.
-	Until string
+	// Until is what it waits for if it is deferred.
+	Until policy.Trigger
 
 	// Needs names the modules that must be live before this one goes in: its
 	// line of modules.dep, without what is built in. Needs and After name

@@ -54,12 +54,7 @@ func newPinning(o *options, name, method, short, done string) *cobra.Command {
 Modules that kmodd has put in go again when their hardware has gone and nobody uses
 them. docs/idle.md says which, and when; kmodctl why says it of one. What is to
 stay for good belongs into kmodd.toml: a rule with idle = "off".`,
-		Args: arguments(func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("one MODULE is needed, not %d", len(args))
-			}
-			return nil
-		}),
+		Args: oneArgument("MODULE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return ask(cmd, o, method, map[string]string{"module": args[0]}, func(w io.Writer, _ struct{}) error {
 				_, err := fmt.Fprintln(w, args[0], done)
@@ -79,7 +74,7 @@ machine kmodd-boot-complete.service does this; elsewhere it is the last command 
 the boot. It counts until the next boot, also for a kmodd that is started later.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return ask(cmd, o, control.MethodRelease, map[string]string{"name": policy.BootComplete}, done("what was deferred until now is loaded"))
+			return ask(cmd, o, control.MethodRelease, map[string]string{"name": string(policy.BootComplete)}, done("what was deferred until now is loaded"))
 		},
 	}
 }
@@ -90,12 +85,7 @@ func newRelease(o *options) *cobra.Command {
 		Short: "Load a deferred module now (root)",
 		Long: `Loads a module with stage = "deferred" for the devices that it is deferred for,
 whatever it waits for. kmodctl devices lists these as held back.`,
-		Args: arguments(func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("one MODULE is needed, not %d", len(args))
-			}
-			return nil
-		}),
+		Args: oneArgument("MODULE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return ask(cmd, o, control.MethodRelease, map[string]string{"name": args[0]}, done(args[0]+" is loaded"))
 		},

@@ -144,6 +144,16 @@ func arguments(valid cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
+// oneArgument wants one argument, which people call what.
+func oneArgument(what string) cobra.PositionalArgs {
+	return arguments(func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("one %s is needed, not %d", what, len(args))
+		}
+		return nil
+	})
+}
+
 // noArguments is cobra.NoArgs in words that fit a command without commands of
 // its own.
 var noArguments = arguments(func(cmd *cobra.Command, args []string) error {

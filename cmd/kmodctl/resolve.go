@@ -120,18 +120,18 @@ type resolution struct {
 
 // step is rules.Step with names for JSON.
 type step struct {
-	Module    string        `json:"module"`
-	File      string        `json:"file"`
-	Options   string        `json:"options,omitempty"`
-	Install   string        `json:"install,omitempty"`
-	InstallBy *rules.Reason `json:"-"` // among the reasons
-	Soft      bool          `json:"soft,omitempty"`
-	Asked     bool          `json:"-"` // what the modalias leads to is in Modules
-	Builtin   bool          `json:"-"` // not asked for
-	Stage     policy.Stage  `json:"stage,omitempty"`
-	Until     string        `json:"until,omitempty"` // what it waits for if it is deferred
-	Needs     []string      `json:"needs,omitempty"`
-	After     []string      `json:"after,omitempty"`
+	Module    string         `json:"module"`
+	File      string         `json:"file"`
+	Options   string         `json:"options,omitempty"`
+	Install   string         `json:"install,omitempty"`
+	InstallBy *rules.Reason  `json:"-"` // among the reasons
+	Soft      bool           `json:"soft,omitempty"`
+	Asked     bool           `json:"-"` // what the modalias leads to is in Modules
+	Builtin   bool           `json:"-"` // not asked for
+	Stage     policy.Stage   `json:"stage,omitempty"`
+	Until     policy.Trigger `json:"until,omitempty"` // what it waits for if it is deferred
+	Needs     []string       `json:"needs,omitempty"`
+	After     []string       `json:"after,omitempty"`
 }
 
 func jsonAnswer(set *rules.Set, out io.Writer) func(string) error {

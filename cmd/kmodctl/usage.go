@@ -42,12 +42,7 @@ status is 0 whatever the answer is.`,
   kmodctl usage 0000:00:1f.6
   kmodctl usage /dev/sda
   kmodctl usage --json e1000e`,
-		Args: arguments(func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("one DEVICE or MODULE is needed, not %d", len(args))
-			}
-			return nil
-		}),
+		Args: oneArgument("DEVICE or MODULE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := whoUses(args[0])
 			if err != nil {

@@ -32,12 +32,7 @@ A modalias that no device has is answered with what would be done about it.`,
   kmodctl why /sys/devices/pci0000:00/0000:00:1f.6
   kmodctl why e1000e
   kmodctl why 'usb:v0781p5581d0100dc00dsc00dp00ic08isc06ip50in00'`,
-		Args: arguments(func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("one DEVICE, MODULE or MODALIAS is needed, not %d", len(args))
-			}
-			return nil
-		}),
+		Args: oneArgument("DEVICE, MODULE or MODALIAS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return ask(cmd, o, control.MethodWhy, control.WhyRequest{Subject: args[0]}, func(w io.Writer, s control.Story) error {
 				addKernelLog(&s)

@@ -205,12 +205,12 @@ const (
 )
 
 // waitsFor is what a module waits for, "" if it is not deferred.
-func waitsFor(module string) string {
+func waitsFor(module string) policy.Trigger {
 	last := module[len(module)-1]
 	if last%3 != 1 {
 		return ""
 	}
-	return []string{policy.BootComplete, goFile, laterTime.String()}[last/3%3]
+	return []policy.Trigger{policy.BootComplete, goFile, policy.Trigger(laterTime.String())}[last/3%3]
 }
 
 // policy is the kmodd.toml of the board.

@@ -79,8 +79,7 @@ func (m *Machine) seen(e Seen) {
 	}
 	if !dev.fresh {
 		dev.scan = m.scan
-		m.wantAll(dev, m.step)
-		m.lookIfSettled(dev)
+		m.serveDevice(dev, m.step)
 	}
 }
 
@@ -98,8 +97,7 @@ func (m *Machine) varied(dev *device, env []string) {
 	m.reckonSteps(&before.Decision)
 	m.noteRefused(dev)
 	if !dev.fresh {
-		m.wantAll(dev, m.step)
-		m.lookIfSettled(dev)
+		m.serveDevice(dev, m.step)
 	}
 }
 

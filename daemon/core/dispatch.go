@@ -33,8 +33,14 @@ func (m *Machine) idle() bool {
 // what others may wait for.
 func (m *Machine) startReady() (again bool) {
 	m.dirty = false
-	m.walk = append(m.walk[:0], m.waiting...)
-	slices.SortStableFunc(m.walk, func(a, b *module) int { return compare(b.critical, a.critical) })
+	m.walk = m.walk[:0]
+	for _, critical := range [...]bool{true, false} {
+		for _, mod := range m.waiting {
+			if mod.critical == critical {
+				m.walk = append(m.walk, mod)
+			}
+		}
+	}
 	for _, mod := range m.walk {
 		if mod.state != control.Waiting {
 			continue
@@ -50,39 +56,21 @@ func (m *Machine) startReady() (again bool) {
 	return m.dirty
 }
 
-// compare orders false before true.
-func compare(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	default:
-		return 1
-	}
-}
-
 // hasSlot tells whether a module may go in now, as far as others that are on their way
 // let it. What is critical waits for nothing but its own kind.
 func (m *Machine) hasSlot(mod *module) bool {
-	taken := len(m.loading)
 	if mod.critical {
-		taken = 0
-		for _, other := range m.loading {
-			if other.critical {
-				taken++
-			}
-		}
-	} else if _, rush := m.rush(); rush || mod.step.Stage == policy.Deferred && m.gentleLoads() >= gentle {
-		return false
+		return m.loads(func(other *module) bool { return other.critical }) < m.limits.Slots
 	}
-	return taken < m.limits.Slots
+	_, rush := m.rush()
+	deferred := func(other *module) bool { return other.step.Stage == policy.Deferred }
+	return !rush && len(m.loading) < m.limits.Slots && (!deferred(mod) || m.loads(deferred) < gentle)
 }
 
-// gentleLoads counts the deferred loads that are under way.
-func (m *Machine) gentleLoads() (n int) {
+// loads counts those of the loads in a slot that are of a kind.
+func (m *Machine) loads(is func(*module) bool) (n int) {
 	for _, mod := range m.loading {
-		if mod.step.Stage == policy.Deferred {
+		if is(mod) {
 			n++
 		}
 	}

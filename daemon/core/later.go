@@ -2,10 +2,8 @@ package core
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/rules"
@@ -22,17 +20,13 @@ func (m *Machine) due(dev *device) (steps []rules.Step, held bool) {
 	if !slices.ContainsFunc(d.Steps, func(s rules.Step) bool { return s.Stage == policy.Deferred }) {
 		return d.Steps, false
 	}
+	waiting := m.waitFor(dev)
+	if len(waiting) == 0 {
+		return d.Steps, false
+	}
 	now := make(map[string]bool)
 	for _, name := range d.Modules {
-		i := slices.IndexFunc(d.Steps, func(s rules.Step) bool { return s.Module == name })
-		if i >= 0 && m.waitsLonger(d.Steps[i]) {
-			held = true
-		} else {
-			now[name] = true
-		}
-	}
-	if !held {
-		return d.Steps, false
+		now[name] = !slices.ContainsFunc(waiting, func(s rules.Step) bool { return s.Module == name })
 	}
 	for grows := true; grows; {
 		grows = false
@@ -64,10 +58,20 @@ func (m *Machine) waitsLonger(s rules.Step) bool {
 	if mod := m.modules[s.Module]; mod != nil && (mod.state == control.Live || mod.pending()) {
 		return false
 	}
-	if after, err := time.ParseDuration(s.Until); err == nil {
-		return m.scanned == 0 || m.now < m.first+after
+	if delay, ok := s.Until.Delay(); ok {
+		return m.scanned == 0 || m.now < m.first+delay
 	}
-	return !m.released[s.Until]
+	return !m.released[string(s.Until)]
+}
+
+// waitFor are the steps for modules that a device matches which wait.
+func (m *Machine) waitFor(dev *device) (steps []rules.Step) {
+	for _, s := range dev.verdict.Steps {
+		if m.waitsLonger(s) && slices.Contains(dev.verdict.Modules, s.Module) {
+			steps = append(steps, s)
+		}
+	}
+	return steps
 }
 
 // holdOff notes whether a device waits for what releases its modules.
@@ -75,8 +79,7 @@ func (m *Machine) holdOff(dev *device, held bool) {
 	if held == dev.later {
 		return
 	}
-	dev.later = held
-	defer m.setRelease()
+	dev.later, m.reckonLater = held, true
 	if !held {
 		m.later = slices.DeleteFunc(m.later, func(other *device) bool { return other == dev })
 		return
@@ -90,14 +93,11 @@ func (m *Machine) holdOff(dev *device, held bool) {
 // untilWords says what a device waits for.
 func (m *Machine) untilWords(dev *device) string {
 	var words []string
-	for _, s := range dev.verdict.Steps {
-		if !slices.Contains(dev.verdict.Modules, s.Module) || !m.waitsLonger(s) {
-			continue
-		}
-		word := s.Until
-		switch after, err := time.ParseDuration(s.Until); {
-		case err == nil:
-			word = fmt.Sprintf("%v after the first scan", after)
+	for _, s := range m.waitFor(dev) {
+		word := string(s.Until)
+		switch delay, ok := s.Until.Delay(); {
+		case ok:
+			word = fmt.Sprintf("%v after the first scan", delay)
 		case s.Until == policy.BootComplete:
 			word = "the end of the boot (kmodctl boot-complete)"
 		case s.Until == policy.Request:
@@ -112,7 +112,7 @@ func (m *Machine) untilWords(dev *device) string {
 
 // release has what waits for something, or a module that waits, go in.
 func (m *Machine) release(name string) error {
-	if name != policy.BootComplete && !path.IsAbs(name) {
+	if t := policy.Trigger(name); t != policy.BootComplete && !t.IsPath() {
 		name = moduleName(name)
 		if !slices.ContainsFunc(m.later, func(dev *device) bool { return slices.Contains(dev.verdict.Modules, name) }) {
 			return control.NotFound(name)
@@ -130,36 +130,27 @@ func (m *Machine) release(name string) error {
 
 // goOn serves the devices that waited for what may have happened.
 func (m *Machine) goOn() {
+	m.reckonLater = true
 	for _, dev := range slices.Clone(m.later) {
-		m.wantAll(dev, m.step)
-		m.lookIfSettled(dev)
+		m.serveDevice(dev, m.step)
 	}
-	m.setRelease()
 }
 
-// setRelease sets when the next device has waited long enough: never if none waits for
-// the time to pass.
-func (m *Machine) setRelease() {
-	m.releaseAt = never
-	if m.scanned == 0 {
+// awaitTriggers works out, if need be, when the next device has waited long enough, and
+// has it looked for the files that devices wait for.
+func (m *Machine) awaitTriggers() {
+	if !m.reckonLater {
 		return
 	}
-	for _, dev := range m.later {
-		for _, s := range dev.verdict.Steps {
-			if after, err := time.ParseDuration(s.Until); err == nil && m.waitsLonger(s) {
-				m.releaseAt = min(m.releaseAt, m.first+after)
-			}
-		}
-	}
-}
-
-// awaitPaths has it looked for the files that devices wait for.
-func (m *Machine) awaitPaths() {
+	m.reckonLater, m.releaseAt = false, never
 	var paths []string
 	for _, dev := range m.later {
-		for _, s := range dev.verdict.Steps {
-			if path.IsAbs(s.Until) && m.waitsLonger(s) {
-				paths = append(paths, s.Until)
+		for _, s := range m.waitFor(dev) {
+			if delay, ok := s.Until.Delay(); ok && m.scanned != 0 {
+				m.releaseAt = min(m.releaseAt, m.first+delay)
+			}
+			if s.Until.IsPath() {
+				paths = append(paths, string(s.Until))
 			}
 		}
 	}
@@ -184,7 +175,6 @@ func (m *Machine) supplierMissed(dev *device, suppliers []string) {
 			m.released[name] = true
 		}
 		m.note("due", other.Path, "", reason("kernel", "it supplies "+dev.Path))
-		m.wantAll(other, m.step)
-		m.lookIfSettled(other)
+		m.serveDevice(other, m.step)
 	}
 }

@@ -87,9 +87,10 @@ type Machine struct {
 	released map[string]bool // what modules waited for, or they themselves
 	later    []*device       // those of which something waits
 
-	releaseAt time.Duration // when one has waited long enough
-	paths     []string      // files that are looked for on their account
-	counts    counts
+	releaseAt   time.Duration // when one has waited long enough
+	reckonLater bool          // that, and the files, are to be worked out anew
+	paths       []string      // files that are looked for on their account
+	counts      counts
 
 	terse bool // nobody reads details
 
@@ -132,7 +133,7 @@ func (m *Machine) Step(now time.Duration, e Event, out []Effect) []Effect {
 	m.startActs()
 	m.askToCatchUp()
 	m.awaitFirmware()
-	m.awaitPaths()
+	m.awaitTriggers()
 	out, m.out = m.out, nil
 	return out
 }
@@ -353,7 +354,7 @@ func (m *Machine) endScan(e Scanned) {
 		}
 	}
 	m.halfOut = nil
-	m.setRelease()
+	m.reckonLater = true
 	m.adoptRests()
 	m.wantFresh()
 	if m.lossy != 0 && e.Scan >= m.lossy {
@@ -374,8 +375,7 @@ func (m *Machine) wantFresh() {
 	for _, dev := range m.devices {
 		if dev.fresh {
 			dev.fresh = false
-			m.wantAll(dev, m.scanBegan)
-			m.lookIfSettled(dev)
+			m.serveDevice(dev, m.scanBegan)
 		}
 	}
 }
@@ -446,8 +446,7 @@ func (m *Machine) newRules(e NewRules) {
 		case unread:
 			dev.fresh = true
 		default:
-			m.wantAll(dev, m.step)
-			m.lookIfSettled(dev)
+			m.serveDevice(dev, m.step)
 		}
 	}
 	m.reckonAll()

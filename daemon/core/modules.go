@@ -140,6 +140,13 @@ func (m *Machine) wantAll(dev *device, since uint64) {
 	}
 }
 
+// serveDevice wants all that was decided for a device, and asks what has become of it
+// if nothing is on its way.
+func (m *Machine) serveDevice(dev *device, since uint64) {
+	m.wantAll(dev, since)
+	m.lookIfSettled(dev)
+}
+
 // wantInTurn wants all that was decided, the modules themselves one after the
 // other and after those ahead of them. It returns what is ahead of the next.
 func (m *Machine) wantInTurn(d rules.Decision, by string, ahead []string, since uint64) []string {

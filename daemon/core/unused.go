@@ -58,8 +58,11 @@ func (m *Machine) goTime(mod *module) time.Duration {
 // forRealTime tells whether a module stays since nobody has said how long, on a kernel
 // that is made for real time.
 func (m *Machine) forRealTime(mod *module) bool {
+	if !m.limits.KeepUnused {
+		return false
+	}
 	_, by := m.set.Unused(mod.name)
-	return m.limits.KeepUnused && by.Source == ""
+	return by.Source == ""
 }
 
 // doubled is a time that was doubled so often, up to the longest.

@@ -108,8 +108,7 @@ func (m *Machine) waken(r *rest) {
 func (m *Machine) serveAwake(r *rest) {
 	for _, path := range r.devices {
 		dev := m.device(path)
-		m.wantAll(dev, m.step)
-		m.lookIfSettled(dev)
+		m.serveDevice(dev, m.step)
 	}
 }
 

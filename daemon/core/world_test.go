@@ -286,7 +286,7 @@ func (w *world) bootEnds() {
 	w.booted = true
 	w.lastAsker++
 	w.releaser = w.lastAsker
-	w.tell(core.Asked{ID: w.lastAsker, Request: control.ReleaseRequest{Name: policy.BootComplete}})
+	w.tell(core.Asked{ID: w.lastAsker, Request: control.ReleaseRequest{Name: string(policy.BootComplete)}})
 }
 
 // fileComes makes the file that modules wait for.
@@ -298,7 +298,7 @@ func (w *world) fileComes() {
 }
 
 // isOver tells whether what a deferred module waits for has happened.
-func (w *world) isOver(until string) bool {
+func (w *world) isOver(until policy.Trigger) bool {
 	switch until {
 	case policy.BootComplete:
 		return w.booted

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"math"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,11 +62,24 @@ const (
 	Deny     Stage = "deny"    // never
 )
 
-// What a deferred module waits for, beside a time span and the path of a file.
+// A Trigger is what a deferred module waits for: one of the constants, a time span, or
+// the path of a file.
+type Trigger string
+
+// The triggers that have a name.
 const (
-	BootComplete = "boot-complete" // also if a rule does not say
-	Request      = "request"
+	BootComplete Trigger = "boot-complete" // also if a rule does not say
+	Request      Trigger = "request"
 )
+
+// Delay is how long a trigger is, if it is a time span.
+func (t Trigger) Delay() (time.Duration, bool) {
+	d, err := time.ParseDuration(string(t))
+	return d, err == nil
+}
+
+// IsPath tells whether it is the path of a file.
+func (t Trigger) IsPath() bool { return path.IsAbs(string(t)) }
 
 // Stages are all of them.
 var Stages = []Stage{Critical, Normal, Deferred, Manual, OnOpen, Deny}
@@ -81,7 +95,7 @@ type Rule struct {
 	Env                                []Variable
 
 	Stage       Stage         // "" if the rule does not say
-	After       string        // what a deferred module waits for
+	After       Trigger       // what a deferred module waits for
 	Async       string        // "true", "false" or "auto"
 	Idle        time.Duration // for how long unused, until it goes; may be Never
 	Force       bool          // Idle counts for what should never be called idle, too
@@ -263,7 +277,7 @@ func (r *Rule) Value(k Key) string {
 	case KeyStage:
 		return strconv.Quote(string(r.Stage))
 	case KeyAfter:
-		return strconv.Quote(r.After)
+		return strconv.Quote(string(r.After))
 	case KeyAsync:
 		if r.Async == "auto" {
 			return `"auto"`

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -148,13 +147,14 @@ func durationOrOff(n *toml.Node) (time.Duration, error) {
 }
 
 // after reads what a deferred module waits for.
-func after(n *toml.Node) (string, error) {
+func after(n *toml.Node) (Trigger, error) {
 	s, err := text(n)
 	if err != nil {
 		return "", err
 	}
-	if _, err := duration(n); err == nil || s == BootComplete || s == Request || path.IsAbs(s) {
-		return s, nil
+	t := Trigger(s)
+	if _, err := duration(n); err == nil || t == BootComplete || t == Request || t.IsPath() {
+		return t, nil
 	}
 	return "", fmt.Errorf(`%q is none of "boot-complete", "request", a time span such as "5s", and the path of a file`, s)
 }

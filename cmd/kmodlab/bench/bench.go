@@ -122,18 +122,16 @@ func rowsOf(ours, theirs []coldplug) []row {
 	r := func(what string, unit unit, bound *float64, figure func(coldplug) float64) row {
 		return row{what: what, unit: unit, ours: each(ours, figure), whose: udevd.name, peer: each(theirs, figure), bound: bound}
 	}
-	rows := []row{
+	return []row{
 		r("busy PC, at rest: RSS", inBytes, atMost(4.8e6), func(c coldplug) float64 { return float64(c.memory.rss) }),
 		r("  anonymous memory", inBytes, atMost(1.8e6), func(c coldplug) float64 { return float64(c.memory.anonymous) }),
 		r("  huge pages", inBytes, atMost(0), func(c coldplug) float64 { return float64(c.memory.huge) }),
 		r("  threads", inCount, nil, func(c coldplug) float64 { return float64(c.threads) }),
 		r("  modules in the kernel", inCount, nil, func(c coldplug) float64 { return float64(len(c.modules)) }),
 		r("  start to last load, emulated", inSeconds, nil, func(c coldplug) float64 { return c.loaded.Seconds() }),
-		r("  to the last device with its driver", inSeconds, nil, func(c coldplug) float64 { return c.bound.Seconds() }),
-		r("  to disks, network and keyboards", inSeconds, nil, func(c coldplug) float64 { return c.first.Seconds() }),
+		r("  to the last device with its driver", inSeconds, nil, func(c coldplug) float64 { return c.bound.Seconds() }).least(1),
+		r("  to disks, network and keyboards", inSeconds, nil, func(c coldplug) float64 { return c.first.Seconds() }).least(1 / 0.35),
 	}
-	rows[len(rows)-2].times, rows[len(rows)-1].times = 1, 1/0.35
-	return rows
 }
 
 func each(all []coldplug, figure func(coldplug) float64) []float64 {

@@ -50,6 +50,12 @@ type row struct {
 // atMost is a bound.
 func atMost(n float64) *float64 { return &n }
 
+// least adds how many times our median the peer's must be at least.
+func (r row) least(times float64) row {
+	r.times = times
+	return r
+}
+
 // cells are the texts of a row, in the order of the headings.
 func (r row) cells() []string {
 	ours := median(r.ours)
