@@ -23,7 +23,7 @@ import (
 	"github.com/kmodd/kmodd/daemon/sleep"
 	"github.com/kmodd/kmodd/daemon/usage"
 	"github.com/kmodd/kmodd/daemon/worker"
-	"github.com/kmodd/kmodd/daemon/worker/unpack"
+	"github.com/kmodd/kmodd/match/kofile/unpack"
 )
 
 // version is set by the build.

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// A File is what was read of a module file. It needs the file no more, and is
-// safe for concurrent use.
+// A File is what was read of a module file. Only what returns an error reads
+// more of it. It is safe for concurrent use.
 type File struct {
 	Bits    int              // 32 or 64
 	Order   binary.ByteOrder // of the machine that it is built for
@@ -19,7 +19,12 @@ type File struct {
 	// is for the kernel to say.
 	Signed bool
 
-	info string // .modinfo
+	r     io.ReaderAt
+	size  int64
+	table sectionTable
+	info  string // .modinfo
+
+	symtab, strtab, versions, exported, gpl section
 }
 
 // An Error says what is wrong with a file. If it is cut short, errors.Is finds
@@ -55,7 +60,7 @@ const signature = "~Module signature appended~\n"
 // New reads a module file of that size in bytes. The error is an [*Error].
 // Compressed files are not unpacked here.
 func New(r io.ReaderAt, size int64) (*File, error) {
-	f := &reader{r: r, size: size}
+	f := &File{r: r, size: size}
 	if err := f.header(); err != nil {
 		return nil, err
 	}
@@ -64,7 +69,7 @@ func New(r io.ReaderAt, size int64) (*File, error) {
 	}
 	tail := make([]byte, len(signature))
 	f.Signed = size >= int64(len(tail)) && f.read(tail, size-int64(len(tail)), "the signature's mark") == nil && string(tail) == signature
-	return &f.File, nil
+	return f, nil
 }
 
 // Field returns the first value of a field of .modinfo, such as vermagic,

@@ -128,6 +128,17 @@ func open(t testing.TB, b []byte) *kofile.File {
 	return f
 }
 
+func TestPacking(t *testing.T) {
+	for content, want := range map[string]string{
+		"": "", "\x1f": "", "\x7fELF\x02\x01": "", "\xfd7zXZ": "",
+		"\x1f\x8b\x08": "gzip", "\xfd7zXZ\x00\x00": "xz", "\x28\xb5\x2f\xfd\x00": "zstd",
+	} {
+		if got := kofile.Packing(strings.NewReader(content)); got != want {
+			t.Errorf("%q is %q, want %q", content, got, want)
+		}
+	}
+}
+
 func TestArch(t *testing.T) {
 	little, big := binary.ByteOrder(binary.LittleEndian), binary.ByteOrder(binary.BigEndian)
 	for _, tt := range []struct {

@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kmodd/kmodd/daemon/kernel"
-	"github.com/kmodd/kmodd/daemon/worker/unpack"
+	"github.com/kmodd/kmodd/match/kofile"
+	"github.com/kmodd/kmodd/match/kofile/unpack"
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/modprobed"
 )
@@ -175,7 +176,7 @@ func (c *command) load(m kernel.Module) error {
 		return fmt.Errorf("load %s: %w; if the file is elsewhere now, run depmod", m.Name, err)
 	}
 	defer f.Close()
-	switch kernel.Packing(f) {
+	switch kofile.Packing(f) {
 	case "":
 		return c.kernel.Load(m, f, kernel.Plain)
 	case c.kernel.Compression():
