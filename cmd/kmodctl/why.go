@@ -309,6 +309,9 @@ func fate(m control.ModuleWhy) string {
 	case m.Critical:
 		parts = append(parts, "critical")
 	}
+	if m.Probes != "" {
+		parts = append(parts, "devices are probed "+m.Probes)
+	}
 	return strings.Join(parts, "; ")
 }
 

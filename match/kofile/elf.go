@@ -140,6 +140,9 @@ func (f *reader) sections() error {
 			if err := f.within(s, i, name); err != nil {
 				return err
 			}
+			if name == ".strtab" && s.kind != noBits {
+				f.File.names = s
+			}
 			if name == ".modinfo" && !found {
 				found = true
 				if f.info, err = f.text(s, ".modinfo", maxInfo); err != nil {

@@ -19,7 +19,8 @@ type File struct {
 	// is for the kernel to say.
 	Signed bool
 
-	info string // .modinfo
+	info  string  // .modinfo
+	names section // .strtab, which holds the names of symbols; empty for none
 }
 
 // An Error says what is wrong with a file. If it is cut short, errors.Is finds
