@@ -244,6 +244,9 @@ func (t *story) modules(modules []control.ModuleWhy) {
 		if m.Class != nil && t.matches(m.Name) {
 			below = append(below, "of class "+m.Class.Name+": "+m.Class.Because)
 		}
+		if m.Probes != "" && t.matches(m.Name) {
+			below = append(below, "its drivers probe "+m.Probes)
+		}
 		if m.Error != "" {
 			below = append(below, m.Error)
 		}
@@ -308,9 +311,6 @@ func fate(m control.ModuleWhy) string {
 		parts = append(parts, "stage "+m.Stage)
 	case m.Critical:
 		parts = append(parts, "critical")
-	}
-	if m.Probes != "" {
-		parts = append(parts, "devices are probed "+m.Probes)
 	}
 	return strings.Join(parts, "; ")
 }

@@ -11,6 +11,14 @@ import (
 // bench measures everything and prints the table.
 func bench(ctx context.Context, args []string) error {
 	var o benchmark.Options
+	if len(args) > 0 && args[0] == "boot" {
+		flags := flag.NewFlagSet("bench boot", flag.ContinueOnError)
+		boots := flags.Int("boots", 5, "boot a busy PC `n` times with each loader")
+		if err := flags.Parse(args[1:]); err != nil {
+			return err
+		}
+		return benchmark.Contest(ctx, os.Stdout, os.Stderr, *boots)
+	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.BoolVar(&o.Markdown, "markdown", false, "print the table for documentation")
 	flags.IntVar(&o.Runs, "runs", 5, "measure everything but boots and sleeps `n` times; 0 leaves it out")

@@ -32,6 +32,7 @@ var commands = []command{
 	{"run", "FILE...", "run scenarios", run},
 	{"verbs", "", "list the verbs of scenarios", verbs},
 	{"bench", "[-markdown] [-runs N] [-boots N]", "measure speed and size beside the peers", bench},
+	{"bench boot", "[-boots N]", "measure how long a busy PC takes with each loader", bench},
 	{"shell", "[board=NAME] [busy-pc] [append WORD...]", "work in a guest by hand", shell},
 }
 

@@ -21,10 +21,11 @@ func (p Probing) toml() string {
 }
 
 // naming are the classes whose devices the kernel gives names in the order of their
-// probes, and which of them share these.
+// probes, and which of them share these. Disks are not among them: the kernel probes
+// them asynchronously itself (drivers/scsi/sd.c), so their names are never to be relied on.
 var naming = map[string]string{
 	"network": "eth", "wifi": "wlan", "can": "can", "bluetooth": "hci",
-	"storage": "sd", "sound": "card", "camera": "video", "media": "video", "serial": "tty",
+	"sound": "card", "camera": "video", "media": "video", "serial": "tty",
 }
 
 // Naming returns what kind of names the devices of a class get in the order of their
