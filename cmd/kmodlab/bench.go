@@ -11,11 +11,14 @@ import (
 // bench measures everything and prints the table.
 func bench(ctx context.Context, args []string) error {
 	var o benchmark.Options
-	if len(args) > 0 && args[0] == "boot" {
-		flags := flag.NewFlagSet("bench boot", flag.ContinueOnError)
-		boots := flags.Int("boots", 5, "boot a busy PC `n` times with each loader")
+	if len(args) > 0 && (args[0] == "boot" || args[0] == "edge") {
+		flags := flag.NewFlagSet("bench "+args[0], flag.ContinueOnError)
+		boots := flags.Int("boots", map[string]int{"boot": 5, "edge": 20}[args[0]], "boot `n` times with each")
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
+		}
+		if args[0] == "edge" {
+			return benchmark.Edge(ctx, os.Stdout, os.Stderr, *boots)
 		}
 		return benchmark.Contest(ctx, os.Stdout, os.Stderr, *boots)
 	}

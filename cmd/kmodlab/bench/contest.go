@@ -74,7 +74,7 @@ func contenders(fastBoot string, modules []string) []contender {
 	}
 	return []contender{
 		{loader: udevd},
-		{loader: ending("find modalias | modprobe -ab", classicLoop), ends: true},
+		{loader: ending("modprobe -ab in a loop", classicLoop), ends: true},
 		ours("kmodd", ""),
 		ours("kmodd, async = true for all", rulesAllAsync),
 		ours("kmodd, three drivers critical by rule", rulesNamed),
