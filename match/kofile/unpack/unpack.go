@@ -53,7 +53,12 @@ func Open(name string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	image, err := f.image()
+	size, err := f.size()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	image, err := New(f, size)
 	if err != nil || image.Packing != "" {
 		f.Close()
 	}
@@ -68,11 +73,9 @@ func (i *Image) Close() error {
 	return nil
 }
 
-func (f file) image() (*Image, error) {
-	size, err := f.size()
-	if err != nil {
-		return nil, err
-	}
+// New is Open for a module file of some size in bytes that is open already, and
+// is left to whoever has opened it.
+func New(f io.ReaderAt, size int64) (*Image, error) {
 	packing := kofile.Packing(f)
 	if packing == "" {
 		return &Image{f, size, size, ""}, nil
