@@ -82,5 +82,6 @@ func (t *Tree) sorted(found map[string]string, places order) []*module {
 // uncompressed is how modules.order lists a file: length is that of the module's
 // name, and the extension is taken to be .ko.
 func uncompressed(file string, length int) string {
-	return file[:len(file)-len(path.Base(file))+length+len(".ko")]
+	end := len(file) - len(path.Base(file)) + length + len(".ko")
+	return file[:min(end, len(file))]
 }

@@ -53,7 +53,12 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 // fail says why there are no new tables.
 func (c *command) fail(err error) {
 	var cycle *depmod.CycleError
-	if !errors.As(err, &cycle) {
+	var version *versionError
+	switch {
+	case errors.As(err, &version):
+		c.tell("ERROR", err.Error())
+		return
+	case !errors.As(err, &cycle):
 		c.tell("FATAL", err.Error())
 		return
 	}
@@ -97,7 +102,7 @@ func (c *command) place(words []string) error {
 		}
 		c.release = unix.ByteSliceToString(name.Release[:])
 	case !isRelease(words[0]):
-		return fmt.Errorf("Bad version passed %s", words[0])
+		return &versionError{words[0]}
 	default:
 		c.release, c.files = words[0], words[1:]
 	}

@@ -34,6 +34,15 @@ func (a *asked) Error() string { return a.answer }
 //lint:ignore ST1005 these are depmod's words
 var errPrefix = errors.New("-P only takes a single char")
 
+// A versionError is a word in the place of a kernel's release.
+type versionError struct{ word string }
+
+var _ error = (*versionError)(nil)
+
+func (e *versionError) Error() string {
+	return "Bad version passed " + e.word + ": it does not begin with two numbers and a dot, as uname -r does"
+}
+
 // parse reads a command line.
 func parse(args []string, version string) (o options, words []string, err error) {
 	o.verbosity = depmod.Warning
