@@ -93,6 +93,9 @@ func load(t *Tree, modules []*module, l Listener) *symbols {
 		if m.err != nil {
 			l.say(Error, "failed to load symbols from %s: %v", m.path, m.err)
 		}
+		for _, key := range m.left {
+			l.say(Warning, "%s: %s with a line break left out", m.path, key)
+		}
 	}
 	return readers[0].symbols
 }

@@ -21,7 +21,7 @@ func (t *Tables) devname(b *bytes.Buffer, l Listener) {
 	for _, m := range t.modules {
 		n := m.node()
 		switch {
-		case n.path == "" || strings.Contains(n.path, "\n"):
+		case n.path == "":
 			continue
 		case n.kind == "":
 			l.say(Error, "module %s has the node %s, but no number for it: it gets none", m.name, n.path)

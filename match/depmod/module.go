@@ -29,7 +29,8 @@ type contents struct {
 	fields  string
 	exports []export
 	wants   []want
-	err     error // why there is not all of this
+	err     error    // why there is not all of this
+	left    []string // fields that are left out
 }
 
 // An export is a symbol for others.
@@ -72,7 +73,7 @@ func (r *reader) load(path string) (c contents) {
 	if err != nil {
 		return contents{err: err}
 	}
-	c.fields = keep(ko)
+	c.keep(ko)
 	symbols, err := ko.Symbols()
 	if err != nil {
 		c.err = err
@@ -84,16 +85,20 @@ func (r *reader) load(path string) (c contents) {
 	return c
 }
 
-// keep copies what makes lines, so that the rest of .modinfo is not held.
-func keep(ko *kofile.File) string {
+// keep keeps the fields that make lines, and not the rest of .modinfo.
+func (c *contents) keep(ko *kofile.File) {
 	var b strings.Builder
 	for _, key := range kept {
 		for value := range ko.Fields(key) {
+			if strings.Contains(value, "\n") { // it would be two lines
+				c.left = append(c.left, key)
+				continue
+			}
 			b.WriteString(key)
 			b.WriteByte('=')
 			b.WriteString(value)
 			b.WriteByte(0)
 		}
 	}
-	return b.String()
+	c.fields = b.String()
 }

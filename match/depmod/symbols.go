@@ -129,8 +129,8 @@ type offered struct {
 func (s *symbols) ofModules() []offered {
 	var all []offered
 	for id, o := range s.offers {
-		if o.by != nil {
-			name := s.names[id]
+		name := s.names[id]
+		if o.by != nil && !strings.Contains(name, "\n") { // it would be two lines
 			all = append(all, offered{name, o.by, hash(name) % symbolBuckets})
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/kmodd/kmodd/match/index"
@@ -107,13 +106,11 @@ func (t *Tables) depIndex(l Listener) ([]index.Entry, error) {
 	return x.entries, nil
 }
 
-// fields writes a line for each value of a field that is text of one line.
+// fields calls line for each value of a field.
 func (t *Tables) fields(key string, line func(module, value string)) {
 	for _, m := range t.modules {
 		for value := range m.each(key) {
-			if !strings.Contains(value, "\n") {
-				line(m.name, value)
-			}
+			line(m.name, value)
 		}
 	}
 }
