@@ -58,6 +58,7 @@ func Run(ctx context.Context, c Config) error {
 	case err != nil:
 		return err
 	}
+	c.Limits.KeepNames = unix.Access(udevControl, unix.F_OK) != nil
 	c.Limits.KeepUnused = c.Limits.KeepUnused || kernel.System{}.Realtime()
 	l := newLoop(c, release, pool)
 	if l.kmsg, err = kmsg.Open(kmsg.File); err != nil {
@@ -71,6 +72,10 @@ func Run(ctx context.Context, c Config) error {
 	}
 	return err
 }
+
+// udevControl is there while a udevd runs, which gives devices names that do not depend
+// on the order of probes.
+const udevControl = "/run/udev/control"
 
 // check tells whether this process can do the daemon's work.
 func (c Config) check() error {

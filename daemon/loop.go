@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -57,6 +58,8 @@ type loop struct {
 	loads     map[core.OpID]underway
 	askers    map[uint64]ask
 	quiet     quiet
+
+	asyncTried bool // a module was loaded with async_probe
 }
 
 // A loader puts modules in: a [worker.Pool].
@@ -308,7 +311,7 @@ func (l *loop) load(e core.Load) {
 		l.pool.Run(uint64(e.Op), worker.Command{Verb: "install", Module: s.Module, Shell: s.Install, Options: s.Options, Limit: l.commandTime})
 		return
 	}
-	l.pool.Load(uint64(e.Op), kernel.Module{Name: s.Module, File: s.File, Options: s.Options, Measure: e.Measure, Settings: e.Settings})
+	l.pool.Load(uint64(e.Op), kernel.Module{Name: s.Module, File: s.File, Options: s.Options, Measure: e.Measure, Async: kernel.Async(e.Async), LookInto: e.LookInto, Settings: e.Settings})
 }
 
 // finished turns a worker's result into what the machine is told. What the
@@ -331,7 +334,8 @@ func (l *loop) finished(r worker.Result) core.Event {
 		}
 		return e
 	}
-	done := core.Done{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked(), Memory: max(r.Memory, 0), Unset: r.Unset}
+	done := core.Done{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked(), Memory: max(r.Memory, 0), Unset: r.Unset,
+		Async: r.Async, Requests: core.Requests(r.Requests)}
 	load := l.loads[done.Op]
 	delete(l.loads, done.Op)
 	done.Module = load.module
@@ -349,7 +353,18 @@ func (l *loop) finished(r worker.Result) core.Event {
 		failed := r.Err != nil && done.Errno != syscall.ENODEV
 		done.Log = l.kmsg.About(kmsg.Question{Module: load.module, Since: load.since, Failed: failed})
 	}
+	if r.Async && !l.asyncTried {
+		l.asyncTried = true
+		done.NoAsync = slices.ContainsFunc(l.kmsg.About(kmsg.Question{Module: load.module, Since: load.since}), ignoresAsync)
+	}
 	return done
+}
+
+// ignoresAsync tells whether the kernel says in a line of its log that it does not know
+// async_probe, as one older than 4.2 does (unknown_module_param_cb in
+// kernel/module/main.c).
+func ignoresAsync(line string) bool {
+	return strings.HasSuffix(line, "unknown parameter '"+kernel.AsyncOption+"' ignored")
 }
 
 func surveyed(r worker.Result) core.Event {

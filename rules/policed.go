@@ -107,6 +107,12 @@ func (s *Set) IsFirst(step Step, modalias string) bool {
 	return policy.IsFirst(policy.ClassName(s.below(step.File), modalias))
 }
 
+// Naming returns what kind of names the devices of a step's module get in the order of
+// their probes, "" for none, when a device of that MODALIAS asks for it.
+func (s *Set) Naming(step Step, modalias string) string {
+	return policy.Naming(policy.ClassName(s.below(step.File), modalias))
+}
+
 // below is a module's file as seen from the module directory.
 func (s *Set) below(file string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(file, s.tables.Dir()), "/")
@@ -316,7 +322,11 @@ func (p *plan) treat(s *Step) {
 		p.decision.Reasons = append(p.decision.Reasons, by)
 		p.hold(s, r)
 	}
-	for _, k := range [...]policy.Key{policy.KeyAfter, policy.KeyAsync, policy.KeyIdle} {
+	if r, by := p.ruleOn(s.Module, policy.KeyAsync); r != nil {
+		s.Async = r.Async
+		p.decision.Reasons = append(p.decision.Reasons, by)
+	}
+	for _, k := range [...]policy.Key{policy.KeyAfter, policy.KeyIdle} {
 		if r, by := p.ruleOn(s.Module, k); r != nil {
 			p.decision.Reasons = append(p.decision.Reasons, by)
 		}

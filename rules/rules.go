@@ -60,6 +60,9 @@ type Step struct {
 	// Until is what it waits for if it is deferred.
 	Until policy.Trigger
 
+	// Async is what the policy says of how its drivers probe, "" for nothing.
+	Async policy.Probing
+
 	// Needs names the modules that must be live before this one goes in: its
 	// line of modules.dep, without what is built in. Needs and After name
 	// modules of earlier steps of the same decision only, so within one

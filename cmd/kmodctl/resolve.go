@@ -130,6 +130,7 @@ type step struct {
 	Builtin   bool           `json:"-"` // not asked for
 	Stage     policy.Stage   `json:"stage,omitempty"`
 	Until     policy.Trigger `json:"until,omitempty"` // what it waits for if it is deferred
+	Async     policy.Probing `json:"async,omitempty"`
 	Needs     []string       `json:"needs,omitempty"`
 	After     []string       `json:"after,omitempty"`
 }

@@ -244,6 +244,9 @@ func (t *story) modules(modules []control.ModuleWhy) {
 		if m.Class != nil && t.matches(m.Name) {
 			below = append(below, "of class "+m.Class.Name+": "+m.Class.Because)
 		}
+		if m.Probes != "" && t.matches(m.Name) {
+			below = append(below, "its drivers probe "+m.Probes)
+		}
 		if m.Error != "" {
 			below = append(below, m.Error)
 		}

@@ -11,6 +11,17 @@ import (
 // bench measures everything and prints the table.
 func bench(ctx context.Context, args []string) error {
 	var o benchmark.Options
+	if len(args) > 0 && (args[0] == "boot" || args[0] == "edge") {
+		flags := flag.NewFlagSet("bench "+args[0], flag.ContinueOnError)
+		boots := flags.Int("boots", map[string]int{"boot": 5, "edge": 20}[args[0]], "boot `n` times with each")
+		if err := flags.Parse(args[1:]); err != nil {
+			return err
+		}
+		if args[0] == "edge" {
+			return benchmark.Edge(ctx, os.Stdout, os.Stderr, *boots)
+		}
+		return benchmark.Contest(ctx, os.Stdout, os.Stderr, *boots)
+	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.BoolVar(&o.Markdown, "markdown", false, "print the table for documentation")
 	flags.IntVar(&o.Runs, "runs", 5, "measure everything but boots and sleeps `n` times; 0 leaves it out")

@@ -179,6 +179,8 @@ type Module struct {
 	Freed int64 `json:"freed_bytes,omitempty"`
 	// Critical says that it went before others, or goes before those that wait.
 	Critical bool `json:"critical,omitempty"`
+	// Probes says how the daemon had its drivers probe devices, and why.
+	Probes string `json:"probes,omitempty"`
 }
 
 // Story is the answer to "why": what is recorded of one device, module or

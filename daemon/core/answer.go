@@ -139,6 +139,7 @@ func (m *Machine) wireModule(mod *module) control.Module {
 		Freed:  mod.freed,
 
 		Critical: mod.critical,
+		Probes:   mod.probingWords(),
 	}
 	if mod.ours || mod.state == control.InLoad {
 		w.Options = mod.step.Options

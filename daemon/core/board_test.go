@@ -24,6 +24,7 @@ type board struct {
 	softdeps []string            // lines of modprobe.d
 	wanted   []string            // modules that modules-load.d names
 	commands map[string]string   // install lines, by module
+	requests map[string]bool     // modules that may have others loaded
 	prefers  map[string][]string // modules that a rule may prefer, by the modalias of devices
 	slots    int
 }
@@ -64,6 +65,10 @@ func newBoard(rng *rand.Rand) *board {
 			kind := []string{"pre", "post"}[rng.IntN(2)]
 			b.softdeps = append(b.softdeps, fmt.Sprintf("softdep %s %s: %s", m.Name, kind, other))
 		}
+	}
+	b.requests = make(map[string]bool)
+	for _, m := range b.modules {
+		b.requests[m.Name] = rng.IntN(4) == 0
 	}
 	b.commands = make(map[string]string)
 	for _, m := range b.modules {

@@ -268,6 +268,9 @@ func (m *Machine) ask(dev *device) {
 	m.emit(Look{Path: dev.Path, Subsystem: dev.Subsystem, Suppliers: len(m.later) > 0})
 }
 
+// matches tells whether a device asks for a module itself.
+func (dev *device) matches(module string) bool { return slices.Contains(dev.verdict.Modules, module) }
+
 // hasModule tells whether a module that matches a device is in.
 func (m *Machine) hasModule(dev *device) bool {
 	return m.anyModule(dev.verdict.Modules, func(mod *module) bool { return mod.state == control.Live })

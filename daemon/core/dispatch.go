@@ -180,7 +180,11 @@ func (m *Machine) load(mod *module) {
 	for _, other := range m.ops {
 		other.shared = len(m.ops) > 1
 	}
-	m.emit(Load{Op: mod.op, Step: mod.step, Critical: mod.critical, Measure: mod.cost == 0 && !mod.shared, Settings: m.settingsFor(mod)})
+	async, look := m.chooseProbing(mod)
+	m.emit(Load{
+		Op: mod.op, Step: mod.step, Critical: mod.critical, Measure: mod.cost == 0 && !mod.shared,
+		Async: async, LookInto: look, Settings: m.settingsFor(mod),
+	})
 }
 
 // deviceOrNone returns what wanted a module if that is a device.

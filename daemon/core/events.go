@@ -69,7 +69,12 @@ type (
 		// Memory is how much the kernel took for it, in bytes, 0 if that was not
 		// measured.
 		Memory int64
-		Unset  string // why Settings of the [Load] could not be set, "" if they were
+		// Async says that its drivers were had to probe asynchronously, Requests what
+		// was found out about its file, and NoAsync that the kernel did not know how.
+		Async    bool
+		Requests Requests
+		NoAsync  bool
+		Unset    string // why Settings of the [Load] could not be set, "" if they were
 	}
 
 	// Looked answers a [Look]: the driver that has the device, or with Probing
@@ -274,6 +279,10 @@ type (
 		// Measure asks how much memory it takes, if that is not known yet: nothing
 		// else is on its way that would be counted with it.
 		Measure bool
+		// Async says how its drivers are to probe. LookInto are the files of modules
+		// that must not request others either if they are to do so if that is safe.
+		Async    Async
+		LookInto []string
 		// Settings are what its parameters are to be set to when it is in, since
 		// somebody may have set them before it was taken out.
 		Settings string

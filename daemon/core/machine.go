@@ -22,6 +22,9 @@ type Limits struct {
 	// operator says how long: on a kernel made for real time, taking out a module
 	// stops all processors for a moment.
 	KeepUnused bool
+	// KeepNames has modules that give names to devices of the same kind go in one
+	// after the other, so that each boot gives the same ones: nobody else does.
+	KeepNames bool
 	// Rest is how often at most it is looked at modules that are in use, at all of
 	// them at a time; 0 for half a minute: a board at rest is not to be woken for it
 	// all the time.
@@ -82,6 +85,9 @@ type Machine struct {
 	markedOp   OpID   // the last load that had begun when it was asked for
 	lastOp     OpID
 	rushing    bool // critical loads had just begun
+	syncOnly   bool // the kernel does not know async_probe
+
+	naming map[string]string // the module wanted last that gives names of a kind
 
 	first    time.Duration   // when the first scan ended
 	released map[string]bool // what modules waited for, or they themselves
@@ -114,6 +120,7 @@ func New(limits Limits) *Machine {
 		exits:    make(map[OpID]*module),
 		pins:     make(map[string]bool),
 		released: make(map[string]bool),
+		naming:   make(map[string]string),
 
 		releaseAt: never,
 		counts:    counts{ends: make(map[control.Outcome]uint64)},

@@ -29,6 +29,9 @@ type module struct {
 	begunIn uint32 // the last scan that had ended when that began
 	scan    uint32 // the last scan that it is known to be in the kernel in
 
+	probing  probing  // how its drivers were had to probe devices when we put it in last
+	requests Requests // whether it may have others loaded, as far as its file was looked into
+
 	critical  bool    // it goes before others that wait, as what needs it does
 	shared    bool    // other loads were under way during its own
 	cost      int64   // memory that its load took, in bytes, 0 if that is not known
@@ -197,6 +200,7 @@ func (m *Machine) want(s rules.Step, by string, since uint64) {
 		}
 	}
 	m.wantedAgain(mod)
+	s = m.keepOrder(s, by)
 	mod.step, mod.wantedBy, mod.wanted = s, by, m.now
 	mod.busy, mod.putOffFor, mod.notBefore, mod.critical = false, 0, 0, m.isCritical(s, by)
 	if mod.inKernel() {
@@ -417,6 +421,7 @@ func (m *Machine) learn(e Done) {
 	if len(e.Firmware) > 0 {
 		mod.remarks = &remarks{firmware: e.Firmware}
 	}
+	m.probedSo(mod, e)
 	if e.Memory > 0 && !mod.shared {
 		mod.cost = e.Memory
 	}

@@ -37,6 +37,18 @@ func (w *world) checkLoad(e core.Load) {
 	}
 }
 
+// checkAsync holds that no driver probes aside which may have others loaded meanwhile,
+// itself or by what it needs, or whose device others may take.
+func (w *world) checkAsync(e core.Load) {
+	w.asides++
+	name := e.Step.Module
+	for _, need := range w.board.closure(*w.board.module(name)) {
+		if w.board.requests[need] {
+			w.violate("%s is had to probe aside, though %s, which it needs, may request others", name, need)
+		}
+	}
+}
+
 // A slot is what a load has.
 type slot struct {
 	critical bool

@@ -34,15 +34,20 @@ func TestPromisesHoldInEveryWorld(t *testing.T) {
 		}
 		return
 	}
+	asides := 0
 	for seed := range uint64(*seeds) {
 		w := newWorld(t, seed+1, sound)
 		w.run()
+		asides += w.asides
 		for _, v := range w.violations {
 			t.Errorf("%s\n\tgo test ./daemon/core -run EveryWorld -seed %d -v", v, seed+1)
 		}
 		if t.Failed() {
 			return
 		}
+	}
+	if asides == 0 {
+		t.Error("no driver was ever had to probe aside")
 	}
 }
 
@@ -196,6 +201,8 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 		{"forgets what slept", misheard(func(e *core.Inherited) { e.Asleep = nil })},
 		{"does not hear what is wanted without a device", wantsNothing},
 		{"loads twice", loadsTwice},
+		{"does not hear what may request others", misheard(func(d *core.Done) { d.Requests = core.RequestsNone })},
+		{"does not look into what is needed", looksIntoNothing},
 		{"forgets every seventh load", forgetsLoads},
 		{"takes EBUSY for the end", neverTriesAgain},
 		{"gives up what could not begin", misheard(func(d *core.Done) { d.Unasked = false })},
@@ -285,6 +292,16 @@ func loadsTwice(_ *world, m machine) machine {
 			again := load
 			again.Op += 1 << 32
 			return []core.Effect{load, again}
+		}
+		return []core.Effect{e}
+	}}
+}
+
+func looksIntoNothing(_ *world, m machine) machine {
+	return &fault{machine: m, says: func(e core.Effect) []core.Effect {
+		if load, ok := e.(core.Load); ok {
+			load.LookInto = nil
+			return []core.Effect{load}
 		}
 		return []core.Effect{e}
 	}}

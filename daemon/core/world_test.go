@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"path"
 	"slices"
 	"strings"
 	"syscall"
@@ -100,6 +101,7 @@ type world struct {
 	trace      []string
 	loads      int
 	probes     int
+	asides     int // loads whose drivers probe aside
 }
 
 // A flight is a load on its way.
@@ -110,6 +112,7 @@ type flight struct {
 	probe  bool
 	assign bool
 	unload bool
+	async  bool
 	// Of a load by an install command, the command.
 	command string
 }
@@ -564,9 +567,33 @@ func (w *world) load(e core.Load) {
 			w.runCommand(e)
 			return
 		}
-		call := w.kernel.Insert(w.now, strings.TrimPrefix(e.Step.File, "/lib/modules/test/"), e.Step.Options)
-		w.calls[call] = flight{life: life, op: e.Op, module: name}
+		options, async := w.probing(e)
+		call := w.kernel.Insert(w.now, strings.TrimPrefix(e.Step.File, "/lib/modules/test/"), options)
+		w.calls[call] = flight{life: life, op: e.Op, module: name, async: async}
 	})
+}
+
+// probing is what a worker makes of how a module is to have its drivers probe.
+func (w *world) probing(e core.Load) (options string, async bool) {
+	name := e.Step.Module
+	if e.Async != core.AsyncIfSafe || w.requests(name) != core.RequestsNone {
+		return e.Step.Options, false
+	}
+	for _, file := range e.LookInto {
+		if w.requests(strings.TrimSuffix(path.Base(file), ".ko")) != core.RequestsNone {
+			return e.Step.Options, false
+		}
+	}
+	w.checkAsync(e)
+	return e.Step.Options + " async_probe", true
+}
+
+// requests is what the file of a module tells.
+func (w *world) requests(module string) core.Requests {
+	if w.board.requests[module] {
+		return core.RequestsOthers
+	}
+	return core.RequestsNone
 }
 
 // commandTime is how long the commands of a world may take.
@@ -678,7 +705,7 @@ func (w *world) finished(e fake.Event) {
 		w.commandLoaded(f, e)
 		return
 	}
-	done := core.Done{Op: f.op, Module: f.module, Errno: e.Errno}
+	done := core.Done{Op: f.op, Module: f.module, Errno: e.Errno, Async: f.async, Requests: w.requests(f.module)}
 	if e.What == fake.Killed {
 		done.Errno = syscall.EIO
 	}

@@ -38,7 +38,7 @@
 //
 // A driver that does not find its firmware fails in its probe, and the load
 // succeeds all the same. So the names that a module's file holds are looked for
-// where the kernel will look ([System.MissingFirmware]), before the call.
+// where the kernel will look ([System.Inspect]), before the call.
 //
 // # Roots
 //

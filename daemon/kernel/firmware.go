@@ -26,20 +26,31 @@ const (
 	maxFirmwareName = 100
 )
 
-// MissingFirmware reads the names of firmware files that a module's file holds
+// An Inspection is what a module's file tells before it is loaded.
+type Inspection struct {
+	Firmware Firmware
+	Requests Requests
+}
+
+// Inspect reads the names of firmware files that a module's file holds
 // (modinfo -F firmware), and looks for them where the kernel will. Most
 // modules that name any name those of all devices that they can drive: what is missing
-// matters only if such a device does not get its driver.
+// matters only if such a device does not get its driver. If it is asked for, it also
+// finds out whether the module may have others loaded.
 //
-// It reads the headers and .modinfo only, and a compressed file not at all.
-// Names with wildcards are passed over, for the driver makes the names from
-// them.
-func (s System) MissingFirmware(image io.ReaderAt, size int64) (missing Firmware) {
+// It reads the headers, .modinfo and the names of symbols only, and a compressed file
+// not at all. Firmware's names with wildcards are passed over, for the driver makes the
+// names from them.
+func (s System) Inspect(image io.ReaderAt, size int64, requests bool) (found Inspection) {
 	file, err := kofile.New(image, size)
 	if err != nil {
-		return missing // the load says why
+		return found // the load says why
 	}
-	return s.lookFor(file.Fields("firmware"))
+	if requests {
+		found.Requests = requestsOf(file)
+	}
+	found.Firmware = s.lookFor(file.Fields("firmware"))
+	return found
 }
 
 func (s System) lookFor(names iter.Seq[string]) (missing Firmware) {

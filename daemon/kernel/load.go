@@ -16,6 +16,10 @@ type Module struct {
 	Options string // parameters, "" for none
 	Force   Force  // what not to compare; always zero in the daemon
 	Measure bool   // whether a worker is to tell how much memory the call took
+	Async   Async  // how a worker is to have its drivers probe
+	// LookInto are the files of modules that must not have others loaded either if
+	// Async is AsyncIfSafe.
+	LookInto []string
 	// Settings are what a worker sets afterwards, as [System.Settings] returned it
 	// when the module was taken out; "" for nothing.
 	Settings string

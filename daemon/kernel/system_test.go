@@ -338,12 +338,12 @@ func TestMissingFirmware(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := content(built(tt.fields...))
-			if diff := cmp.Diff(tt.want, s.MissingFirmware(f, f.Size())); diff != "" {
+			if diff := cmp.Diff(tt.want, s.Inspect(f, f.Size(), false).Firmware); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
-	if got := s.MissingFirmware(content("no module"), 9); got.Total != 0 {
+	if got := s.Inspect(content("no module"), 9, true); got.Firmware.Total != 0 || got.Requests != MayRequest {
 		t.Errorf("%+v of a file that is none", got)
 	}
 }

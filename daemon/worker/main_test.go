@@ -102,14 +102,21 @@ func (acts) Load(m kernel.Module, f *os.File, how kernel.How) error {
 	return nil
 }
 
-// MissingFirmware misses what the file's content names.
-func (acts) MissingFirmware(image io.ReaderAt, size int64) (missing kernel.Firmware) {
+// Inspect finds that what the file's content names is missing, and that it requests
+// others if it says so.
+func (acts) Inspect(image io.ReaderAt, size int64, requests bool) (found kernel.Inspection) {
 	content, _ := io.ReadAll(io.NewSectionReader(image, 0, size))
 	if list, ok := strings.CutPrefix(string(content), "misses "); ok {
-		missing.Missing = strings.Fields(list)
-		missing.Total = len(missing.Missing) + 1
+		found.Firmware.Missing = strings.Fields(list)
+		found.Firmware.Total = len(found.Firmware.Missing) + 1
 	}
-	return missing
+	switch {
+	case requests && string(content) == "requests":
+		found.Requests = kernel.RequestsOthers
+	case requests:
+		found.Requests = kernel.RequestsNone
+	}
+	return found
 }
 
 func (acts) LoadImage(m kernel.Module, image []byte) error {

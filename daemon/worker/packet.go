@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 // length before them. A request fits in a socket's buffer. A reply is small,
 // because the daemon has room for one for each call on its way.
 const (
-	version    = 9
+	version    = 10
 	maxRequest = 64 << 10
 	maxReply   = 4 << 10
 	maxWords   = 3000 // of a reply; more is cut off
@@ -85,8 +86,8 @@ func (r request) append(b []byte) []byte {
 	case surveyModule, tendNodes:
 		return appendStrings(b, r.module.Name, r.able)
 	}
-	b = append(b, bit(r.module.Measure))
-	return appendStrings(b, r.module.Name, r.module.File, r.module.Options, r.module.Settings)
+	b = append(b, bit(r.module.Measure), byte(r.module.Async))
+	return appendStrings(b, r.module.Name, r.module.File, r.module.Options, r.module.Settings, strings.Join(r.module.LookInto, "\x00"))
 }
 
 func parseRequest(b []byte) (r request, err error) {
@@ -106,11 +107,16 @@ func parseRequest(b []byte) (r request, err error) {
 	case r.task.isAble():
 		return r, cutStrings(b, &r.module.Name, &r.able)
 	}
-	if len(b) == 0 {
+	if len(b) < 2 {
 		return r, errPacket
 	}
-	r.module.Measure = b[0] != 0
-	return r, cutStrings(b[1:], &r.module.Name, &r.module.File, &r.module.Options, &r.module.Settings)
+	r.module.Measure, r.module.Async = b[0] != 0, kernel.Async(b[1])
+	var look string
+	err = cutStrings(b[2:], &r.module.Name, &r.module.File, &r.module.Options, &r.module.Settings, &look)
+	if look != "" {
+		r.module.LookInto = strings.Split(look, "\x00")
+	}
+	return r, err
 }
 
 // asJSON is for what is asked rarely, and has lists in it.
@@ -137,6 +143,9 @@ type reply struct {
 	missing  uint32 // how many there are in all
 	memory   int64  // of the kernel's that the call took, negative if it gave some back; 0 if that was not measured
 
+	requests kernel.Requests // of a load, what was found out about the file
+	async    bool            // and whether it was made with async_probe because of that
+
 	assigned kernel.Assigned
 	// found is, as JSON, what an ability has found; of an unload, what was set of
 	// the module; of a load, why something could not be set again. "" for nothing.
@@ -149,14 +158,14 @@ func (r reply) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(r.errno))
 	b = binary.BigEndian.AppendUint32(b, r.missing)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.memory))
-	b = append(b, bit(r.assigned.Held))
+	b = append(b, bit(r.assigned.Held), byte(r.requests), bit(r.async))
 	return appendStrings(b, r.op, cut(r.words, maxWords), r.firmware, r.assigned.Module, r.found)
 }
 
 // parseReply returns a pointer so that those who wait for a reply have no room
 // for it on their stacks.
 func parseReply(b []byte) (*reply, error) {
-	if len(b) < 26 || b[0] != version {
+	if len(b) < 28 || b[0] != version {
 		return nil, errPacket
 	}
 	r := new(reply)
@@ -164,8 +173,8 @@ func parseReply(b []byte) (*reply, error) {
 	r.errno = syscall.Errno(binary.BigEndian.Uint32(b[9:]))
 	r.missing = binary.BigEndian.Uint32(b[13:])
 	r.memory = int64(binary.BigEndian.Uint64(b[17:]))
-	r.assigned.Held = b[25] != 0
-	return r, cutStrings(b[26:], &r.op, &r.words, &r.firmware, &r.assigned.Module, &r.found)
+	r.assigned.Held, r.requests, r.async = b[25] != 0, kernel.Requests(b[26]), b[27] != 0
+	return r, cutStrings(b[28:], &r.op, &r.words, &r.firmware, &r.assigned.Module, &r.found)
 }
 
 func appendStrings(b []byte, texts ...string) []byte {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -30,13 +31,15 @@ func TestPacketsComeBackAsTheyWere(t *testing.T) {
 			asked.task = rapid.SampledFrom([]task{surveyModule, tendNodes}).Draw(t, "what")
 			asked.module.Name, asked.able = rapid.String().Draw(t, "module"), rapid.String().Draw(t, "asked")
 		} else {
-			asked.module = kernel.Module{Name: rapid.String().Draw(t, "name"), File: rapid.String().Draw(t, "file"), Options: rapid.String().Draw(t, "options"), Measure: rapid.Bool().Draw(t, "measure"), Settings: rapid.String().Draw(t, "settings")}
+			asked.module = kernel.Module{Name: rapid.String().Draw(t, "name"), File: rapid.String().Draw(t, "file"), Options: rapid.String().Draw(t, "options"), Measure: rapid.Bool().Draw(t, "measure"), Settings: rapid.String().Draw(t, "settings"),
+				Async: kernel.Async(rapid.Byte().Draw(t, "async")), LookInto: rapid.SliceOfN(rapid.StringMatching("/[a-z]+[.]ko"), 1, 3).Draw(t, "look into")}
 		}
-		if got, err := parseRequest(asked.append(nil)); err != nil || got != asked {
+		if got, err := parseRequest(asked.append(nil)); err != nil || !reflect.DeepEqual(got, asked) {
 			t.Errorf("%+v, %v, want %+v", got, err, asked)
 		}
 		answered := reply{time.Duration(rapid.Int64().Draw(t, "took")), 5, rapid.String().Draw(t, "op"), rapid.StringN(0, -1, maxWords).Draw(t, "words"),
 			rapid.String().Draw(t, "firmware"), rapid.Uint32().Draw(t, "missing"), rapid.Int64().Draw(t, "memory"),
+			kernel.Requests(rapid.Byte().Draw(t, "requests")), rapid.Bool().Draw(t, "async"),
 			kernel.Assigned{Module: rapid.String().Draw(t, "has"), Held: rapid.Bool().Draw(t, "held")}, rapid.StringN(0, -1, 100).Draw(t, "found")}
 		if got, err := parseReply(answered.append(nil)); err != nil || *got != answered {
 			t.Errorf("%+v, %v, want %+v", got, err, answered)
@@ -67,8 +70,8 @@ func (verbose) Load(kernel.Module, *os.File, kernel.How) error { return nil }
 
 func (verbose) Set(_, settings string) error { return errors.New("refused: " + settings) }
 
-func (verbose) MissingFirmware(io.ReaderAt, int64) kernel.Firmware {
-	return kernel.Firmware{Missing: slices.Repeat([]string{strings.Repeat("f", 100)}, 8), Total: 8} // it has no more
+func (verbose) Inspect(io.ReaderAt, int64, bool) kernel.Inspection {
+	return kernel.Inspection{Firmware: kernel.Firmware{Missing: slices.Repeat([]string{strings.Repeat("f", 100)}, 8), Total: 8}} // it has no more
 }
 
 func TestWhatCouldNotBeSetFitsBesideMissingFirmware(t *testing.T) {
@@ -98,7 +101,7 @@ func FuzzPackets(f *testing.F) {
 	f.Add(reply{op: "load", words: "no", errno: 2, firmware: "a.bin\nb.bin", missing: 3}.append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r, err := parseRequest(b); err == nil {
-			if again, err := parseRequest(r.append(nil)); err != nil || again != r {
+			if again, err := parseRequest(r.append(nil)); err != nil || !reflect.DeepEqual(again, r) {
 				t.Errorf("%+v became %+v, %v", r, again, err)
 			}
 		}

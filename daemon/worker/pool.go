@@ -46,6 +46,10 @@ type Result struct {
 	// [kernel.System.Settings] returns it. Unset is why some of that could not be
 	// set again, of one that was put in; "" if all was.
 	Settings, Unset string
+	// Async says that the load was made with async_probe, Requests what was found out
+	// about the file.
+	Async    bool
+	Requests kernel.Requests
 	// Firmware is what the module's file names and the kernel would not find,
 	// as seen just before the call. Of compressed files it is known only where
 	// the worker unpacked them. It is nil if nothing is missing.
@@ -386,7 +390,7 @@ func (p *Pool) deliver(op uint64, result Result) {
 // outcome is what an answer means.
 func (c *call) outcome(a *reply) Result {
 	result := c.result()
-	result.Took, result.Memory = a.took, a.memory
+	result.Took, result.Memory, result.Async, result.Requests = a.took, a.memory, a.async, a.requests
 	if result.Assigned != nil {
 		*result.Assigned = a.assigned
 	}

@@ -214,6 +214,37 @@ func TestMissingFirmwareIsToldWithTheResult(t *testing.T) {
 	}
 }
 
+func TestDriversProbeAsideWhereNothingIsSeenThatSpeaksAgainstIt(t *testing.T) {
+	p := newPool(t, worker.Config{})
+	requests, none := file(t, "requests"), file(t, "none")
+	for _, tt := range []struct {
+		name     string
+		m        kernel.Module
+		options  string
+		async    bool
+		requests kernel.Requests
+	}{
+		{"it was not asked about", kernel.Module{File: none, Options: "a=1"}, "a=1", false, kernel.MayRequest},
+		{"it was looked into only", kernel.Module{File: none, Async: kernel.AsyncUnasked}, "", false, kernel.RequestsNone},
+		{"it may request others", kernel.Module{File: requests, Async: kernel.AsyncIfSafe}, "", false, kernel.RequestsOthers},
+		{"what it needs may", kernel.Module{File: none, Async: kernel.AsyncIfSafe, LookInto: []string{none, requests}}, "", false, kernel.RequestsNone},
+		{"what it needs is not there", kernel.Module{File: none, Async: kernel.AsyncIfSafe, LookInto: []string{"/nowhere"}}, "", false, kernel.RequestsNone},
+		{"nothing", kernel.Module{File: none, Async: kernel.AsyncIfSafe, LookInto: []string{none}}, "async_probe", true, kernel.RequestsNone},
+		{"nothing, and it has options", kernel.Module{File: none, Async: kernel.AsyncIfSafe, Options: "a=1"}, "a=1 async_probe", true, kernel.RequestsNone},
+		{"somebody has decided it", kernel.Module{File: none, Async: kernel.AsyncAlways, Options: "async_probe=0"}, "async_probe=0", false, kernel.RequestsNone},
+		{"nothing counts but the rule", kernel.Module{File: requests, Async: kernel.AsyncAlways}, "async_probe", true, kernel.RequestsOthers},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.m.Name = "tells_call"
+			p.Load(1, tt.m)
+			r := <-p.Results()
+			if r.Async != tt.async || r.Requests != tt.requests || !strings.Contains(fmt.Sprint(r.Err), fmt.Sprintf(" %q ", tt.options)) {
+				t.Errorf("async %t, requests %d, %v", r.Async, r.Requests, r.Err)
+			}
+		})
+	}
+}
+
 func TestAProbeIsTheDevicesNameWrittenToItsBussFile(t *testing.T) {
 	sys := t.TempDir()
 	bus := filepath.Join(sys, "bus/pci")

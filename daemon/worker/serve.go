@@ -43,7 +43,7 @@ type Loader interface {
 	Set(module, settings string) error
 	Memory() (size int64, known bool)
 	Assign(a kernel.Assignment, inUse func(devpath string) string) (kernel.Assigned, error)
-	MissingFirmware(image io.ReaderAt, size int64) kernel.Firmware
+	Inspect(image io.ReaderAt, size int64, requests bool) kernel.Inspection
 }
 
 // An Unpack writes what a compressed module file holds.
@@ -250,13 +250,14 @@ func perform(r request, f *os.File, loader Loader, can Abilities, answer *reply)
 		answer.assigned, err = loader.Assign(r.assign, inUse)
 		return err
 	}
-	firmware, err := load(r, f, loader, can.Unpack)
+	found, err := load(r, f, loader, can.Unpack)
+	answer.requests, answer.async = found.Requests, found.async
 	if err == nil && r.module.Settings != "" {
 		if refused := loader.Set(r.module.Name, r.module.Settings); refused != nil {
 			answer.found = cut(refused.Error(), maxWords) // there may be firmware beside it
 		}
 	}
-	answer.firmware, answer.missing = strings.Join(firmware.Missing, "\n"), uint32(firmware.Total)
+	answer.firmware, answer.missing = strings.Join(found.Firmware.Missing, "\n"), uint32(found.Firmware.Total)
 	return err
 }
 
@@ -272,25 +273,52 @@ func nobodyKnows(string) string {
 	return "who uses it can't be told without kmodctl: install it beside kmodd"
 }
 
+// inspected is a module's file, and how its drivers were had to probe because of it.
+type inspected struct {
+	kernel.Inspection
+	async bool
+}
+
 // load looks for the module's firmware first: its probes ask for it during the
 // call. What the kernel unpacks is not looked into.
-func load(r request, f *os.File, loader Loader, unpack Unpack) (firmware kernel.Firmware, err error) {
+func load(r request, f *os.File, loader Loader, unpack Unpack) (found inspected, err error) {
+	m, requests := r.module, r.module.Async != kernel.AsyncNever
 	if r.task == loadPlain {
 		var st unix.Stat_t
 		if unix.Fstat(int(f.Fd()), &st) == nil {
-			firmware = loader.MissingFirmware(f, st.Size)
+			found.Inspection = loader.Inspect(f, st.Size, requests)
 		}
 	}
 	if r.task != unpackFirst {
-		return firmware, loader.Load(r.module, f, kernel.How(r.task))
+		m, found.async = m.Probing(mayRequest(loader, m, found.Requests))
+		return found, loader.Load(m, f, kernel.How(r.task))
 	}
 	image, err := unpacked(f, unpack)
 	if err != nil {
-		return firmware, &kernel.Error{Op: "unpack", Errno: errnoOf(err), Words: err.Error() + ": reinstall the file"}
+		return found, &kernel.Error{Op: "unpack", Errno: errnoOf(err), Words: err.Error() + ": reinstall the file"}
 	}
 	defer unix.Munmap(image)
-	firmware = loader.MissingFirmware(bytes.NewReader(image), int64(len(image)))
-	return firmware, loader.LoadImage(r.module, image)
+	found.Inspection = loader.Inspect(bytes.NewReader(image), int64(len(image)), requests)
+	m, found.async = m.Probing(mayRequest(loader, m, found.Requests))
+	return found, loader.LoadImage(m, image)
+}
+
+// mayRequest says whether a module, or any of those that it is to be looked into on its
+// account, may have others loaded.
+func mayRequest(loader Loader, m kernel.Module, itself kernel.Requests) kernel.Requests {
+	for _, file := range m.LookInto {
+		if itself != kernel.RequestsNone {
+			break
+		}
+		itself = kernel.MayRequest
+		if f, err := os.Open(file); err == nil {
+			if st, err := f.Stat(); err == nil {
+				itself = loader.Inspect(f, st.Size(), true).Requests
+			}
+			f.Close()
+		}
+	}
+	return itself
 }
 
 // unpacked is what a compressed file holds. It is written to a memfd and

@@ -54,8 +54,18 @@ const (
 	maxNames = 256 << 10
 )
 
-// signature is the end of a file that one is appended to.
-const signature = "~Module signature appended~\n"
+// Mark is the end of a file that a signature is appended to.
+const Mark = "~Module signature appended~\n"
+
+// Marked says whether a file of that size in bytes ends with [Mark].
+func Marked(r io.ReaderAt, size int64) bool {
+	var tail [len(Mark)]byte
+	if size < int64(len(tail)) {
+		return false
+	}
+	n, _ := r.ReadAt(tail[:], size-int64(len(tail)))
+	return string(tail[:n]) == Mark
+}
 
 // New reads a module file of that size in bytes. The error is an [*Error].
 // Compressed files are not unpacked here.
@@ -67,8 +77,7 @@ func New(r io.ReaderAt, size int64) (*File, error) {
 	if err := f.sections(); err != nil {
 		return nil, err
 	}
-	tail := make([]byte, len(signature))
-	f.Signed = size >= int64(len(tail)) && f.read(tail, size-int64(len(tail)), "the signature's mark") == nil && string(tail) == signature
+	f.Signed = Marked(r, size)
 	return f, nil
 }
 

@@ -119,7 +119,7 @@ func TestASignatureIsSeen(t *testing.T) {
 	}
 }
 
-func open(t testing.TB, b []byte) *kofile.File {
+func open(t rapid.TB, b []byte) *kofile.File {
 	t.Helper()
 	f, err := kofile.New(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
@@ -217,6 +217,44 @@ func compareWithStandardLibrary(t *testing.T, path string) {
 	if !ours.Signed || ours.Machine != uint16(theirs.Machine) || !strings.HasSuffix(ours.Field("vermagic"), " SMP preempt mod_unload modversions ") {
 		t.Errorf("%s: %+v", path, ours)
 	}
+	names, err := theirs.Section(".strtab").Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"__request_module\x00", "snd_", string(names[len(names)/2 : len(names)/2+9]), "no such symbol"} {
+		got, err := ours.Mentions("not this one", text)
+		if want := bytes.Contains(names, []byte(text)); got != want || err != nil {
+			t.Errorf("%s mentions %q: %t, %v, want %t", path, text, got, err, want)
+		}
+	}
+}
+
+// Names longer than what is looked at in one go are found wherever they lie.
+func TestNoNameIsMissedAtABorder(t *testing.T) {
+	kernel, err := debian.LoadKernel(t.Context(), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(kernel.Root, "lib/modules", kernel.Version, "kernel/drivers/gpu/drm/i915/i915.ko")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := elf.NewFile(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := theirs.Section(".strtab").Data()
+	if err != nil || len(names) < 100_000 {
+		t.Fatalf("%d bytes of names, %v", len(names), err)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		at := 32<<10*rapid.IntRange(1, len(names)>>15).Draw(t, "border") - rapid.IntRange(0, 60).Draw(t, "before")
+		text := string(names[at : at+rapid.IntRange(1, 40).Draw(t, "length")])
+		if got, err := open(t, b).Mentions(text, strings.Repeat("x", 50)); !got || err != nil {
+			t.Errorf("%q at %d: %t, %v", text, at, got, err)
+		}
+	})
 }
 
 // counting counts what is read.

@@ -290,8 +290,8 @@ func (r *reading) describe(exports []Export) error {
 	return nil
 }
 
-// window is how much of the file is read at a time where CRCs are.
-const window = 4 << 10
+// someCRCs is how much of the file is read at a time where they are.
+const someCRCs = 4 << 10
 
 // crc is what a symbol __crc_NAME stands for: in the sections __kcrctab and
 // __kcrctab_gpl a number of 32 bits, and in older modules its own value.
@@ -308,7 +308,7 @@ func (r *reading) crc(s symbol) (uint64, error) {
 	}
 	at := int64(t.at + s.value)
 	if at < r.crcsAt || at+4 > r.crcsAt+int64(len(r.crcs)) {
-		some := slices.Grow(r.crcs[:0], window)[:min(window, r.file.size-at)]
+		some := slices.Grow(r.crcs[:0], someCRCs)[:min(someCRCs, r.file.size-at)]
 		if err := r.file.read(some, at, "a version"); err != nil {
 			return 0, err
 		}

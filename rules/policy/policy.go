@@ -94,9 +94,9 @@ type Rule struct {
 	Class, Module, Modalias, Subsystem []string
 	Env                                []Variable
 
-	Stage       Stage         // "" if the rule does not say
-	After       Trigger       // what a deferred module waits for
-	Async       string        // "true", "false" or "auto"
+	Stage       Stage   // "" if the rule does not say
+	After       Trigger // what a deferred module waits for
+	Async       Probing
 	Idle        time.Duration // for how long unused, until it goes; may be Never
 	Force       bool          // Idle counts for what should never be called idle, too
 	Identity    Identity      // of the devices that Idle is about
@@ -279,10 +279,7 @@ func (r *Rule) Value(k Key) string {
 	case KeyAfter:
 		return strconv.Quote(string(r.After))
 	case KeyAsync:
-		if r.Async == "auto" {
-			return `"auto"`
-		}
-		return r.Async
+		return r.Async.toml()
 	case KeyIdle:
 		if r.Idle == Never {
 			return `"off"`

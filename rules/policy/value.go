@@ -160,9 +160,9 @@ func after(n *toml.Node) (Trigger, error) {
 }
 
 // async reads true, false or "auto".
-func async(n *toml.Node) (string, error) {
-	if s := string(n.Data); n.Kind == toml.Bool || n.Kind == toml.String && s == "auto" {
-		return s, nil
+func async(n *toml.Node) (Probing, error) {
+	if s := string(n.Data); n.Kind == toml.Bool || n.Kind == toml.String && s == string(Auto) {
+		return Probing(s), nil
 	}
 	return "", errors.New(`it is to be true, false or "auto"`)
 }

@@ -4,7 +4,7 @@
 //
 // # Processes
 //
-// One program, nine roles. As process 1 it mounts what a program expects of a
+// One program, ten roles. As process 1 it mounts what a program expects of a
 // Linux system, starts the role serve, and from then on only collects ended
 // processes: everything orphaned ends up with it, so it must wait for anybody,
 // which would take exit codes away from whoever else waits in the same process.
@@ -14,7 +14,8 @@
 // looks through those notes. send has the kernel broadcast events that somebody
 // wrote down on another machine. camera is a USB camera, plugged in as long as
 // it runs, and capture takes pictures from one. wake has a driver that sleeps wake
-// again and again, and reload does the same with modprobe, each for the sake of time.
+// again and again, and reload does the same with modprobe, each for the sake of time;
+// load puts in a list of modules, faster than anybody could who had to find them.
 //
 // # The witness and its limits
 //
@@ -28,6 +29,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 )
 
 func main() {
@@ -62,8 +64,10 @@ func play(args []string) error {
 		return wakeOften(os.Stdout, args[1], args[2], args[3])
 	case len(args) == 1 && args[0] == "memory":
 		return keptMemory(os.Stdout)
+	case len(args) >= 2 && args[0] == "load":
+		return loadList(args[1], strings.Join(args[2:], " "))
 	case len(args) == 3 && args[0] == "reload":
 		return reload(os.Stdout, args[1], args[2])
 	}
-	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE | camera [PROPERTY=VALUE...] | bluetooth | hci0 up | hci0 down | capture DEVICE COUNT | wake DEVICE MODULE COUNT | reload MODULE COUNT | memory")
+	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE | camera [PROPERTY=VALUE...] | bluetooth | hci0 up | hci0 down | capture DEVICE COUNT | wake DEVICE MODULE COUNT | reload MODULE COUNT | load FILE [OPTION...] | memory")
 }

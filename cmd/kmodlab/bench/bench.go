@@ -108,7 +108,7 @@ func coldplugs(ctx context.Context, progress io.Writer, boots int) ([]row, error
 			all *[]coldplug
 		}{{kmodd, &ours}, {udevd, &theirs}} {
 			fmt.Fprintf(progress, "  boot %d of %d, %s\n", i+1, boots, of.name)
-			c, err := coldplugOf(ctx, build, of.loader)
+			c, err := coldplugOf(ctx, build, contender{loader: of.loader})
 			if err != nil {
 				return nil, err
 			}

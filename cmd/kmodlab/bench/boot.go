@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,8 @@ const stillFor = 6 * time.Second
 
 // A loader is a program that loads the drivers of a guest's devices.
 type loader struct {
-	name string
+	name  string
+	title string // of what it is given, "" for nothing
 	// start is a shell command that starts it, and goes on in its place or leaves it behind.
 	start string
 	// settled is a shell command that succeeds when all is loaded. It may wait.
@@ -53,6 +55,9 @@ var udevd = loader{
 	sure:    "udevadm settle",
 }
 
+// of is what a loader is called in a table.
+func (l loader) of() string { return cmp.Or(l.title, l.name) }
+
 // A coldplug is what a loader did with a busy PC, and what it holds when it has nothing to do any more.
 type coldplug struct {
 	memory  memory
@@ -61,10 +66,12 @@ type coldplug struct {
 	// From the loader's start: the last load that the kernel saw, and when the last
 	// device was bound to a driver, and the last of those that are awaited.
 	loaded, bound, first time.Duration
+	named                time.Duration // when the last one of those was bound that a rule may name
+	user                 time.Duration // of all its processes
 }
 
 // coldplugOf boots a busy PC and has a loader load its drivers.
-func coldplugOf(ctx context.Context, build *lab.Build, l loader) (c coldplug, err error) {
+func coldplugOf(ctx context.Context, build *lab.Build, l contender) (c coldplug, err error) {
 	m, err := build.Boot(ctx, lab.Options{Busy: true})
 	if err != nil {
 		return c, err
@@ -76,6 +83,11 @@ func coldplugOf(ctx context.Context, build *lab.Build, l loader) (c coldplug, er
 		err = errors.Join(err, m.Close())
 	}()
 	g := guest{m, l}
+	for path, content := range l.files {
+		if err := m.WriteFile(ctx, path, []byte(content), 0o644); err != nil {
+			return c, err
+		}
+	}
 	if err := g.load(ctx); err != nil {
 		return c, err
 	}
@@ -85,7 +97,7 @@ func coldplugOf(ctx context.Context, build *lab.Build, l loader) (c coldplug, er
 // A guest is a machine with its loader.
 type guest struct {
 	*lab.Machine
-	loader
+	contender
 }
 
 // tracing is where the kernel's own record of loads is switched on and read (Documentation/trace/ftrace.rst).
@@ -99,13 +111,13 @@ cd /sys/bus/usb/devices && grep -lx 03 */bInterfaceClass | while read -r f; do e
 // load has the loader load drivers, with the kernel keeping a record, until it has settled and its
 // workers have ended.
 func (g guest) load(ctx context.Context) error {
-	record := "cd " + tracing + " && echo mono >trace_clock && echo 1 >events/module/module_load/enable && " +
+	record := "mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup; cd " + tracing + " && echo mono >trace_clock && echo 1 >events/module/module_load/enable && " +
 		"echo 'p:bound device_links_driver_bound name=+0(+0(%di)):string' >kprobe_events && echo 1 >events/kprobes/bound/enable && cd /"
 	if _, err := g.shell(ctx, record); err != nil {
 		return err
 	}
 	begin := "echo begin >" + tracing + "trace_marker; "
-	if _, err := g.Spawn(ctx, g.name, "sh", "-c", begin+g.start); err != nil {
+	if _, err := g.Spawn(ctx, g.name, "sh", "-c", begin+keep(g.start)); err != nil {
 		return err
 	}
 	if err := g.poll(ctx, settleTime, func() (bool, error) {
@@ -113,6 +125,9 @@ func (g guest) load(ctx context.Context) error {
 		return r.Exit == 0, err
 	}); err != nil {
 		return fmt.Errorf("wait until it has settled: %w", err)
+	}
+	if g.ends {
+		return nil
 	}
 	alone := "[ $(pidof " + g.name + " | wc -w) = 1 ]"
 	if _, err := g.Until(ctx, quietTime, "sh", "-c", alone); err != nil {
@@ -123,21 +138,20 @@ func (g guest) load(ctx context.Context) error {
 
 // measure waits until the loader's memory does not change any more, and looks at what it did.
 func (g guest) measure(ctx context.Context) (c coldplug, err error) {
-	pid, err := g.shell(ctx, "pidof "+g.name)
+	if !g.ends {
+		if err := g.measureProcess(ctx, &c); err != nil {
+			return c, err
+		}
+	}
+	stat, err := g.ReadFile(ctx, account+"/cpu.stat")
 	if err != nil {
 		return c, err
 	}
-	proc := "/proc/" + strings.TrimSpace(pid)
-	if c.memory, err = g.rest(ctx, proc); err != nil {
-		return c, err
-	}
-	threads, err := g.shell(ctx, "ls "+proc+"/task | wc -l")
+	user, err := parseUser(string(stat))
 	if err != nil {
 		return c, err
 	}
-	if c.threads, err = strconv.Atoi(strings.TrimSpace(threads)); err != nil {
-		return c, err
-	}
+	c.user = time.Duration(user) * time.Microsecond
 	modules, err := g.shell(ctx, "lsmod | sed 1d | cut -d' ' -f1 | sort")
 	if err != nil {
 		return c, err
@@ -155,9 +169,31 @@ func (g guest) measure(ctx context.Context) (c coldplug, err error) {
 	if err != nil {
 		return c, err
 	}
-	c.loaded, c.bound, c.first = t.load, t.last(), t.last(strings.Fields(first)...)
+	named, err := g.shell(ctx, "cd /sys/bus && for d in "+strings.Join(awaitedByName, " ")+`; do [ -e "$d" ] && echo "${d##*/}"; done`)
+	if err != nil {
+		return c, err
+	}
+	c.loaded, c.bound = t.load, t.last()
+	c.first, c.named = t.last(strings.Fields(first)...), t.last(strings.Fields(named)...)
 	_, err = g.shell(ctx, g.sure)
 	return c, err
+}
+
+// measureProcess looks at what a loader holds at rest.
+func (g guest) measureProcess(ctx context.Context, c *coldplug) error {
+	pid, err := g.shell(ctx, "pidof "+g.name)
+	if err != nil {
+		return err
+	}
+	proc := "/proc/" + strings.TrimSpace(pid)
+	if c.memory, err = g.rest(ctx, proc); err != nil {
+		return err
+	}
+	threads, err := g.shell(ctx, "ls "+proc+"/task | wc -l")
+	if err == nil {
+		c.threads, err = strconv.Atoi(strings.TrimSpace(threads))
+	}
+	return err
 }
 
 // rest waits until a process's memory has not changed for a while. Reading it disturbs nobody.

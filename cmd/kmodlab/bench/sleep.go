@@ -141,7 +141,7 @@ func (s sleeper) boot(ctx context.Context, build *lab.Build, file, rule string) 
 	if err != nil {
 		return guest{}, err
 	}
-	g := guest{m, kmodd}
+	g := guest{m, contender{loader: kmodd}}
 	err = m.WriteFile(ctx, file, []byte(rule), 0o644)
 	if err == nil {
 		_, err = m.Spawn(ctx, "kmodd", "kmodd")

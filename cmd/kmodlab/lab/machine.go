@@ -115,7 +115,7 @@ func (b *Build) config(dir string, k kind) (c qemu.Config, err error) {
 		Console: filepath.Join(dir, "console"),
 	}
 	if k.board.Tree != "" {
-		c.Tree, err = b.Kernel.DeviceTree(k.board.Tree)
+		c.Tree, err = b.tree(dir, k.board)
 	}
 	if err == nil && k.board.HasCard {
 		c.Card = filepath.Join(dir, "card")
@@ -126,6 +126,23 @@ func (b *Build) config(dir string, k kind) (c qemu.Config, err error) {
 		err = os.WriteFile(c.ACPI, k.board.ACPI, 0o644)
 	}
 	return c, err
+}
+
+// tree is the file with a board's device tree, a changed one in dir if need be.
+func (b *Build) tree(dir string, board *qemu.Board) (string, error) {
+	file, err := b.Kernel.DeviceTree(board.Tree)
+	if err != nil || board.Enable == "" {
+		return file, err
+	}
+	tree, err := os.ReadFile(file)
+	if err == nil {
+		err = enable(tree, board.Enable)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
+	}
+	changed := filepath.Join(dir, "tree.dtb")
+	return changed, os.WriteFile(changed, tree, 0o644)
 }
 
 // writeCard writes the content of an SD card. The sizes of cards are powers of

@@ -15,6 +15,7 @@ type Board struct {
 	Program  string // QEMU's
 	Package  string // Debian's name of the package that has it
 	Tree     string // its device tree in the kernel's package, "" if QEMU describes the board
+	Enable   string // a node of that which is disabled, and must not be; "" for none
 	Console  string // how the kernel names the serial port that goes to a file
 	Port     string // how it names the line to the agent
 	Words    string // for its kernel's command line
@@ -80,10 +81,18 @@ var (
 		args: []string{"-smp", "1", "-serial", "chardev:agent", "-nic", "user,restrict=on,model=imx.enet"},
 		usb:  "usb-bus.1",
 	}
+	// OrangePiPC is an Orange Pi PC with an Allwinner H3. Its network interface has a
+	// PHY of its own.
+	OrangePiPC = &Board{
+		Name: "orangepi-pc", About: "an Orange Pi PC", Arch: debian.ARMHF, Program: "qemu-system-arm", Package: "qemu-system-arm",
+		Tree: "sun8i-h3-orangepi-pc.dtb", Enable: "/soc/serial@1c28400", Console: "ttyS0", Port: "ttyS1", Words: "rootfstype=ramfs",
+		machine: "orangepi-pc", memoryMiB: 1024, args: []string{"-serial", "chardev:agent", "-nic", "user,restrict=on"},
+		usb: "usb-bus.0",
+	}
 )
 
 // Boards are all of them.
-var Boards = []*Board{PC, RealtimePC, Virt, RPi3, SabreLite, Buses}
+var Boards = []*Board{PC, RealtimePC, Virt, RPi3, SabreLite, OrangePiPC, Buses}
 
 func (b *Board) realtime() *Board {
 	rt := *b
