@@ -1,6 +1,7 @@
 package depmod
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -43,7 +44,7 @@ func (t *Tree) image(name string) (image *unpack.Image, close func() error, err 
 		f.Close()
 		return nil, nil, err
 	}
-	return image, f.Close, nil
+	return image, func() error { return errors.Join(image.Close(), f.Close()) }, nil
 }
 
 func imageOf(f fs.File) (*unpack.Image, error) {

@@ -16,9 +16,9 @@ type Entry struct {
 }
 
 // Write returns the index file that holds entries, the same for any order of
-// them but for entries of equal key and priority, which stay in their order.
-// An entry that the format can't hold (a byte above
-// 127 in the key, a NUL, a key as long as a path may be) is an error.
+// them but for entries of equal key and priority, which stay in their order. An
+// entry that the format can't hold (a byte above 127 in the key, a NUL, a key as
+// long as a path may be) is an error.
 func Write(entries []Entry) ([]byte, error) {
 	for _, e := range entries {
 		if err := e.Check(); err != nil {
