@@ -30,7 +30,8 @@ type Limits struct {
 	// all the time.
 	Rest time.Duration
 	// Remember is how long after the first scan it is written down which devices the
-	// boot had, 0 for half a minute: those behind others come by then.
+	// boot had, 0 for half a minute: those behind others come by then. It is later if
+	// modules are on their way in.
 	Remember time.Duration
 }
 

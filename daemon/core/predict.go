@@ -95,13 +95,20 @@ func (m *Machine) foreseen(module string) bool {
 	return m.foresight != nil && m.foresight.modules[module]
 }
 
-// rememberAt is when it is written down which devices the boot had, never if that was
-// done or is not wanted.
+// restless is how many times as long as usual it is waited for a board to come to rest
+// before it is written down which devices it has.
+const restless = 4
+
+// rememberAt is when it is written down which devices the boot had, at the latest if
+// something is still on its way in; never if that was done or is not wanted.
 func (m *Machine) rememberAt() time.Duration {
 	if m.foresight == nil || m.scanned == 0 {
 		return never
 	}
-	return m.first + m.limits.Remember
+	if at := m.first + m.limits.Remember; m.now < at || m.atRest() {
+		return at
+	}
+	return m.first + restless*m.limits.Remember
 }
 
 // writeDown has it written down which devices had a driver by our doing, for the next boot.
