@@ -27,7 +27,7 @@ build: ## build kmodd, kmodctl and kmodd-exporter, static, into bin/
 install: ## install what was built, units and udev's rules among it, below DESTDIR (docs/service.md)
 	install -D -t $(DESTDIR)/usr/sbin $(BIN)/kmodd
 	install -D -t $(DESTDIR)/usr/bin $(BIN)/kmodctl $(BIN)/kmodd-exporter
-	install -d $(DESTDIR)/usr/lib/kmodd/bin
+	install -d $(DESTDIR)/usr/lib/kmodd/bin $(DESTDIR)/var/lib/kmodd
 	ln -sf ../../../bin/kmodctl $(DESTDIR)/usr/lib/kmodd/bin/modprobe
 	ln -sf ../../sbin/kmodd $(DESTDIR)/usr/lib/kmodd/modprobe
 	cd deploy/systemd && find . -type f -exec install -D -m 644 '{}' '$(DESTDIR)/usr/lib/systemd/system/{}' ';'

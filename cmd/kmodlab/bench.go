@@ -14,11 +14,12 @@ func bench(ctx context.Context, args []string) error {
 	if len(args) > 0 && (args[0] == "boot" || args[0] == "edge") {
 		flags := flag.NewFlagSet("bench "+args[0], flag.ContinueOnError)
 		boots := flags.Int("boots", map[string]int{"boot": 5, "edge": 20}[args[0]], "boot `n` times with each")
+		async := flags.String("async", "", "of edge: only with this `way` of probing: never, auto or all")
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
 		}
 		if args[0] == "edge" {
-			return benchmark.Edge(ctx, os.Stdout, os.Stderr, *boots)
+			return benchmark.Edge(ctx, os.Stdout, os.Stderr, *boots, *async)
 		}
 		return benchmark.Contest(ctx, os.Stdout, os.Stderr, *boots)
 	}
