@@ -53,7 +53,7 @@ func (f *File) header() error {
 		return err
 	}
 	if !strings.HasPrefix(string(head[:have]), "\x7fELF") {
-		return &Error{Says: "not an ELF file"}
+		return &Error{Says: ErrNotELF.Error(), Err: ErrNotELF}
 	}
 	// The 32-bit header is 52 bytes long: no file with sections ends there.
 	if have < int64(len(head)) {
@@ -154,9 +154,10 @@ func (f *File) sections() error {
 		}
 	}
 	if info.index == 0 {
-		return &Error{Says: "an ELF file without .modinfo, so not a module"}
+		return &Error{Says: ErrNoInfo.Error(), Err: ErrNoInfo}
 	}
-	f.info, err = f.text(info, ".modinfo", maxInfo)
+	text, err := f.text(info, ".modinfo", maxInfo)
+	f.Info = Info(text)
 	return err
 }
 

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
-	"strings"
 )
 
 // A File is what was read of a module file. Only what returns an error reads
 // more of it. It is safe for concurrent use.
 type File struct {
+	Info
 	Bits    int              // 32 or 64
 	Order   binary.ByteOrder // of the machine that it is built for
 	Machine uint16           // e_machine, see linux/elf-em.h
@@ -22,10 +21,15 @@ type File struct {
 	r     io.ReaderAt
 	size  int64
 	table sectionTable
-	info  string // .modinfo
 
 	symtab, strtab, versions, exported, gpl section
 }
+
+// What a file may lack, so that it is no module: an [Error] wraps them.
+var (
+	ErrNotELF = errors.New("not an ELF file")
+	ErrNoInfo = errors.New("an ELF file without .modinfo, so not a module")
+)
 
 // An Error says what is wrong with a file. If it is cut short, errors.Is finds
 // io.ErrUnexpectedEOF in it, and Offset is where it ends.
@@ -79,28 +83,6 @@ func New(r io.ReaderAt, size int64) (*File, error) {
 	}
 	f.Signed = Marked(r, size)
 	return f, nil
-}
-
-// Field returns the first value of a field of .modinfo, such as vermagic,
-// license or depends, and "" if there is none. It is as the file has it: any
-// bytes but NUL.
-func (f *File) Field(key string) string {
-	for value := range f.Fields(key) {
-		return value
-	}
-	return ""
-}
-
-// Fields returns all values of a field that may be there more than once, such
-// as firmware, alias or parm.
-func (f *File) Fields(key string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for line := range strings.SplitSeq(f.info, "\x00") {
-			if k, value, ok := strings.Cut(line, "="); ok && k == key && !yield(value) {
-				return
-			}
-		}
-	}
 }
 
 // architectures are the names of machines, as the kernel calls them

@@ -111,6 +111,32 @@ func TestFields(t *testing.T) {
 	}
 }
 
+func TestParametersAreMergedByName(t *testing.T) {
+	info := kofile.Info(strings.Join([]string{
+		"parm=without a colon", "parm=debug:verbose: 0 to 3", "license=GPL", "", "parmtype=quiet:bool", "parmtype=debug:int", "parmtype=debug:uint",
+		"parm=mystery:", "parmtype=:charp", "param=no:no", "",
+	}, "\x00"))
+	want := []kofile.Parameter{
+		{Name: "debug", Type: "uint", Described: true, Description: "verbose: 0 to 3"},
+		{Name: "quiet", Type: "bool"},
+		{Name: "mystery", Described: true},
+		{Name: "", Type: "charp"},
+	}
+	if diff := cmp.Diff(want, info.Parameters()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestWhatIsBuiltInSaysSomethingToo(t *testing.T) {
+	text := "unix.license=GPL\x00unix.alias=net-pf-1\x00unix2.license=MIT\x00uni.x=y\x00unix.license=another\x00"
+	if got := kofile.BuiltinInfo(text, "unix"); got != "license=GPL\x00alias=net-pf-1\x00" {
+		t.Errorf("%q", got)
+	}
+	if got := kofile.BuiltinInfo(text, "nix"); got != "" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestASignatureIsSeen(t *testing.T) {
 	m := sample
 	m.Appended = "what openssl made" + strings.Repeat("\x00", 12) + "~Module signature appended~\n"

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kmodd/kmodd/cmd/kmodctl/libc"
 	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/match/kofile"
 	"github.com/kmodd/kmodd/match/kofile/unpack"
@@ -161,7 +162,7 @@ func (c *command) insertFailed(module string, err error) {
 	says := inserted(errno)
 	var path *os.PathError
 	if errors.As(err, &path) && c.hints {
-		says = strerror(errno)
+		says = libc.Strerror(errno)
 	}
 	c.say(failure, "ERROR", "could not insert '%s': %s", module, says)
 	if by == nil {

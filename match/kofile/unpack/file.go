@@ -37,8 +37,15 @@ func (f file) size() (int64, error) {
 	if err := unix.Fstat(int(f), &stat); err != nil {
 		return 0, &kofile.Error{Says: "stat: " + err.Error(), Err: err}
 	}
-	if stat.Mode&unix.S_IFMT != unix.S_IFREG {
+	switch stat.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+	case unix.S_IFDIR:
+		return 0, &kofile.Error{Says: "a directory", Err: unix.EISDIR}
+	default:
 		return 0, &kofile.Error{Says: "not a regular file"}
+	}
+	if stat.Size == 0 {
+		return 0, &kofile.Error{Says: "the file is empty"}
 	}
 	return stat.Size, nil
 }

@@ -94,6 +94,26 @@ func New(f io.ReaderAt, size int64) (*Image, error) {
 	return &Image{r, int64(r.used), size, packing}, nil
 }
 
+// A Module is a module's file, opened and read.
+type Module struct {
+	*kofile.File
+	*Image
+}
+
+// OpenModule is Open, and kofile.New of the image.
+func OpenModule(name string) (*Module, error) {
+	image, err := Open(name)
+	if err != nil {
+		return nil, err
+	}
+	file, err := kofile.New(image, image.Size)
+	if err != nil {
+		image.Close()
+		return nil, err
+	}
+	return &Module{file, image}, nil
+}
+
 // Unpack writes what a compressed file holds.
 func Unpack(to io.Writer, from *os.File) error {
 	info, err := from.Stat()

@@ -142,17 +142,22 @@ func TestOpenRefusesWhatIsNoFile(t *testing.T) {
 	if err := unix.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	empty := filepath.Join(dir, "empty.ko")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	bomb := filepath.Join(dir, "bomb.ko.gz")
 	if err := os.WriteFile(bomb, gzipped(t, io.LimitReader(zeros{}, 24<<20)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
 		filepath.Join(dir, "absent.ko"): "open " + dir + "/absent.ko: no such file or directory",
-		dir:                             "not a regular file (at byte 0)",
+		dir:                             "a directory (at byte 0)",
+		empty:                           "the file is empty (at byte 0)",
 		fifo:                            "not a regular file (at byte 0)",
 		bomb:                            "unpack gzip: it holds more than 17 MiB, which no module of this size does (at byte ",
 	} {
-		if _, err := Open(name); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, err := OpenModule(name); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: got %v\nwant %s", name, err, want)
 		}
 	}
