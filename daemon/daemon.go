@@ -97,6 +97,7 @@ func (l *loop) tasks(c Config, listener *net.UnixListener) []Task {
 	l.book = newRulebook(l.release, l.rules, c.Reload, c.Log)
 	l.book.duties = dutiesBelow("")
 	succession := newSuccession(filepath.Dir(c.Socket), c.Log)
+	l.boot, l.forecast = succession.boot, ForecastFile
 	l.persist, l.helper = succession.persist, succession.helper
 	l.step(succession.take()) // the loop does not run yet
 	mounted := make(chan struct{}, 1)

@@ -24,6 +24,7 @@ import (
 // A loop owns the machine. It is the only goroutine that touches it.
 type loop struct {
 	version, release string
+	boot, forecast   string // the kernel's boot_id, and the file of what the last boots had
 	commandTime      time.Duration
 	started          time.Duration
 	asleep           time.Duration // for how long the machine was suspended, as of the last step
@@ -264,6 +265,8 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 		l.pool.Assign(uint64(e.Op), kernel.Assignment{
 			Path: e.Path, Bus: e.Subsystem, Owner: kernel.Owner(e.Owner), Module: e.Module, Gently: e.Gently, Ours: e.Held,
 		})
+	case core.Remember:
+		l.remember(e)
 	case core.Persist:
 		l.persist(e)
 	case core.LookUse:
@@ -434,9 +437,10 @@ func (l *loop) change(c ruleChange) {
 	names := c.set.Variables()
 	l.variables.Store(&names)
 	l.source.ReadVariables(len(names) > 0)
+	first := l.inForce.set == nil
+	l.expect(first && c.set.Predicts())
 	l.step(core.NewRules{Set: c.set, Wanted: c.wanted})
 	l.inForce.close()
-	first := l.inForce.set == nil
 	l.inForce = c
 	if first {
 		close(l.ready)

@@ -144,6 +144,10 @@ func (s *Set) Unused(module string) (timeout time.Duration, by Reason) {
 	return timeout, Reason{Source: file, Line: line, Says: "gone_timeout"}
 }
 
+// Predicts tells whether drivers are loaded that the last boots have loaded, before their
+// devices are met.
+func (s *Set) Predicts() bool { return s.settings != nil && s.settings.Prediction() }
+
 func (s *Set) goneTimeout() (time.Duration, string, int) {
 	if s.settings == nil {
 		return policy.DefaultGoneTimeout, "", 0

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/kmodd/kmodd/cmd/kmodctl/depmod"
 	"github.com/kmodd/kmodd/cmd/kmodctl/modinfo"
 	"github.com/kmodd/kmodd/cmd/kmodctl/modprobe"
 	"github.com/kmodd/kmodd/daemon/kernel"
@@ -36,7 +37,7 @@ type tool func(args []string, version string, stdout, stderr io.Writer) int
 
 // tools are those that kmodctl is when it is called by their names, or has them
 // as its commands.
-var tools = map[string]tool{"modinfo": modinfo.Main, "modprobe": modprobe.Main}
+var tools = map[string]tool{"depmod": depmod.Main, "modinfo": modinfo.Main, "modprobe": modprobe.Main}
 
 func main() {
 	name := filepath.Base(os.Args[0])

@@ -24,7 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"kmodctl": func() {
+	programs := map[string]func(){"kmodctl": func() {
 		kernelLog, idsRoot = os.Getenv("KERNEL_LOG"), os.Getenv("IDS_ROOT")
 		if root := os.Getenv("BOARD_ROOT"); root != "" {
 			here = board{root: root, sys: root + "/sys", proc: root + "/proc", release: "6.1.0-49-amd64", machine: "x86_64"}
@@ -33,7 +33,11 @@ func TestMain(m *testing.M) {
 			inspected = usage.System{Sys: root + "/sys", Proc: root + "/proc", Dev: root + "/dev"}
 		}
 		main()
-	}, worker.AbleName: main, "modinfo": main, "modprobe": main})
+	}, worker.AbleName: main}
+	for name := range tools {
+		programs[name] = main
+	}
+	testscript.Main(m, programs)
 }
 
 // The scripts in testdata say what each command prints. Besides kmodctl itself

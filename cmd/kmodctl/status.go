@@ -46,6 +46,9 @@ func printStatus(w io.Writer, s control.Status) error {
 	u := s.Uevents
 	f.say("uevents", "%d received, %d malformed, %d not from the kernel; %s, %s",
 		u.Received, u.Malformed, u.Foreign, plural(u.Overflows, "overflow"), plural(u.Scans, "scan"))
+	if s.Foreseen > 0 {
+		f.say("prediction", "%s expected, as the last boots had them, %d in vain", plural(s.Foreseen, "device"), s.Mispredicted)
+	}
 	for _, warning := range s.Warnings {
 		f.say("warning", "%s", warning)
 	}

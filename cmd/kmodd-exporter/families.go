@@ -72,6 +72,11 @@ var families = []family{
 	{desc("freed_bytes_total", "Memory that came free by taking modules out: their code and data at least, and what they had allocated as far as it was measured."), prometheus.CounterValue,
 		func(a *answer) []sample { return one(float64(a.Freed)) }},
 
+	{desc("foreseen_devices_total", "Devices whose drivers were to be loaded before they were met, since the last boots had them."), prometheus.CounterValue,
+		func(a *answer) []sample { return one(float64(a.Foreseen)) }},
+	{desc("mispredicted_devices_total", "Those of them that this boot had not."), prometheus.CounterValue,
+		func(a *answer) []sample { return one(float64(a.Mispredicted)) }},
+
 	{desc("notes_missed_total", "Notes that subscribers, such as kmodctl monitor, were too slow to read."), prometheus.CounterValue,
 		func(a *answer) []sample { return one(float64(a.NotesMissed)) }},
 }

@@ -30,6 +30,7 @@ var (
 		Modules:  map[control.State]int{control.Live: 107, control.Waiting: 3, control.InLoad: 11},
 		Uevents:  control.Uevents{Received: 1402, Malformed: 4, Foreign: 5, Overflows: 6, Scans: 7},
 		Tables:   "/lib/modules/6.1.0-56-amd64",
+		Foreseen: 14, Mispredicted: 2,
 		Warnings: []string{"/etc/modprobe.d/x.conf:1: unknown command", "no modules.softdep"},
 	}
 	busyPCMetrics = control.Metrics{

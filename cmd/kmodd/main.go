@@ -80,6 +80,8 @@ func parse(args []string, stdout, stderr io.Writer) (daemon.Config, error) {
 		"a load that takes longer than this `time` makes room for another one")
 	flags.DurationVar(&config.Limits.Rest, "rest", config.Limits.Rest,
 		"let at least this `time` pass until it is looked again who uses a driver that could leave memory")
+	flags.DurationVar(&config.Limits.Remember, "remember", config.Limits.Remember,
+		"write down this `time` after the first scan which devices the boot had, if kmodd.toml says prediction = true")
 	flags.DurationVar(&config.CommandTime, "command-time", daemon.CommandTime,
 		"kill an install command of modprobe.d that takes longer than this `time`")
 	level := flags.String("log", "info", "log from `level` on: debug, info, warn or error")
@@ -98,6 +100,8 @@ func parse(args []string, stdout, stderr io.Writer) (daemon.Config, error) {
 		return config, usage(stderr, "-patience %v: it must be more than nothing", config.Limits.Patience)
 	case config.Limits.Rest <= 0:
 		return config, usage(stderr, "-rest %v: it must be more than nothing", config.Limits.Rest)
+	case config.Limits.Remember <= 0:
+		return config, usage(stderr, "-remember %v: it must be more than nothing", config.Limits.Remember)
 	case config.CommandTime <= 0:
 		return config, usage(stderr, "-command-time %v: it must be more than nothing", config.CommandTime)
 	case config.Limits.Slots < 1:

@@ -33,7 +33,7 @@ var commands = []command{
 	{"verbs", "", "list the verbs of scenarios", verbs},
 	{"bench", "[-markdown] [-runs N] [-boots N]", "measure speed and size beside the peers", bench},
 	{"bench boot", "[-boots N]", "measure how long a busy PC takes with each loader", bench},
-	{"bench edge", "[-boots N]", "count what goes wrong when drivers of boards with PHYs probe asynchronously", bench},
+	{"bench edge", "[-boots N] [-async WAY]", "count what goes wrong when drivers of boards with PHYs probe asynchronously", bench},
 	{"shell", "[board=NAME] [busy-pc] [append WORD...]", "work in a guest by hand", shell},
 }
 

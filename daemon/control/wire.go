@@ -81,6 +81,10 @@ type Status struct {
 	Modules map[State]int  `json:"modules"`
 	Uevents Uevents        `json:"uevents"`
 	Tables  string         `json:"tables"` // the module directory in use
+	// Foreseen counts the devices whose drivers were to be loaded before they were met,
+	// since the last boots had them, and Mispredicted those that this one had not.
+	Foreseen     uint64 `json:"foreseen,omitempty"`
+	Mispredicted uint64 `json:"mispredicted,omitempty"`
 	// Warnings are what was wrong with tables and configuration when they
 	// were last read, one line each.
 	Warnings []string `json:"warnings,omitempty"`

@@ -80,6 +80,8 @@ func (m *Machine) status() control.Status {
 		Settled: m.atRest(),
 		Devices: make(map[control.Result]int),
 		Modules: make(map[control.State]int),
+
+		Foreseen: m.counts.foreseen, Mispredicted: m.counts.mispredicted,
 	}
 	for _, dev := range m.devices {
 		s.Devices[m.result(dev)]++

@@ -92,7 +92,7 @@ func (m *Machine) chooseProbing(mod *module) (how Async, look []string) {
 // unsafe says what speaks against asynchronous probes, as far as that can be told
 // without the module's file; probedAsOwn for nothing.
 func (m *Machine) unsafe(mod *module) probing {
-	dev := m.device(mod.wantedBy)
+	dev := m.asker(mod.wantedBy)
 	switch {
 	case dev == nil || !dev.matches(mod.name) || mod.step.Soft:
 		return nobodyWaits
@@ -112,7 +112,7 @@ func (m *Machine) unsafe(mod *module) probing {
 // unknownNeeds are the files of the modules that one needs of which it is not known yet
 // whether they may request others: their loads have not ended, or were not ours.
 func (m *Machine) unknownNeeds(mod *module) (files []string) {
-	for _, s := range m.device(mod.wantedBy).verdict.Steps {
+	for _, s := range m.asker(mod.wantedBy).verdict.Steps {
 		if slices.Contains(mod.step.Needs, s.Module) && m.module(s.Module).requests == MayRequest {
 			files = append(files, s.File)
 		}
@@ -127,8 +127,8 @@ func (m *Machine) hasSiblings(dev *device) bool {
 		return true
 	}
 	i, found := m.find(dev.Path)
-	if !found {
-		return false
+	if !found { // it is not there yet
+		return dev.Subsystem == "usb"
 	}
 	for _, next := range m.devices[i+1:] {
 		if before := m.sibling(next); before != nil {
@@ -165,7 +165,7 @@ func (m *Machine) probedSo(mod *module, e Done) {
 // keepOrder has a module that a device matches come after the last one of those that
 // give names to devices of the same kind, where nobody gives them others.
 func (m *Machine) keepOrder(s rules.Step, by string) rules.Step {
-	dev := m.device(by)
+	dev := m.asker(by)
 	if !m.limits.KeepNames || dev == nil || !dev.matches(s.Module) {
 		return s
 	}

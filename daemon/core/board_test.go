@@ -221,6 +221,7 @@ func waitsFor(module string) policy.Trigger {
 // policy is the kmodd.toml of the board.
 func (b *board) policy(says operator) *policy.Policy {
 	var text strings.Builder
+	text.WriteString("prediction = true\n")
 	for _, modalias := range says.denied {
 		fmt.Fprintf(&text, "[[rule]]\nmodalias = %q\nstage = \"deny\"\n", modalias)
 	}

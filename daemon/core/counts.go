@@ -28,6 +28,9 @@ type counts struct {
 	freed int64 // memory, in bytes
 	slept uint64
 	woken uint64
+
+	foreseen     uint64 // devices whose drivers were loaded before they were met
+	mispredicted uint64 // devices that were expected in vain
 }
 
 // end counts the end of a load. Of one that the kernel was not asked for the

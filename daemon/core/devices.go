@@ -174,6 +174,7 @@ func (m *Machine) forget(dev *device) {
 	m.hold(dev, false)
 	m.holdOff(dev, false)
 	m.deviceLeaves(dev.Path)
+	m.lookAtMade(dev)
 	m.unref(dev)
 }
 

@@ -96,7 +96,7 @@ func (m *Machine) rush() (until time.Duration, on bool) {
 // of its module.
 func (m *Machine) isCritical(s rules.Step, by string) bool {
 	modalias := ""
-	if dev := m.device(by); dev != nil {
+	if dev := m.asker(by); dev != nil {
 		modalias = dev.Modalias
 	}
 	return m.set.IsFirst(s, modalias)

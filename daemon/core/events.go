@@ -199,6 +199,10 @@ type (
 		Wanted []Want
 	}
 
+	// Expected tells, before the first NewRules, which devices the last boots had. It
+	// is told at the first start of a daemon in a boot only.
+	Expected struct{ Devices []Expectation }
+
 	// Inherited tells, before the first NewRules, which modules the daemon
 	// before this one had put in, and what it has said in its last [Persist].
 	// Those that the first scan meets are ours.
@@ -233,6 +237,7 @@ type Want struct {
 }
 
 func (Seen) event()          {}
+func (Expected) event()      {}
 func (Gone) event()          {}
 func (Moved) event()         {}
 func (Bound) event()         {}
@@ -287,6 +292,10 @@ type (
 		// somebody may have set them before it was taken out.
 		Settings string
 	}
+
+	// Remember asks for the devices to be written down that the next boot is to
+	// expect.
+	Remember struct{ Devices []Expectation }
 
 	// Abandon says that a load, or a probe, is not waited for any more: its
 	// worker must not hold up another one. Its Done, or Probed, is welcome all
@@ -415,6 +424,7 @@ type (
 )
 
 func (Load) effect()          {}
+func (Remember) effect()      {}
 func (Abandon) effect()       {}
 func (Rescan) effect()        {}
 func (Look) effect()          {}

@@ -29,10 +29,14 @@ type Limits struct {
 	// them at a time; 0 for half a minute: a board at rest is not to be woken for it
 	// all the time.
 	Rest time.Duration
+	// Remember is how long after the first scan it is written down which devices the
+	// boot had, 0 for half a minute: those behind others come by then. It is later if
+	// modules are on their way in.
+	Remember time.Duration
 }
 
 // DefaultLimits are the limits of a daemon that was told nothing else.
-var DefaultLimits = Limits{Slots: 8, Patience: 5 * time.Second, Rest: 30 * time.Second}
+var DefaultLimits = Limits{Slots: 8, Patience: 5 * time.Second, Rest: 30 * time.Second, Remember: 30 * time.Second}
 
 // A Machine is the deciding part of the daemon. Its methods must be called by
 // one goroutine at a time. Make one with [New].
@@ -85,6 +89,7 @@ type Machine struct {
 	markedOp   OpID   // the last load that had begun when it was asked for
 	lastOp     OpID
 	rushing    bool // critical loads had just begun
+	foresight  *foresight
 	syncOnly   bool // the kernel does not know async_probe
 
 	naming map[string]string // the module wanted last that gives names of a kind
@@ -111,6 +116,7 @@ type Machine struct {
 // New returns a machine that knows of no device and no module.
 func New(limits Limits) *Machine {
 	limits.Rest = cmp.Or(limits.Rest, DefaultLimits.Rest)
+	limits.Remember = cmp.Or(limits.Remember, DefaultLimits.Remember)
 	return &Machine{
 		limits:   limits,
 		verdicts: make(map[string]*verdict),
@@ -230,6 +236,8 @@ func (m *Machine) handle(e Event) {
 		}
 	case Asked:
 		m.answer(e)
+	case Expected:
+		m.foresight = &foresight{expected: e.Devices}
 	case Withdrawn:
 		m.withdraw(e.ID)
 	case CaughtUp:
@@ -284,8 +292,8 @@ func (m *Machine) Deadline() (at time.Duration, ok bool) {
 			}
 		}
 	}
-	if m.releaseAt != never {
-		earlier(m.releaseAt)
+	if at := min(m.releaseAt, m.rememberAt()); at != never {
+		earlier(at)
 	}
 	for _, r := range m.rests {
 		if at := m.restTime(r); at != never {
@@ -330,6 +338,9 @@ func (m *Machine) passTime() {
 	}
 	if m.now >= m.releaseAt {
 		m.goOn()
+	}
+	if m.foresight != nil {
+		m.writeDown()
 	}
 	m.lookAgain()
 	m.resolveDoubts()
@@ -429,6 +440,7 @@ func (m *Machine) sweep(scan uint32) {
 // decide when the scan that follows has read them.
 func (m *Machine) newRules(e NewRules) {
 	unread := m.set != nil && !slices.Equal(m.set.Variables(), e.Set.Variables())
+	first := m.set == nil
 	m.set, m.mayRest = e.Set, true
 	clear(m.verdicts)
 	again := make([]bool, len(m.devices))
@@ -455,6 +467,9 @@ func (m *Machine) newRules(e NewRules) {
 		default:
 			m.serveDevice(dev, m.step)
 		}
+	}
+	if first {
+		m.foresee()
 	}
 	m.reckonAll()
 	m.note("rules", "", "", reason("configuration", "module tables and configuration were read; everything is decided again"))

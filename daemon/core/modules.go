@@ -222,6 +222,7 @@ func (m *Machine) queue(mod *module) {
 
 // moduleIs takes in what the kernel says of a module.
 func (m *Machine) moduleIs(e ModuleIs) {
+	defer m.knows(e.Name)
 	if e.State == control.Absent && m.modules[e.Name] == nil {
 		return
 	}

@@ -49,6 +49,22 @@ func (w *world) checkAsync(e core.Load) {
 	}
 }
 
+// checkRemembered holds that it is said once in a life what is to be expected, each
+// device once and as sure as it may be.
+func (w *world) checkRemembered(e core.Remember) {
+	if w.remembered {
+		w.violate("what is to be expected is said twice")
+	}
+	w.remembered = true
+	known := make(map[string]bool)
+	for _, d := range e.Devices {
+		if known[d.Device.Modalias] || d.Score < 1 || d.Score > 3 || d.Device.Driver != "" {
+			w.violate("the next boot is to expect %+v, among %+v", d, e.Devices)
+		}
+		known[d.Device.Modalias] = true
+	}
+}
+
 // A slot is what a load has.
 type slot struct {
 	critical bool

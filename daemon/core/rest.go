@@ -538,9 +538,42 @@ func (m *Machine) uncovered(r *rest) {
 		r.fewer, m.forgetful = false, m.forgetful || r.fewer
 		return
 	}
+	if r.made && len(m.leadingTo(r.mod)) > 0 { // one may have come back meanwhile, to the node that we had made
+		m.keepMade(r)
+		return
+	}
 	r.covered, r.restored, r.fewer, m.forgetful = false, false, false, true
 	if _, ok := m.rule(r); !ok && !r.ended {
 		m.forgetRest(r)
+	}
+}
+
+// keepMade keeps in mind that nodes of ours may be left, until another device of the
+// module goes.
+func (m *Machine) keepMade(r *rest) {
+	r.tidyAt = never
+	for _, other := range m.rests {
+		if other == r || other.mod != r.mod || !other.ended || !other.made || other.op != 0 {
+			continue
+		}
+		for _, o := range r.openings {
+			if !slices.ContainsFunc(other.openings, func(known control.Opening) bool { return known.Alias == o.Alias }) {
+				other.openings = append(other.openings, o)
+			}
+		}
+		r.covered = false
+		m.forgetRest(r)
+		m.forgetful = true
+		return
+	}
+}
+
+// lookAtMade has nodes of ours taken away that were left for a device which has gone.
+func (m *Machine) lookAtMade(gone *device) {
+	for _, r := range m.rests {
+		if r.ended && r.made && slices.ContainsFunc(gone.verdict.Steps, func(s rules.Step) bool { return s.Module == r.mod.name }) {
+			r.tidyAt = min(r.tidyAt, m.now)
+		}
 	}
 }
 

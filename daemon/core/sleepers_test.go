@@ -337,7 +337,10 @@ func (w *world) checkSleepers() {
 
 // isMade tells whether the nodes of a device were made by the daemon.
 func (w *world) isMade(devpath string) bool {
-	return slices.ContainsFunc(w.journal.Asleep, func(s control.Sleeper) bool { return s.Made && slices.Contains(s.Devices, devpath) })
+	return slices.ContainsFunc(w.journal.Asleep, func(s control.Sleeper) bool {
+		left := slices.ContainsFunc(s.Openings, func(o control.Opening) bool { return o.Name == nodeOf(devpath).Name })
+		return s.Made && (slices.Contains(s.Devices, devpath) || left)
+	})
 }
 
 // isStuck tells whether the driver of a device never comes out, or in.

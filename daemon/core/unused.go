@@ -166,7 +166,7 @@ func (m *Machine) calledFor(name string) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(m.wants, func(w *want) bool { return has(&w.Decision) })
+	return m.foreseen(name) || slices.ContainsFunc(m.wants, func(w *want) bool { return has(&w.Decision) })
 }
 
 // takeOutUnused takes out one module whose time has come, the one first that was

@@ -101,7 +101,8 @@ type world struct {
 	trace      []string
 	loads      int
 	probes     int
-	asides     int // loads whose drivers probe aside
+	remembered bool // it was said in this life what the next boot is to expect
+	asides     int  // loads whose drivers probe aside
 }
 
 // A flight is a load on its way.
@@ -279,9 +280,25 @@ func (w *world) start(modules []control.Module) {
 	w.firstScan = 0
 	w.tell(core.Inherited{Modules: modules, Persist: w.journal})
 	w.readSocket()
+	w.expect()
 	w.newRules()
 	w.afterInLife(time.Duration(w.rng.IntN(20_000))*time.Millisecond, w.bootEnds)
 	w.afterInLife(time.Duration(w.rng.IntN(20_000))*time.Millisecond, w.fileComes)
+}
+
+// expect tells the daemon what boots before this one had, which may be other devices.
+func (w *world) expect() {
+	w.remembered = false
+	if w.rng.IntN(3) > 0 {
+		return
+	}
+	var e core.Expected
+	for _, d := range w.board.devices {
+		if w.rng.IntN(2) == 0 {
+			e.Devices = append(e.Devices, core.Expectation{Device: rules.Device{Path: d.Path, Modalias: d.Modalias}, Score: 1 + w.rng.IntN(3)})
+		}
+	}
+	w.tell(e)
 }
 
 // bootEnds has somebody tell the daemon that the boot has ended.
@@ -433,6 +450,8 @@ func (w *world) carryOut(e core.Effect) core.Event {
 		w.assign(e)
 	case core.Persist:
 		w.journal = e
+	case core.Remember:
+		w.checkRemembered(e)
 	case core.Note:
 		if e.What == "asleep" {
 			w.slept++

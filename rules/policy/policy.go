@@ -31,6 +31,7 @@ type Policy struct {
 	Warnings []modprobed.Warning
 
 	bindTimeout, goneTimeout setting
+	prediction               *bool // nil if nothing is said of it
 }
 
 // A setting is a value at the top of a file, and where it stands.
@@ -255,6 +256,10 @@ func (p *Policy) GoneTimeout() (timeout time.Duration, file string, line int) {
 	}
 	return p.goneTimeout.value, p.goneTimeout.File, p.goneTimeout.Line
 }
+
+// Prediction tells whether drivers are loaded that the last boots have loaded, before
+// their devices are met.
+func (p *Policy) Prediction() bool { return p.prediction != nil && *p.prediction }
 
 // Variables returns the names of the variables that rules ask for, sorted.
 func (p *Policy) Variables() []string {

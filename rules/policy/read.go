@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,6 +27,7 @@ type reader struct {
 	set   map[string]bool // the settings that were read
 
 	bindTimeout, goneTimeout setting
+	prediction               *bool
 }
 
 // A table is a kind of table of a file.
@@ -60,6 +62,7 @@ func (p *Policy) read(f File) {
 	}
 	p.bindTimeout = p.bindTimeout.or(r.bindTimeout)
 	p.goneTimeout = p.goneTimeout.or(r.goneTimeout)
+	p.prediction = cmp.Or(p.prediction, r.prediction)
 	for _, d := range r.rules {
 		if r.complete(d); !d.bad {
 			p.Rules = append(p.Rules, d.Rule)
@@ -165,7 +168,7 @@ func (r *reader) fault(d *draft, line int, err error) {
 }
 
 // The names of all that may stand at the top of a file.
-var topKeys = []string{"bind_timeout", "gone_timeout", "rule"}
+var topKeys = []string{"bind_timeout", "gone_timeout", "prediction", "rule"}
 
 func (r *reader) topKey(key string, line int, value *toml.Node) {
 	switch {
@@ -175,6 +178,8 @@ func (r *reader) topKey(key string, line int, value *toml.Node) {
 		r.bindTimeout = r.timeSetting(key, line, value, duration)
 	case key == "gone_timeout":
 		r.goneTimeout = r.timeSetting(key, line, value, durationOrOff)
+	case key == "prediction":
+		r.prediction = r.boolSetting(key, line, value)
 	case key == "rule" && value.Kind == toml.Array:
 		r.inlineRules(value)
 	default:
@@ -190,6 +195,16 @@ func (r *reader) timeSetting(key string, line int, value *toml.Node, read func(*
 		r.fault(nil, line, fmt.Errorf("%s: %w", key, err))
 	}
 	return setting{d, place{r.file, line}}
+}
+
+// boolSetting reads what is true or false at the top of a file; nil is neither.
+func (r *reader) boolSetting(key string, line int, value *toml.Node) *bool {
+	is, err := boolean(value)
+	if err != nil {
+		r.fault(nil, line, fmt.Errorf("%s: %w", key, err))
+		return nil
+	}
+	return &is
 }
 
 // or returns the setting, or if nothing is set the other one.

@@ -38,9 +38,9 @@ type edge struct {
 	names        string
 }
 
-// Edge boots boards with PHYs n times with each way of probing, and counts what goes
-// wrong.
-func Edge(ctx context.Context, out, progress io.Writer, n int) error {
+// Edge boots boards with PHYs n times with each way of probing, or with the one of that
+// name, and counts what goes wrong.
+func Edge(ctx context.Context, out, progress io.Writer, n int, only string) error {
 	build, err := lab.Prepare(ctx, progress, lab.Programs...)
 	if err != nil {
 		return err
@@ -50,6 +50,9 @@ func Edge(ctx context.Context, out, progress io.Writer, n int) error {
 	fmt.Fprintln(w, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
 	for _, board := range edgeBoards {
 		for _, way := range edgeRules {
+			if only != "" && only != way.name {
+				continue
+			}
 			e := edge{board: board, async: way.name}
 			for range n {
 				fmt.Fprintf(progress, "boot %d of %d: %s, async %s\n", e.boots+1, n, board, way.name)

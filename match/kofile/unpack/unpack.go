@@ -9,7 +9,6 @@ package unpack
 
 import (
 	"bufio"
-	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -53,36 +52,46 @@ func Open(name string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	image, err := f.image()
+	size, err := f.size()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	image, err := New(f, size)
 	if err != nil || image.Packing != "" {
 		f.Close()
 	}
 	return image, err
 }
 
-// Close closes the file.
+// Close closes the file, or gives the memory back.
 func (i *Image) Close() error {
-	if f, ok := i.ReaderAt.(file); ok {
-		return f.Close()
+	switch of := i.ReaderAt.(type) {
+	case file:
+		return of.Close()
+	case *region:
+		return of.Close()
 	}
 	return nil
 }
 
-func (f file) image() (*Image, error) {
-	size, err := f.size()
-	if err != nil {
-		return nil, err
-	}
+// New is Open for a module file of some size in bytes that is open already, and
+// is left to whoever has opened it. Close the image all the same.
+func New(f io.ReaderAt, size int64) (*Image, error) {
 	packing := kofile.Packing(f)
 	if packing == "" {
 		return &Image{f, size, size, ""}, nil
 	}
-	var image bytes.Buffer
-	image.Grow(int(min(4*size, minLimit)))
-	if err := unpack(&image, f, Limit(size)); err != nil {
+	limit := Limit(size)
+	r, err := newRegion(limit + 1)
+	if err != nil {
 		return nil, err
 	}
-	return &Image{bytes.NewReader(image.Bytes()), int64(image.Len()), size, packing}, nil
+	if err := unpack(r, f, limit); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return &Image{r, int64(r.used), size, packing}, nil
 }
 
 // A Module is a module's file, opened and read.
