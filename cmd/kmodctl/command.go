@@ -90,7 +90,6 @@ device would need, "kmodctl describe", which says what a modalias is about, and
 		Args: known,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetVersionTemplate("kmodctl {{.Version}}\n")
 	root.SetFlagErrorFunc(misused)
 	socket := control.Address
 	if s := os.Getenv("KMODD_SOCKET"); s != "" {
