@@ -78,8 +78,8 @@ func newRoot() *cobra.Command {
 All users may ask; rescan, reload, pin and unpin are for root. No daemon is needed by "kmodctl
 plan", which says what it would load on this or another machine, "kmodctl record",
 which writes down what devices a machine has, "kmodctl resolve", which says what a
-device would need, "kmodctl describe", which says what a modalias is about, and
-"kmodctl usage", which says who uses a driver.`,
+device would need, "kmodctl describe", which says what a modalias is about, "kmodctl
+info", which says what a module is, and "kmodctl usage", which says who uses a driver.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
