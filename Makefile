@@ -75,7 +75,7 @@ lint: ## gofmt, go vet, staticcheck, go.mod in order
 fuzz: ## fuzz every fuzz target for 20 seconds each
 	@for pkg in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep ^Fuzz); do \
-			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime 20s $$pkg || exit 1; \
+			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime 20s -fuzzminimizetime 1s $$pkg || exit 1; \
 		done; \
 	done
 

@@ -34,8 +34,8 @@ func (i Info) Field(key string) string {
 // as firmware, alias or parm.
 func (i Info) Fields(key string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for k, value := range i.All() {
-			if k == key && !yield(value) {
+		for line := range strings.SplitSeq(string(i), "\x00") {
+			if k, value, ok := strings.Cut(line, "="); ok && k == key && !yield(value) {
 				return
 			}
 		}

@@ -40,13 +40,13 @@ type Version struct {
 	CRC  uint64
 }
 
-// What is read of a file, at most. In Debian's modules, amdgpu's strings are
-// the longest with 474 kB, and drm exports most with 22 kB of names; with debugging
-// symbols (CONFIG_DEBUG_INFO) .strtab is no longer, for those have tables of their own.
+// What is read of a file, at most. Of Debian's modules, amdgpu has the longest
+// names in all, 474 kB, and i915 exports and needs most, 1,200 symbols with 24 kB of names.
 const (
 	maxStrings = 64 << 20 // .strtab
 	maxNamed   = 4 << 20  // the names of what is exported and needed
 	maxName    = 1024     // of one; the kernel has no longer ones (KSYM_NAME_LEN)
+	maxSymbols = 1 << 17  // that say something of what is exported or needed
 )
 
 // Of elf(5), what a symbol may be.
@@ -202,7 +202,10 @@ func (r *reading) keep(s symbol, at int64) error {
 func (r *reading) add(to *[]named, name []byte, s symbol, at int64) error {
 	from := len(r.names)
 	r.names = append(r.names, name...)
-	if len(r.names) > maxNamed {
+	switch {
+	case len(*to) == maxSymbols:
+		return &Error{at, fmt.Sprintf("more than %d symbols are exported or needed, and of a module they never are", maxSymbols), nil}
+	case len(r.names) > maxNamed:
 		return &Error{at, fmt.Sprintf("the names of what is exported and needed take more than %d MiB, and a module's never do", maxNamed>>20), nil}
 	}
 	*to = append(*to, named{from, len(r.names), s})
@@ -335,7 +338,7 @@ func (r *reading) enter(i int) (err error) {
 // oneVersion is the length of an entry of __versions (struct modversion_info).
 const oneVersion = 64
 
-// maxVersions is how much of them is read. amdgpu has 60 kB.
+// maxVersions is how much of them is read. Of Debian's, i915 has 74 kB.
 const maxVersions = 4 << 20
 
 // Versions reads the versions of the symbols that the module needs, in the order

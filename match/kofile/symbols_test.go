@@ -109,6 +109,11 @@ func TestManyRowsOfOneNameTakeBoundedMemory(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "take more than 4 MiB") {
 		t.Error(err)
 	}
+	needs = slices.Repeat([]kofile.Need{{Name: "x"}}, 1<<17+1)
+	_, err = open(t, kofiletest.Module{Info: []string{"a=b"}, Needs: needs}.Bytes()).Symbols()
+	if err == nil || !strings.Contains(err.Error(), "more than 131072 symbols are exported or needed") {
+		t.Error(err)
+	}
 }
 
 func TestVersionsOfAnOddLengthAreRefused(t *testing.T) {
