@@ -254,6 +254,8 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 		l.source.Rescan(e.Scan)
 	case core.Look:
 		return l.look(e)
+	case core.LookForSuppliers:
+		return suppliers{}.lookFor(e.Held)
 	case core.AwaitFirmware:
 		l.firmware.await(e.Names)
 	case core.AwaitPaths:

@@ -263,10 +263,9 @@ func (m *Machine) lookIfSettled(dev *device) {
 	}
 }
 
-// ask asks what has become of a device, and of its suppliers if any device is held
-// back.
+// ask asks what has become of a device.
 func (m *Machine) ask(dev *device) {
-	m.emit(Look{Path: dev.Path, Subsystem: dev.Subsystem, Suppliers: len(m.later) > 0})
+	m.emit(Look{Path: dev.Path, Subsystem: dev.Subsystem})
 }
 
 // matches tells whether a device asks for a module itself.
@@ -294,7 +293,6 @@ func (m *Machine) looked(e Looked) {
 	}
 	if dev.Driver == "" && m.hasModule(dev) {
 		m.untaken(dev, e)
-		m.supplierMissed(dev, e.Suppliers)
 	}
 }
 

@@ -98,6 +98,7 @@ type Machine struct {
 	released map[string]bool // what modules waited for, or they themselves
 	later    []*device       // those of which something waits
 
+	missAt      time.Duration // when it is looked whether others wait for what is held back
 	releaseAt   time.Duration // when one has waited long enough
 	reckonLater bool          // that, and the files, are to be worked out anew
 	paths       []string      // files that are looked for on their account
@@ -128,6 +129,7 @@ func New(limits Limits) *Machine {
 		released: make(map[string]bool),
 		naming:   make(map[string]string),
 
+		missAt:    never,
 		releaseAt: never,
 		counts:    counts{ends: make(map[control.Outcome]uint64)},
 	}
@@ -190,6 +192,8 @@ func (m *Machine) handle(e Event) {
 		m.looked(e)
 	case FirmwareFound:
 		m.firmwareFound(e)
+	case Supplying:
+		m.supplying(e)
 	case PathThere:
 		m.release(e.Path)
 	case Probed:
@@ -292,7 +296,7 @@ func (m *Machine) Deadline() (at time.Duration, ok bool) {
 			}
 		}
 	}
-	if at := min(m.releaseAt, m.rememberAt()); at != never {
+	if at := min(m.releaseAt, m.missAt, m.rememberAt()); at != never {
 		earlier(at)
 	}
 	for _, r := range m.rests {
@@ -339,6 +343,7 @@ func (m *Machine) passTime() {
 	if m.now >= m.releaseAt {
 		m.goOn()
 	}
+	m.lookForSuppliers()
 	if m.foresight != nil {
 		m.writeDown()
 	}

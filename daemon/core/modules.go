@@ -269,6 +269,7 @@ func (m *Machine) nowLive(mod *module) {
 		m.forgetSettings(mod)
 	}
 	m.note(what, "", mod.name)
+	m.missSuppliers()
 	m.mayRest = m.mayRest || m.sleepers
 	m.reckon(mod)
 	m.settled(mod)

@@ -82,7 +82,7 @@ func (w *world) checkTurn(e core.Load) {
 	if w.hasSlept(name) {
 		return
 	}
-	if e.Step.Stage == policy.Deferred && !w.isOver(e.Step.Until) && !w.wantedByAnother(name) && !slices.Contains(w.board.wanted, name) && !w.isPreferred(name) {
+	if e.Step.Stage == policy.Deferred && !w.isOver(e.Step.Until) && !w.supplier[name] && !w.wantedByAnother(name) && !slices.Contains(w.board.wanted, name) && !w.isPreferred(name) {
 		w.violate("%s is loaded, and waits for %s", name, e.Step.Until)
 	}
 	taken := 0

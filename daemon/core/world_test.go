@@ -53,6 +53,7 @@ type world struct {
 	deniedAt map[string]time.Duration // when devices of a modalias were denied last
 	touched  map[string]bool          // modules that somebody has loaded or taken out, or blacklisted once
 	used     map[string]bool          // devices that somebody has used
+	supplier map[string]bool          // modules of devices that others wait for
 	late     map[string]bool          // modules that were passed over before they were live
 	journal  core.Persist             // what was written down
 	left     map[string]time.Duration // when modules went that a daemon has taken out
@@ -152,6 +153,7 @@ func newWorld(t testing.TB, seed uint64, breaks breaker) *world {
 		left:     make(map[string]time.Duration),
 		pinners:  make(map[uint64]pinner),
 		late:     make(map[string]bool),
+		supplier: make(map[string]bool),
 		sleepers: newSleepers(),
 	}
 	w.sleepy = rng.IntN(4) == 0
@@ -432,6 +434,8 @@ func (w *world) carryOut(e core.Effect) core.Event {
 		w.answered(e)
 	case core.Look:
 		return w.look(e.Path)
+	case core.LookForSuppliers:
+		return w.supplying(e)
 	case core.AwaitPaths:
 		w.paths = e.Paths
 		if w.fileThere && slices.Contains(e.Paths, goFile) {
@@ -479,6 +483,19 @@ func (w *world) carryOut(e core.Effect) core.Event {
 		return core.ModuleIs{Name: e.Name, State: control.State(w.kernel.State(e.Name))}
 	}
 	return nil
+}
+
+// supplying says of what is held back, now and then, that others wait for it.
+func (w *world) supplying(e core.LookForSuppliers) (found core.Supplying) {
+	for _, path := range e.Held {
+		if d, there := w.present[path]; there && w.rng.IntN(8) == 0 {
+			for _, name := range w.board.matching(d.Modalias) {
+				w.supplier[name] = true
+			}
+			found.Needs = append(found.Needs, core.Need{Device: "/devices/some", Supplier: path})
+		}
+	}
+	return found
 }
 
 func (w *world) look(path string) core.Looked {
