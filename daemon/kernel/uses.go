@@ -4,15 +4,16 @@ import (
 	"os"
 	"slices"
 	"strconv"
+
+	"github.com/kmodd/kmodd/daemon/kernfs"
 )
 
 // Drives names a device that a driver of a module has, "" if there is none. Its
 // reference count does not tell: it does not count those.
 func (s System) Drives(module string) string {
-	dir := s.sys("module/" + module + "/drivers")
-	drivers, _ := os.ReadDir(dir)
+	drivers, _ := kernfs.Drivers(s.sys(""), module)
 	for _, driver := range drivers {
-		entries, _ := os.ReadDir(dir + "/" + driver.Name()) // what the link leads to
+		entries, _ := os.ReadDir(s.sys(driver))
 		for _, e := range entries {
 			if e.Type()&os.ModeSymlink != 0 && e.Name() != "module" {
 				return e.Name()
