@@ -93,6 +93,7 @@ func (l *loop) tasks(c Config, listener *net.UnixListener) []Task {
 	l.book.duties = dutiesBelow("")
 	succession := newSuccession(filepath.Dir(c.Socket), c.Log)
 	l.persist, l.helper = succession.persist, succession.helper
+	l.first = succession.first(l.started)
 	l.step(succession.take()) // the loop does not run yet
 	mounted := make(chan struct{}, 1)
 	server := &control.Server{
@@ -178,9 +179,4 @@ func suspended() time.Duration {
 	return time.Duration(ts.Nano()) - sinceBoot()
 }
 
-// sinceBoot is the time on CLOCK_MONOTONIC, which is the clock of dmesg.
-func sinceBoot() time.Duration {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // fails for unknown clocks only
-	return time.Duration(ts.Nano())
-}
+func sinceBoot() time.Duration { return kernel.SinceBoot() }

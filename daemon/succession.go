@@ -71,6 +71,15 @@ func newSuccession(dir string, log *slog.Logger) *succession {
 	return s
 }
 
+// first returns when the first daemon of this boot began, 0 if that is not known.
+func (s *succession) first(now time.Duration) time.Duration {
+	first, err := handover.First(s.dir, s.boot, now)
+	if err != nil {
+		s.log.Warn("can't write down that this is the first kmodd of this boot: the next one won't know", "error", err)
+	}
+	return first
+}
+
 // take returns what the daemon before this one has left.
 func (s *succession) take() core.Inherited {
 	journal, err := handover.ReadJournal(s.dir, s.boot)

@@ -2,6 +2,7 @@ package core
 
 import (
 	"syscall"
+	"time"
 
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/rules"
@@ -69,7 +70,11 @@ type (
 		// Memory is how much the kernel took for it, in bytes, 0 if that was not
 		// measured.
 		Memory int64
-		Unset  string // why Settings of the [Load] could not be set, "" if they were
+		// When a worker had the file, made the call, and had its answer: since the
+		// kernel's start, 0 if it did not get that far.
+		Read, Called, Returned time.Duration
+
+		Unset string // why Settings of the [Load] could not be set, "" if they were
 	}
 
 	// Looked answers a [Look]: the driver that has the device, or with Probing

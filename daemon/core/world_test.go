@@ -78,9 +78,11 @@ type world struct {
 	releaser          uint64 // who told it last that the boot has ended
 	paths             []string
 	asked             map[string]time.Duration
-	busy              map[string]bool // modules whose last load ended with EBUSY
-	unlucky           map[string]bool // modules whose command failed for what others did
-	awaited           []string        // firmware
+	bootBefore        map[string]control.BootLoad // what was reported of the boot before
+	loadsBegan        map[string][]time.Duration  // of each module
+	busy              map[string]bool             // modules whose last load ended with EBUSY
+	unlucky           map[string]bool             // modules whose command failed for what others did
+	awaited           []string                    // firmware
 
 	// Loads of this life: asked for, put off, and abandoned.
 	begun, unasked, abandoned uint64
@@ -112,6 +114,8 @@ type flight struct {
 	unload bool
 	// Of a load by an install command, the command.
 	command string
+	handed  time.Duration // when a worker had its file
+	called  time.Duration // when it made the call
 }
 
 // Tidings are what the machine was last told of a module.
@@ -264,6 +268,8 @@ func (w *world) start(modules []control.Module) {
 	w.inFlight = make(map[string]core.OpID)
 	w.slots = make(map[core.OpID]slot)
 	w.asked = make(map[string]time.Duration)
+	w.bootBefore = make(map[string]control.BootLoad)
+	w.loadsBegan = make(map[string][]time.Duration)
 	w.busy = make(map[string]bool)
 	w.unlucky = make(map[string]bool)
 	w.awaited = nil
@@ -283,14 +289,22 @@ func (w *world) start(modules []control.Module) {
 
 // bootEnds has somebody tell the daemon that the boot has ended.
 func (w *world) bootEnds() {
+	w.askForBoot()
 	w.booted = true
 	w.lastAsker++
 	w.releaser = w.lastAsker
 	w.tell(core.Asked{ID: w.lastAsker, Request: control.ReleaseRequest{Name: string(policy.BootComplete)}})
 }
 
+// askForBoot has somebody ask what was loaded when the board started.
+func (w *world) askForBoot() {
+	w.lastAsker++
+	w.tell(core.Asked{ID: w.lastAsker, Request: control.BootRequest{}})
+}
+
 // fileComes makes the file that modules wait for.
 func (w *world) fileComes() {
+	w.askForBoot()
 	w.fileThere = true
 	if slices.Contains(w.paths, goFile) {
 		w.tell(core.PathThere{Path: goFile})
@@ -549,6 +563,7 @@ func (w *world) load(e core.Load) {
 	w.loads++
 	w.begun++
 	w.asked[name] = w.now
+	w.loadsBegan[name] = append(w.loadsBegan[name], w.now)
 	w.inFlight[name], w.told[name] = e.Op, tidings{}
 	w.slots[e.Op] = slot{e.Critical, w.now}
 	life := w.life
@@ -565,7 +580,7 @@ func (w *world) load(e core.Load) {
 			return
 		}
 		call := w.kernel.Insert(w.now, strings.TrimPrefix(e.Step.File, "/lib/modules/test/"), e.Step.Options)
-		w.calls[call] = flight{life: life, op: e.Op, module: name}
+		w.calls[call] = flight{life: life, op: e.Op, module: name, handed: w.now, called: w.now}
 	})
 }
 
@@ -678,7 +693,7 @@ func (w *world) finished(e fake.Event) {
 		w.commandLoaded(f, e)
 		return
 	}
-	done := core.Done{Op: f.op, Module: f.module, Errno: e.Errno}
+	done := core.Done{Op: f.op, Module: f.module, Errno: e.Errno, Read: f.handed, Called: f.called, Returned: w.now}
 	if e.What == fake.Killed {
 		done.Errno = syscall.EIO
 	}

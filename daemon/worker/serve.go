@@ -196,9 +196,10 @@ func carryOut(r request, f *os.File, loader Loader, can Abilities) (answer reply
 	if r.module.Measure {
 		before, measured = loader.Memory()
 	}
-	began := time.Now()
+	answer.got = kernel.SinceBoot()
+	answer.called = answer.got
 	err := perform(r, f, loader, can, &answer)
-	answer.took = time.Since(began)
+	answer.took = kernel.SinceBoot() - answer.got
 	if measured && err == nil {
 		if after, ok := loader.Memory(); ok {
 			answer.memory = after - before
@@ -250,7 +251,7 @@ func perform(r request, f *os.File, loader Loader, can Abilities, answer *reply)
 		answer.assigned, err = loader.Assign(r.assign, inUse)
 		return err
 	}
-	firmware, err := load(r, f, loader, can.Unpack)
+	firmware, err := load(r, f, loader, can.Unpack, &answer.called)
 	if err == nil && r.module.Settings != "" {
 		if refused := loader.Set(r.module.Name, r.module.Settings); refused != nil {
 			answer.found = cut(refused.Error(), maxWords) // there may be firmware beside it
@@ -273,8 +274,8 @@ func nobodyKnows(string) string {
 }
 
 // load looks for the module's firmware first: its probes ask for it during the
-// call. What the kernel unpacks is not looked into.
-func load(r request, f *os.File, loader Loader, unpack Unpack) (firmware kernel.Firmware, err error) {
+// call. What the kernel unpacks is not looked into. It notes when the call is made.
+func load(r request, f *os.File, loader Loader, unpack Unpack, called *time.Duration) (firmware kernel.Firmware, err error) {
 	if r.task == loadPlain {
 		var st unix.Stat_t
 		if unix.Fstat(int(f.Fd()), &st) == nil {
@@ -282,6 +283,7 @@ func load(r request, f *os.File, loader Loader, unpack Unpack) (firmware kernel.
 		}
 	}
 	if r.task != unpackFirst {
+		*called = kernel.SinceBoot()
 		return firmware, loader.Load(r.module, f, kernel.How(r.task))
 	}
 	image, err := unpacked(f, unpack)
@@ -290,6 +292,7 @@ func load(r request, f *os.File, loader Loader, unpack Unpack) (firmware kernel.
 	}
 	defer unix.Munmap(image)
 	firmware = loader.MissingFirmware(bytes.NewReader(image), int64(len(image)))
+	*called = kernel.SinceBoot()
 	return firmware, loader.LoadImage(r.module, image)
 }
 
