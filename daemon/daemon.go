@@ -108,6 +108,9 @@ func (l *loop) tasks(c Config, listener *net.UnixListener) []Task {
 		if succession.moved() {
 			return errRootMoved
 		}
+		if !succession.noted {
+			succession.first(l.started)
+		}
 		source.Retry()
 		nudge(l.book.mounted)
 		nudge(l.firmware.mounted)

@@ -201,7 +201,7 @@ func (t *bootText) head() {
 	fmt.Fprintf(t.w, "What was loaded while the machine started, by %s\n", t.Machine())
 	s := t.Stages()
 	if t.Again() {
-		t.say("earlier", "another kmodd began at %s: what the machine started with is its doing, and this is no report of that", boot.Seconds(t.First))
+		t.say("earlier", "another kmodd began at %s, and this is no report of what that one did; loads that it has left word of are marked", boot.Seconds(t.First))
 	}
 	t.say("kmodd", "began %s after the kernel; %s", boot.Seconds(t.Started), t.beginning())
 	t.say("loads", "%s", t.tally())

@@ -131,9 +131,9 @@ type reply struct {
 	got    time.Duration // since the kernel's start: when the worker had the request,
 	called time.Duration // and when it made the call
 	took   time.Duration // since it had the request
-	errno syscall.Errno
-	op    string // of a kernel.Error; "" if the module went in
-	words string
+	errno  syscall.Errno
+	op     string // of a kernel.Error; "" if the module went in
+	words  string
 
 	firmware string // missing files, with newlines between them; see kernel.Firmware for its bounds
 	missing  uint32 // how many there are in all

@@ -346,7 +346,7 @@ func (d *drawing) lanes() {
 			i = len(lanes)
 			lanes = append(lanes, new(lane))
 		}
-		lanes[i].end = max(name.x+name.width, d.axis.x(l.end)+smallest)
+		lanes[i].end = max(name.x+name.width+4, d.axis.x(l.end)+smallest)
 		lanes[i].bars = append(lanes[i].bars, laneBar{l, name})
 	}
 	for i, lane := range lanes {
