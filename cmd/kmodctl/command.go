@@ -99,7 +99,7 @@ device would need, "kmodctl describe", which says what a modalias is about, and
 	root.PersistentFlags().StringVar(&o.socket, "socket", socket, "ask the daemon on this `path` (or $KMODD_SOCKET)")
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
 	root.AddCommand(
-		newStatus(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
+		newStatus(o), newBoot(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
 		newRescan(o), newReload(o), newPin(o), newUnpin(o), newRelease(o), newBootComplete(o), newSettle(o), newUsage(o), newMemory(o), newResolve(o), newPlan(o), newRecord(o), newDescribe(o), newLint(),
 		newTool("modprobe", "Put modules in and take them out, as modprobe(8) does"),
 	)

@@ -2,6 +2,7 @@ package core
 
 import (
 	"syscall"
+	"time"
 
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/rules"
@@ -74,7 +75,11 @@ type (
 		Async    bool
 		Requests Requests
 		NoAsync  bool
-		Unset    string // why Settings of the [Load] could not be set, "" if they were
+		// When a worker had the file, made the call, and had its answer: since the
+		// kernel's start, 0 if it did not get that far.
+		Read, Called, Returned time.Duration
+
+		Unset string // why Settings of the [Load] could not be set, "" if they were
 	}
 
 	// Looked answers a [Look]: the driver that has the device, or with Probing

@@ -86,7 +86,7 @@ func (m *Machine) holdOff(dev *device, held bool) {
 		m.later = slices.DeleteFunc(m.later, func(other *device) bool { return other == dev })
 		return
 	}
-	m.later = append(m.later, dev)
+	m.later, dev.delayed = append(m.later, dev), true
 	if !m.terse {
 		m.note("held back", dev.Path, "", reason("policy", "it waits for "+m.untilWords(dev)))
 	}
@@ -124,6 +124,9 @@ func (m *Machine) release(name string) error {
 		return nil
 	}
 	m.released[name], m.forgetful = true, true
+	if policy.Trigger(name) == policy.BootComplete {
+		m.boot.complete = m.now
+	}
 	m.note("due", "", "", reason("policy", name))
 	m.persist()
 	m.goOn()

@@ -103,6 +103,7 @@ type Machine struct {
 	reckonLater bool          // that, and the files, are to be worked out anew
 	paths       []string      // files that are looked for on their account
 	counts      counts
+	boot        boot
 
 	terse bool // nobody reads details
 
@@ -141,6 +142,9 @@ func New(limits Limits) *Machine {
 func (m *Machine) Step(now time.Duration, e Event, out []Effect) []Effect {
 	m.step++
 	m.now, m.out = now, out
+	if m.step == 1 {
+		m.boot.start = now - time.Microsecond // the first stamp is 1
+	}
 	m.handle(e)
 	m.passTime()
 	m.carryOn()
@@ -149,6 +153,7 @@ func (m *Machine) Step(now time.Duration, e Event, out []Effect) []Effect {
 	m.askToCatchUp()
 	m.awaitFirmware()
 	m.awaitTriggers()
+	m.followBoot()
 	out, m.out = m.out, nil
 	return out
 }

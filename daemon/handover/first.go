@@ -1,0 +1,31 @@
+package handover
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// FirstFile is the name of one that the first daemon of a boot writes: the kernel's
+// boot_id, and when that daemon began, in nanoseconds since the kernel's start.
+const FirstFile = "first"
+
+// First returns when the first daemon of this boot began. That is now, which is written
+// down, if no other one has. Without a boot_id it is not known, and 0.
+func First(dir, boot string, now time.Duration) (time.Duration, error) {
+	if boot == "" {
+		return 0, nil
+	}
+	name := filepath.Join(dir, FirstFile)
+	text, _ := os.ReadFile(name) // without one this is the first
+	var of string
+	var began time.Duration
+	if n, _ := fmt.Sscanf(string(text), "%s %d\n", &of, &began); n == 2 && of == boot && 0 < began && began <= now {
+		return began, nil
+	}
+	if err := os.WriteFile(name+".new", fmt.Appendf(nil, "%s %d\n", boot, now), 0o600); err != nil {
+		return now, err
+	}
+	return now, os.Rename(name+".new", name)
+}
