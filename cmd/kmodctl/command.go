@@ -101,6 +101,8 @@ device would need, "kmodctl describe", which says what a modalias is about, and
 	root.AddCommand(
 		newStatus(o), newBoot(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
 		newRescan(o), newReload(o), newPin(o), newUnpin(o), newRelease(o), newBootComplete(o), newSettle(o), newUsage(o), newMemory(o), newResolve(o), newPlan(o), newRecord(o), newDescribe(o), newLint(),
+		newTool("depmod", "Make the tables of the modules, as depmod(8) does"),
+		newTool("modinfo", "Show what a module says about itself, as modinfo(8) does"),
 		newTool("modprobe", "Put modules in and take them out, as modprobe(8) does"),
 	)
 	return root
@@ -113,7 +115,7 @@ func newTool(name, short string) *cobra.Command {
 		Use: name, Short: short,
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if status := tools[name](args, version, cmd.OutOrStdout(), cmd.ErrOrStderr()); status != 0 {
+			if status := tools[name](args, version, toolOutput(cmd.OutOrStdout()), cmd.ErrOrStderr()); status != 0 {
 				return exitStatus(status)
 			}
 			return nil

@@ -7,7 +7,7 @@
 // is 1 then, and 2 when the command line is wrong.
 //
 // Under another name it is another program: links in kmodd's own directory, or
-// in place of kmod's, call it modprobe; and the daemon starts it as
+// in place of kmod's, call it modprobe or modinfo; and the daemon starts it as
 // kmodd-able-worker for modules whose compression the kernel does not know, and
 // for devices of which somebody has to find out who uses them, since that has no
 // place in the resident process.
@@ -18,12 +18,14 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/kmodd/kmodd/cmd/kmodctl/depmod"
+	"github.com/kmodd/kmodd/cmd/kmodctl/modinfo"
 	"github.com/kmodd/kmodd/cmd/kmodctl/modprobe"
 	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/daemon/sleep"
 	"github.com/kmodd/kmodd/daemon/usage"
 	"github.com/kmodd/kmodd/daemon/worker"
-	"github.com/kmodd/kmodd/daemon/worker/unpack"
+	"github.com/kmodd/kmodd/match/kofile/unpack"
 )
 
 // version is set by the build.
@@ -35,7 +37,7 @@ type tool func(args []string, version string, stdout, stderr io.Writer) int
 
 // tools are those that kmodctl is when it is called by their names, or has them
 // as its commands.
-var tools = map[string]tool{"modprobe": modprobe.Main}
+var tools = map[string]tool{"depmod": depmod.Main, "modinfo": modinfo.Main, "modprobe": modprobe.Main}
 
 func main() {
 	name := filepath.Base(os.Args[0])
@@ -48,7 +50,7 @@ func main() {
 		}))
 	}
 	if t := tools[name]; t != nil {
-		os.Exit(t(os.Args[1:], version, &screen{to: os.Stdout}, &screen{to: os.Stderr}))
+		os.Exit(t(os.Args[1:], version, toolOutput(os.Stdout), &screen{to: os.Stderr}))
 	}
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 )
 
 // A screen passes on text, and shows what a terminal would take for a command,
@@ -34,6 +37,20 @@ func (s *screen) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// toolOutput is where kmod's tools write what other programs read: byte for byte,
+// unless it is to be seen on a terminal.
+func toolOutput(to io.Writer) io.Writer {
+	if s, ok := to.(*screen); ok {
+		to = s.to
+	}
+	if f, ok := to.(*os.File); ok {
+		if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err == nil {
+			return &screen{to: f}
+		}
+	}
+	return to
 }
 
 // appendShown appends a character, which is written as text.

@@ -28,6 +28,7 @@ func bench(ctx context.Context, args []string) error {
 	flags.IntVar(&o.Runs, "runs", 5, "measure everything but boots and sleeps `n` times; 0 leaves it out")
 	flags.IntVar(&o.Boots, "boots", 3, "boot a busy PC `n` times with each loader; 0 leaves it out")
 	flags.IntVar(&o.Sleeps, "sleeps", 1000, "have each driver that sleeps do so `n` times; 0 leaves it out")
+	flags.StringVar(&o.Only, "only", "", "measure only this `part`, as \"look-ups\" or \"tools\"")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

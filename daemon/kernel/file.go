@@ -18,7 +18,7 @@ func readFile(image *io.SectionReader) (file *kofile.File, fault string) {
 	switch {
 	case err == nil:
 		return file, ""
-	case Packing(image) != "":
+	case kofile.Packing(image) != "":
 		return nil, "what its compressed file holds is not a module for this kernel, or is cut short"
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, "the file is " + err.Error()

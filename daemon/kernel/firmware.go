@@ -47,7 +47,7 @@ func (s System) Inspect(image io.ReaderAt, size int64, requests bool) (found Ins
 		return found // the load says why
 	}
 	if requests {
-		found.Requests = requestsOf(file, image)
+		found.Requests = requestsOf(file)
 	}
 	found.Firmware = s.lookFor(file.Fields("firmware"))
 	return found

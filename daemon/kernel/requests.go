@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"io"
 	"strings"
 
 	"github.com/kmodd/kmodd/match/kofile"
@@ -39,8 +38,8 @@ var requesting = []string{
 
 // requestsOf looks for that among the names of a module file's symbols. Finding out
 // takes reading them all.
-func requestsOf(file *kofile.File, image io.ReaderAt) Requests {
-	switch found, err := file.Mentions(image, requesting...); {
+func requestsOf(file *kofile.File) Requests {
+	switch found, err := file.Mentions(requesting...); {
 	case err != nil:
 		return MayRequest
 	case found:

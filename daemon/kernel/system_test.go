@@ -108,17 +108,6 @@ func TestCompression(t *testing.T) {
 	}
 }
 
-func TestPacking(t *testing.T) {
-	for content, want := range map[string]string{
-		"": "", "\x1f": "", "\x7fELF\x02\x01": "", "\xfd7zXZ": "",
-		"\x1f\x8b\x08": "gzip", "\xfd7zXZ\x00\x00": "xz", "\x28\xb5\x2f\xfd\x00": "zstd",
-	} {
-		if got := Packing(strings.NewReader(content)); got != want {
-			t.Errorf("%q is %q, want %q", content, got, want)
-		}
-	}
-}
-
 // The capabilities of root, with and without CAP_SYS_MODULE (bit 16).
 const (
 	full    = "-- proc/self/status --\nName:\tkmodd\nCapEff:\t000001ffffffffff\nSeccomp:\t0\n"

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/match/kofile"
 )
 
 // A program is what a worker runs.
@@ -33,7 +34,7 @@ func ablePlaces() []string {
 
 // choose says which program loads a file, and how.
 func (p *Pool) choose(m kernel.Module, f moduleFile) (program, task, error) {
-	switch packing := kernel.Packing(f); packing {
+	switch packing := kofile.Packing(f); packing {
 	case "":
 		return itself, loadPlain, nil
 	case p.native:

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
-	"strings"
 )
 
-// A File is what was read of a module file. It needs the file no more, and is
-// safe for concurrent use.
+// A File is what was read of a module file. Only what returns an error reads
+// more of it. It is safe for concurrent use.
 type File struct {
+	Info
 	Bits    int              // 32 or 64
 	Order   binary.ByteOrder // of the machine that it is built for
 	Machine uint16           // e_machine, see linux/elf-em.h
@@ -19,9 +18,18 @@ type File struct {
 	// is for the kernel to say.
 	Signed bool
 
-	info  string  // .modinfo
-	names section // .strtab, which holds the names of symbols; empty for none
+	r     io.ReaderAt
+	size  int64
+	table sectionTable
+
+	symtab, strtab, versions, exported, gpl section
 }
+
+// What a file may lack, so that it is no module: an [Error] wraps them.
+var (
+	ErrNotELF = errors.New("not an ELF file")
+	ErrNoInfo = errors.New("an ELF file without .modinfo, so not a module")
+)
 
 // An Error says what is wrong with a file. If it is cut short, errors.Is finds
 // io.ErrUnexpectedEOF in it, and Offset is where it ends.
@@ -50,44 +58,31 @@ const (
 	maxNames = 256 << 10
 )
 
-// signature is the end of a file that one is appended to.
-const signature = "~Module signature appended~\n"
+// Mark is the end of a file that a signature is appended to.
+const Mark = "~Module signature appended~\n"
+
+// Marked says whether a file of that size in bytes ends with [Mark].
+func Marked(r io.ReaderAt, size int64) bool {
+	var tail [len(Mark)]byte
+	if size < int64(len(tail)) {
+		return false
+	}
+	n, _ := r.ReadAt(tail[:], size-int64(len(tail)))
+	return string(tail[:n]) == Mark
+}
 
 // New reads a module file of that size in bytes. The error is an [*Error].
 // Compressed files are not unpacked here.
 func New(r io.ReaderAt, size int64) (*File, error) {
-	f := &reader{r: r, size: size}
+	f := &File{r: r, size: size}
 	if err := f.header(); err != nil {
 		return nil, err
 	}
 	if err := f.sections(); err != nil {
 		return nil, err
 	}
-	tail := make([]byte, len(signature))
-	f.Signed = size >= int64(len(tail)) && f.read(tail, size-int64(len(tail)), "the signature's mark") == nil && string(tail) == signature
-	return &f.File, nil
-}
-
-// Field returns the first value of a field of .modinfo, such as vermagic,
-// license or depends, and "" if there is none. It is as the file has it: any
-// bytes but NUL.
-func (f *File) Field(key string) string {
-	for value := range f.Fields(key) {
-		return value
-	}
-	return ""
-}
-
-// Fields returns all values of a field that may be there more than once, such
-// as firmware, alias or parm.
-func (f *File) Fields(key string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for line := range strings.SplitSeq(f.info, "\x00") {
-			if k, value, ok := strings.Cut(line, "="); ok && k == key && !yield(value) {
-				return
-			}
-		}
-	}
+	f.Signed = Marked(r, size)
+	return f, nil
 }
 
 // architectures are the names of machines, as the kernel calls them

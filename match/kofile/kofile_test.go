@@ -111,6 +111,32 @@ func TestFields(t *testing.T) {
 	}
 }
 
+func TestParametersAreMergedByName(t *testing.T) {
+	info := kofile.Info(strings.Join([]string{
+		"parm=without a colon", "parm=debug:verbose: 0 to 3", "license=GPL", "", "parmtype=quiet:bool", "parmtype=debug:int", "parmtype=debug:uint",
+		"parm=mystery:", "parmtype=:charp", "param=no:no", "",
+	}, "\x00"))
+	want := []kofile.Parameter{
+		{Name: "debug", Type: "uint", Described: true, Description: "verbose: 0 to 3"},
+		{Name: "quiet", Type: "bool"},
+		{Name: "mystery", Described: true},
+		{Name: "", Type: "charp"},
+	}
+	if diff := cmp.Diff(want, info.Parameters()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestWhatIsBuiltInSaysSomethingToo(t *testing.T) {
+	text := "unix.license=GPL\x00unix.alias=net-pf-1\x00unix2.license=MIT\x00uni.x=y\x00unix.license=another\x00"
+	if got := kofile.BuiltinInfo(text, "unix"); got != "license=GPL\x00alias=net-pf-1\x00" {
+		t.Errorf("%q", got)
+	}
+	if got := kofile.BuiltinInfo(text, "nix"); got != "" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestASignatureIsSeen(t *testing.T) {
 	m := sample
 	m.Appended = "what openssl made" + strings.Repeat("\x00", 12) + "~Module signature appended~\n"
@@ -126,6 +152,17 @@ func open(t rapid.TB, b []byte) *kofile.File {
 		t.Fatal(err)
 	}
 	return f
+}
+
+func TestPacking(t *testing.T) {
+	for content, want := range map[string]string{
+		"": "", "\x1f": "", "\x7fELF\x02\x01": "", "\xfd7zXZ": "",
+		"\x1f\x8b\x08": "gzip", "\xfd7zXZ\x00\x00": "xz", "\x28\xb5\x2f\xfd\x00": "zstd",
+	} {
+		if got := kofile.Packing(strings.NewReader(content)); got != want {
+			t.Errorf("%q is %q, want %q", content, got, want)
+		}
+	}
 }
 
 func TestArch(t *testing.T) {
@@ -211,7 +248,7 @@ func compareWithStandardLibrary(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"__request_module\x00", "snd_", string(names[len(names)/2 : len(names)/2+9]), "no such symbol"} {
-		got, err := ours.Mentions(bytes.NewReader(b), "not this one", text)
+		got, err := ours.Mentions("not this one", text)
 		if want := bytes.Contains(names, []byte(text)); got != want || err != nil {
 			t.Errorf("%s mentions %q: %t, %v, want %t", path, text, got, err, want)
 		}
@@ -240,7 +277,7 @@ func TestNoNameIsMissedAtABorder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := 32<<10*rapid.IntRange(1, len(names)>>15).Draw(t, "border") - rapid.IntRange(0, 60).Draw(t, "before")
 		text := string(names[at : at+rapid.IntRange(1, 40).Draw(t, "length")])
-		if got, err := open(t, b).Mentions(bytes.NewReader(b), text, strings.Repeat("x", 50)); !got || err != nil {
+		if got, err := open(t, b).Mentions(text, strings.Repeat("x", 50)); !got || err != nil {
 			t.Errorf("%q at %d: %t, %v", text, at, got, err)
 		}
 	})

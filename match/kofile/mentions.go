@@ -11,15 +11,18 @@ const window = 32 << 10
 // Mentions tells whether the name of any symbol in a module's file, be it one that
 // it defines or one that it needs, has any of some texts in it; a NUL in a text
 // stands for the end of a name. It says yes too often rather than too seldom: names
-// may share their ends, and it is not looked where one begins. r is the file that
-// f was read of. Memory is taken for 32 kB of it, whatever its size.
-func (f *File) Mentions(r io.ReaderAt, texts ...string) (bool, error) {
+// may share their ends, and it is not looked where one begins. Memory is
+// taken for 32 kB of the file, whatever its size.
+func (f *File) Mentions(texts ...string) (bool, error) {
+	if f.strtab.kind == noBits {
+		return false, nil
+	}
 	longest := 0
 	for _, text := range texts {
 		longest = max(longest, len(text))
 	}
-	names := io.NewSectionReader(r, int64(f.names.at), int64(f.names.bytes))
-	buf := make([]byte, min(window, f.names.bytes)+uint64(longest))
+	names := io.NewSectionReader(f.r, int64(f.strtab.at), int64(f.strtab.bytes))
+	buf := make([]byte, min(window, f.strtab.bytes)+uint64(longest))
 	for kept := 0; ; {
 		n, err := names.Read(buf[kept:])
 		for _, text := range texts {
@@ -31,7 +34,7 @@ func (f *File) Mentions(r io.ReaderAt, texts ...string) (bool, error) {
 			return false, nil
 		}
 		if err != nil {
-			return false, &Error{Offset: int64(f.names.at), Says: "the names of its symbols can't be read", Err: err}
+			return false, &Error{Offset: int64(f.strtab.at), Says: "the names of its symbols can't be read", Err: err}
 		}
 		// What is found across the border of two windows ends in the second one.
 		tail := min(kept+n, max(longest-1, 0))

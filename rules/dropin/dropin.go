@@ -65,6 +65,25 @@ func Files(dirs []string, suffix string, warn func(dir string, err error)) []str
 	return files
 }
 
+// FilesAt is Files for paths somebody has given: what is no directory is a file that
+// counts, whatever its name.
+func FilesAt(paths []string, suffix string, warn func(dir string, err error)) []string {
+	var files []string
+	for _, path := range paths {
+		found := []string{path}
+		if info, err := os.Stat(path); err != nil || info.IsDir() {
+			found = Files(found, suffix, warn)
+		}
+		for _, file := range found {
+			if !slices.ContainsFunc(files, func(known string) bool { return filepath.Base(known) == filepath.Base(file) }) {
+				files = append(files, file)
+			}
+		}
+	}
+	SortByName(files)
+	return files
+}
+
 // SortByName puts paths into reading order. There are few, and the daemon is to
 // be small.
 func SortByName(files []string) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/kmodd/kmodd/rules/dropin"
 )
@@ -48,28 +47,12 @@ func (c *Config) load(paths []string, moduleDir string) {
 
 // files returns the paths of the files that count, in reading order.
 func (c *Config) files(paths []string, moduleDir string) []string {
-	var files []string
-	for _, path := range paths {
-		for _, file := range c.filesIn(path) {
-			if !slices.ContainsFunc(files, func(known string) bool { return filepath.Base(known) == filepath.Base(file) }) {
-				files = append(files, file)
-			}
-		}
-	}
+	files := dropin.FilesAt(paths, ".conf", func(dir string, err error) { c.warn(dir, 0, "%v", err) })
 	for _, name := range shipped {
 		files = append(files, filepath.Join(moduleDir, name))
 	}
 	dropin.SortByName(files)
 	return files
-}
-
-// filesIn returns the files of a directory that count, or the path itself if it
-// is that of a file, whatever its name.
-func (c *Config) filesIn(path string) []string {
-	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-		return []string{path}
-	}
-	return dropin.Files([]string{path}, ".conf", func(dir string, err error) { c.warn(dir, 0, "%v", err) })
 }
 
 func (c *Config) warn(file string, line int, format string, args ...any) {

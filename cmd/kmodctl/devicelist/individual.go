@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/modprobed"
@@ -47,13 +48,19 @@ func Keep(env []string) (list []string) {
 
 // telling finds what tells one board from another of its kind: a UUID, a MAC
 // address, a number of 48 bits or more.
-var telling = regexp.MustCompile(`(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}|[0-9a-f]{12,}`)
+var telling = compiled(`(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}|[0-9a-f]{12,}`)
+
+// compiled compiles an expression when it is first needed. Most processes of this
+// program, such as those called modprobe, never do, and all would wait for it.
+func compiled(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
 
 // individuals returns where in a text there is such a thing. Numbers that are
 // addresses of memory, as paths have them from device trees, are none:
 // NAME@ADDRESS, ADDRESS.NAME.
 func individuals(s string) (spans [][2]int) {
-	for _, at := range telling.FindAllStringIndex(s, -1) {
+	for _, at := range telling().FindAllStringIndex(s, -1) {
 		before, after := s[:at[0]], s[at[1]:]
 		address := strings.HasSuffix(before, "@") || len(after) > 1 && after[0] == '.' && isLetter(after[1])
 		if !address {
@@ -101,7 +108,7 @@ func masked(path string, found []string) string {
 func kindsIn(devices []rules.Device) map[string]bool {
 	kinds := make(map[string]bool)
 	for _, d := range devices {
-		for _, at := range telling.FindAllString(d.Modalias, -1) {
+		for _, at := range telling().FindAllString(d.Modalias, -1) {
 			kinds[plain(at)] = true
 		}
 	}
@@ -112,8 +119,8 @@ func kindsIn(devices []rules.Device) map[string]bool {
 func plain(uuid string) string { return strings.ToLower(strings.ReplaceAll(uuid, "-", "")) }
 
 var (
-	tellingNames = regexp.MustCompile(`(?i)mac_?addr|hwaddr|serial|uuid|guid|hostid|hostname|passw|secret|token`)
-	ipAddress    = regexp.MustCompile(`\d+\.\d+\.\d+\.\d+|[0-9a-fA-F]*::[0-9a-fA-F]`)
+	tellingNames = compiled(`(?i)mac_?addr|hwaddr|serial|uuid|guid|hostid|hostname|passw|secret|token`)
+	ipAddress    = compiled(`\d+\.\d+\.\d+\.\d+|[0-9a-fA-F]*::[0-9a-fA-F]`)
 )
 
 // KeepWords returns the words of a kernel command line that a list has: those
@@ -126,7 +133,7 @@ func KeepWords(line string, known func(module string) bool) (words, left []strin
 		name, value, _ := strings.Cut(w.Option, "=")
 		switch {
 		case w.Module != "" && !known(w.Module):
-		case tellingNames.MatchString(name), telling.MatchString(value), ipAddress.MatchString(value):
+		case tellingNames().MatchString(name), telling().MatchString(value), ipAddress().MatchString(value):
 			left = append(left, w.Module+"."+name)
 		default:
 			words = append(words, w.Text)

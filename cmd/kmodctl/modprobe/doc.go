@@ -16,6 +16,10 @@
 // [rules.Set.Removal] says what goes together. What is in use stays, and is
 // never waited for unless -w says how long.
 //
+// # Showing symbols
+//
+// --show-exports and --dump-modversions are about a file, for which no tables are read.
+//
 // # Where it differs from kmod
 //
 // The words on standard error begin with kmod's; lines that explain them may
@@ -35,6 +39,7 @@
 //   - A name that leads to a module which is not installed is warned of with -n.
 //
 // Not undone are: several blanks in MODPROBE_OPTIONS are as good as one, and a
-// quote there may lack its end; --show-modversions and --show-exports are not
-// done.
+// quote there may lack its end. Of a module without versions that exports symbols in a
+// namespace, --show-exports does not show the namespace as a symbol, and a file that is
+// unsound or cut short is refused where kmod shows what it has read.
 package modprobe

@@ -13,8 +13,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kmodd/kmodd/cmd/kmodctl/libc"
 	"github.com/kmodd/kmodd/daemon/kernel"
-	"github.com/kmodd/kmodd/daemon/worker/unpack"
+	"github.com/kmodd/kmodd/match/kofile"
+	"github.com/kmodd/kmodd/match/kofile/unpack"
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/modprobed"
 )
@@ -160,7 +162,7 @@ func (c *command) insertFailed(module string, err error) {
 	says := inserted(errno)
 	var path *os.PathError
 	if errors.As(err, &path) && c.hints {
-		says = strerror(errno)
+		says = libc.Strerror(errno)
 	}
 	c.say(failure, "ERROR", "could not insert '%s': %s", module, says)
 	if by == nil {
@@ -175,7 +177,7 @@ func (c *command) load(m kernel.Module) error {
 		return fmt.Errorf("load %s: %w; if the file is elsewhere now, run depmod", m.Name, err)
 	}
 	defer f.Close()
-	switch kernel.Packing(f) {
+	switch kofile.Packing(f) {
 	case "":
 		return c.kernel.Load(m, f, kernel.Plain)
 	case c.kernel.Compression():

@@ -23,6 +23,7 @@ import (
 type peer struct {
 	theirs string
 	before []string // arguments that both get
+	root   string   // of the kernel
 }
 
 func newPeer(tb testing.TB) *peer {
@@ -35,7 +36,7 @@ func newPeer(tb testing.TB) *peer {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &peer{theirs, []string{"-d", kernel.Root, "-S", kernel.Version}}
+	return &peer{theirs, []string{"-d", kernel.Root, "-S", kernel.Version}, kernel.Root}
 }
 
 // A said is what modprobe has said.
@@ -310,6 +311,47 @@ func TestOdditiesOfKmod(t *testing.T) {
 	}
 }
 
+func TestSymbolsOfFilesAreShownAsByKmod(t *testing.T) {
+	p := newPeer(t)
+	p.before = nil
+	modules := filepath.Join(p.root, "lib/modules")
+	files := []string{"/nosuch.ko", "/dev/null", modules}
+	for _, pattern := range []string{"*/kernel/sound/core/*.ko", "*/kernel/drivers/net/*.ko", "*/kernel/fs/x*/*.ko"} {
+		found, err := filepath.Glob(filepath.Join(modules, pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%q, %v", found, err)
+		}
+		files = append(files, found...)
+	}
+	for i, file := range files {
+		for _, options := range []string{"--show-exports", "--dump-modversions", "--show-modversions", "--show-exports --show-modversions", "-q --show-exports", "-va --show-exports", "-a --show-modversions"} {
+			if i > 8 && len(options) > len("--dump-modversions") {
+				continue // often enough
+			}
+			line := append(args(options), file)
+			want, got := p.ask(t, line), p.we(append([]string{"--compat=kmod"}, line...))
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s: - modprobe, + we:\n%.1000s", line, diff)
+			}
+		}
+	}
+}
+
+func TestWhyAFileHasNoSymbolsIsSaid(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cut.ko")
+	if err := os.WriteFile(file, []byte("\x7fELF"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got := (&peer{}).we([]string{"--show-exports", file})
+	want := said{Exit: 1, Stderr: []string{
+		"modprobe: FATAL: could not get symbols of " + file + ": Invalid argument\n",
+		"modprobe: " + file + ": cut short at byte 4: the ELF header would reach to byte 64\n",
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // ambiguous says whether kmod lists what an abbreviation may mean, of which we
 // don't have all.
 func ambiguous(s said) bool {
@@ -386,7 +428,7 @@ func TestSameAsKmodWhateverIsConfiguredAndAsked(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		p := peer{p.theirs, append(slices.Clip(p.before), "-C", file)}
+		p := peer{p.theirs, append(slices.Clip(p.before), "-C", file), p.root}
 		line := slices.Concat([]string{"-n", "-v"}, rapid.SliceOfN(modules, 1, 2).Draw(t, "names"), rapid.SliceOfN(option, 0, 3).Draw(t, "options"))
 		if slices.Contains(line, "-r") { // which has nothing to say about what -D is for
 			line = slices.DeleteFunc(line, func(word string) bool { return word == "-D" })

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kmodd/kmodd/cmd/kmodctl/getopt"
 	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/match"
 	"github.com/kmodd/kmodd/rules"
@@ -40,8 +41,8 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 	args = append(words(os.Getenv("MODPROBE_OPTIONS")), args...)
 	o, names, err := parse(args, version)
 	v := newVoice(o, stdout, stderr)
-	if about := (*asked)(nil); errors.As(err, &about) {
-		io.WriteString(stdout, about.answer)
+	if about, ok := errors.AsType[getopt.Answer](err); ok {
+		io.WriteString(stdout, string(about))
 		return 0
 	}
 	if err != nil {
@@ -49,6 +50,9 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	c := &command{options: o, voice: v, gone: make(map[string]bool)}
+	if (o.versions || o.exports) && !o.config {
+		return status(c.showSymbols(names[0]))
+	}
 	if err := c.open(); err != nil {
 		c.say(fatal, "FATAL", "%v", err)
 		return 1
@@ -61,6 +65,10 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 	for _, w := range c.set.Warnings() {
 		c.hint("%s", w)
 	}
+	return status(ok)
+}
+
+func status(ok bool) int {
 	if !ok {
 		return 1
 	}

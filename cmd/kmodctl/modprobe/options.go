@@ -16,6 +16,7 @@ import (
 // options are what a command line says, but for the names.
 type options struct {
 	all, remove, resolve, depends, config bool
+	versions, exports                     bool
 	dry, first, blacklist, bare, holders  bool
 
 	force   kernel.Force
@@ -42,13 +43,6 @@ const (
 	warning = 4
 	info    = 5 // with -v
 )
-
-// An asked is the end of a command line that asks about modprobe itself.
-type asked struct{ answer string }
-
-var _ error = (*asked)(nil)
-
-func (a *asked) Error() string { return a.answer }
 
 // errNothing is a command line without names.
 //
@@ -78,77 +72,55 @@ func (o *options) table(version string) []getopt.Option {
 	return slices.Concat(o.acts(), o.questions(), o.generals(version))
 }
 
-// on is an option that switches something on.
-func on(short byte, what *bool, long ...string) getopt.Option {
-	return getopt.Option{Short: short, Long: long, Do: func(string) error {
-		*what = true
-		return nil
-	}}
-}
-
-// does is an option that has no value, and can't be wrong.
-func does(short byte, long string, what func()) getopt.Option {
-	return getopt.Option{Short: short, Long: []string{long}, Do: func(string) error {
-		what()
-		return nil
-	}}
-}
-
-// takes is an option with a value that may be anything.
-func takes(short byte, long string, what func(value string)) getopt.Option {
-	return getopt.Option{Short: short, Long: []string{long}, Value: true, Do: func(value string) error {
-		what(value)
-		return nil
-	}}
-}
-
 func (o *options) acts() []getopt.Option {
 	return []getopt.Option{
-		on('a', &o.all, "all"),
-		on('r', &o.remove, "remove"),
-		on(0, &o.holders, "remove-holders", "remove-dependencies"),
+		getopt.On('a', &o.all, "all"),
+		getopt.On('r', &o.remove, "remove"),
+		getopt.On(0, &o.holders, "remove-holders", "remove-dependencies"),
 		{Short: 'w', Long: []string{"wait"}, Value: true, Do: o.setWait},
-		on(0, &o.first, "first-time"),
-		on('i', &o.bare, "ignore-install", "ignore-remove"),
-		on('b', &o.blacklist, "use-blacklist"),
-		does('f', "force", func() { o.forced, o.force = true, kernel.ForceVersions|kernel.ForceMagic }),
-		does(0, "force-modversion", func() { o.force |= kernel.ForceVersions }),
-		does(0, "force-vermagic", func() { o.force |= kernel.ForceMagic }),
+		getopt.On(0, &o.first, "first-time"),
+		getopt.On('i', &o.bare, "ignore-install", "ignore-remove"),
+		getopt.On('b', &o.blacklist, "use-blacklist"),
+		getopt.Does('f', "force", func() { o.forced, o.force = true, kernel.ForceVersions|kernel.ForceMagic }),
+		getopt.Does(0, "force-modversion", func() { o.force |= kernel.ForceVersions }),
+		getopt.Does(0, "force-vermagic", func() { o.force |= kernel.ForceMagic }),
 	}
 }
 
 func (o *options) questions() []getopt.Option {
 	return []getopt.Option{
-		on('R', &o.resolve, "resolve-alias"),
-		on('D', &o.depends, "show-depends"),
-		on('c', &o.config, "showconfig", "show-config"),
-		on('n', &o.dry, "dry-run", "show"),
+		getopt.On('R', &o.resolve, "resolve-alias"),
+		getopt.On('D', &o.depends, "show-depends"),
+		getopt.On('c', &o.config, "showconfig", "show-config"),
+		getopt.On(0, &o.versions, "dump-modversions", "show-modversions"),
+		getopt.On(0, &o.exports, "show-exports"),
+		getopt.On('n', &o.dry, "dry-run", "show"),
 	}
 }
 
 func (o *options) generals(version string) []getopt.Option {
 	return []getopt.Option{
-		takes('C', "config", func(path string) {
+		getopt.Takes('C', "config", func(path string) {
 			o.configs = append(o.configs, path)
 			o.inherited = append(o.inherited, "-C", path)
 		}),
-		takes('d', "dirname", func(dir string) { o.root = dir }),
-		takes('S', "set-version", func(release string) { o.release = release }),
-		does('s', "syslog", func() {
+		getopt.Takes('d', "dirname", func(dir string) { o.root = dir }),
+		getopt.Takes('S', "set-version", func(release string) { o.release = release }),
+		getopt.Does('s', "syslog", func() {
 			o.syslog = true
 			o.inherited = append(o.inherited, "-s")
 		}),
-		does('q', "quiet", func() {
+		getopt.Does('q', "quiet", func() {
 			o.verbosity = silent
 			o.inherited = append(o.inherited, "-q")
 		}),
-		does('v', "verbose", func() {
+		getopt.Does('v', "verbose", func() {
 			o.verbosity++
 			o.inherited = append(o.inherited, "-v")
 		}),
 		{Long: []string{"compat"}, Value: true, Do: o.setCompat},
-		{Short: 'V', Long: []string{"version"}, Do: func(string) error { return &asked{"kmodd version " + version + "\n"} }},
-		{Short: 'h', Long: []string{"help"}, Do: func(string) error { return &asked{usage} }},
+		getopt.Asks('V', "version", "kmodd version "+version+"\n"),
+		getopt.Asks('h', "help", usage),
 	}
 }
 
@@ -221,6 +193,7 @@ const usage = `Usage:
 	modprobe [options] -r [-a] MODULE...
 	modprobe [options] -R|-D MODULE
 	modprobe [options] -c
+	modprobe [options] --show-exports|--dump-modversions FILE
 
 MODULE is the name of a module, or an alias such as a MODALIAS.
 
@@ -243,6 +216,9 @@ What to show:
 	-D, --show-depends       print what would be put in, loaded or not
 	-R, --resolve-alias      print which modules MODULE stands for
 	-c, --showconfig         print the configuration
+	    --show-exports       print the versions of what a file exports
+	    --dump-modversions, --show-modversions
+	                         print the versions of what a file needs
 
 In general:
 	-C, --config=PATH        read this file or directory instead of modprobe.d

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kmodd/kmodd/cmd/kmodctl/libc"
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/modprobed"
 )
@@ -112,7 +113,7 @@ func (c *command) cannot(r removal, format string, args ...any) {
 func (c *command) takeOutHolders(module string) bool {
 	references, holders := c.uses(module)
 	if references < 0 { // its remove command counts all the same
-		c.say(failure, "ERROR", "could not open '/sys/module/%s/holders': %s", module, strerror(unix.ENOENT))
+		c.say(failure, "ERROR", "could not open '/sys/module/%s/holders': %s", module, libc.Strerror(unix.ENOENT))
 	}
 	for _, holder := range holders {
 		if !c.present(holder) {
@@ -153,7 +154,7 @@ func (c *command) takeOutItself(r removal) bool {
 	if !r.soft || c.dialect == modprobed.Kmod {
 		errno := unix.EINVAL
 		errors.As(err, &errno)
-		c.say(failure, "ERROR", "could not remove '%s': %s", r.Module, strerror(errno))
+		c.say(failure, "ERROR", "could not remove '%s': %s", r.Module, libc.Strerror(errno))
 		c.hint("%v", err)
 	}
 	return false

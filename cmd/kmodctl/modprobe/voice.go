@@ -6,11 +6,10 @@ import (
 	"io"
 	"log/syslog"
 	"syscall"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kmodd/kmodd/cmd/kmodctl/libc"
 	"github.com/kmodd/kmodd/rules/modprobed"
 )
 
@@ -98,13 +97,5 @@ func inserted(errno syscall.Errno) string {
 	case unix.ENOENT:
 		return "Unknown symbol in module, or unknown parameter (see dmesg)"
 	}
-	return strerror(errno)
-}
-
-// strerror is what the GNU C library calls an errno: as Go does, but for the
-// first letter.
-func strerror(errno syscall.Errno) string {
-	text := errno.Error()
-	first, size := utf8.DecodeRuneInString(text)
-	return string(unicode.ToUpper(first)) + text[size:]
+	return libc.Strerror(errno)
 }

@@ -17,9 +17,10 @@ import (
 
 // Options say how much is measured, and how it is printed.
 type Options struct {
-	Runs     int // of everything but boots and sleeps, 0 for none
-	Boots    int // of a busy PC for each of the two loaders, 0 for none
-	Sleeps   int // of each driver that sleeps, 0 for none
+	Runs     int    // of everything but boots and sleeps, 0 for none
+	Boots    int    // of a busy PC for each of the two loaders, 0 for none
+	Sleeps   int    // of each driver that sleeps, 0 for none
+	Only     string // the part that is measured, "" for all
 	Markdown bool
 }
 
@@ -37,6 +38,7 @@ func Run(ctx context.Context, out, progress io.Writer, o Options) error {
 			rows, r.families, err = lookingUp(ctx, progress, o.Runs)
 			return rows, err
 		}},
+		{"tools", func() ([]row, error) { return tools(ctx, progress, o.Runs) }},
 		{"the size", func() ([]row, error) { return size(ctx) }},
 		{"the busy PC", func() ([]row, error) { return coldplugs(ctx, progress, o.Boots) }},
 		{"sleep", func() ([]row, error) { return sleeping(ctx, progress, o.Sleeps) }},
@@ -45,6 +47,9 @@ func Run(ctx context.Context, out, progress io.Writer, o Options) error {
 		parts = parts[len(parts)-2:]
 	}
 	for _, p := range parts {
+		if o.Only != "" && o.Only != p.name {
+			continue
+		}
 		fmt.Fprintf(progress, "measuring %s\n", p.name)
 		rows, err := p.measure()
 		if err != nil {

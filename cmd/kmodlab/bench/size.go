@@ -18,10 +18,8 @@ func size(ctx context.Context) ([]row, error) {
 	}
 	defer os.RemoveAll(dir)
 	program := filepath.Join(dir, "kmodd")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w -funcalign=16", "-o", program, "github.com/kmodd/kmodd/cmd/kmodd")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build kmodd: %w\n%s", err, out)
+	if err := build(ctx, program, "github.com/kmodd/kmodd/cmd/kmodd"); err != nil {
+		return nil, err
 	}
 	if err := static(program); err != nil {
 		return nil, err
@@ -31,6 +29,16 @@ func size(ctx context.Context) ([]row, error) {
 		return nil, err
 	}
 	return []row{{what: "program file, static", unit: inMiB, ours: []float64{float64(info.Size())}, bound: atMost(4<<20 + 256<<10)}}, nil
+}
+
+// build builds a program as it ships.
+func build(ctx context.Context, program, of string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w -funcalign=16", "-o", program, of)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w\n%s", of, err, out)
+	}
+	return nil
 }
 
 // static returns an error for a program that needs a dynamic linker.

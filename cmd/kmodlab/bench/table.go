@@ -71,7 +71,7 @@ func (r row) cells() []string {
 	case r.bound != nil:
 		cells[4], cells[5] = "<= "+r.unit(*r.bound), reached(ours <= *r.bound)
 	case r.times > 0:
-		cells[4], cells[5] = fmt.Sprintf(">= %g times", r.times), reached(median(r.peer) >= r.times*ours)
+		cells[4], cells[5] = fmt.Sprintf(">= %.3g times", r.times), reached(median(r.peer) >= r.times*ours)
 	}
 	return cells
 }

@@ -3,9 +3,10 @@
 package kofiletest
 
 import (
-	"bytes"
 	"encoding/binary"
 	"strings"
+
+	"github.com/kmodd/kmodd/match/kofile"
 )
 
 // A Module is what a file is made of.
@@ -14,21 +15,28 @@ type Module struct {
 	Order   binary.ByteOrder // nil for little-endian
 	Machine uint16           // 0 for x86_64
 	Info    []string         // fields of .modinfo, KEY=VALUE
+
+	Exports  []kofile.Export
+	Needs    []kofile.Need
+	Versions []kofile.Version // of what is needed
+
 	// Code is how many bytes of code there are before .modinfo.
 	Code int
 	// Appended comes after the file's end, as a signature does.
 	Appended string
 }
 
-// names are the sections' names, with their places.
-const names = "\x00.text\x00.modinfo\x00.shstrtab\x00"
-
-// A section is a row of the table of sections.
-type section struct{ name, kind, at, bytes uint32 }
+// A section is a part of the file.
+type section struct {
+	name    string
+	kind    uint32
+	content []byte
+}
 
 // The types of sections (elf(5)).
 const (
 	progBits = 1
+	symTab   = 2
 	strTab   = 3
 )
 
@@ -44,24 +52,37 @@ func (m Module) Bytes() []byte {
 	if m.Machine == 0 {
 		m.Machine = 62
 	}
-	head := uint32(52)
-	if m.Bits == 64 {
-		head = 64
+	sections := []section{
+		{".text", progBits, make([]byte, m.Code)},
+		{".modinfo", progBits, terminated(m.Info)},
+		{".shstrtab", strTab, nil},
 	}
-	var body bytes.Buffer
-	body.Write(make([]byte, m.Code))
-	info := section{7, progBits, head + uint32(body.Len()), 0}
-	for _, field := range m.Info {
-		body.WriteString(field + "\x00")
+	if len(m.Exports)+len(m.Needs)+len(m.Versions) > 0 {
+		sections = append(sections, m.symbols()...)
 	}
-	info.bytes = head + uint32(body.Len()) - info.at
-	shstrtab := section{16, strTab, head + uint32(body.Len()), uint32(len(names))}
-	body.WriteString(names)
-	table := head + uint32(body.Len())
-	for _, s := range []section{{}, {1, progBits, head, uint32(m.Code)}, info, shstrtab} {
-		m.row(&body, s)
+	names := []string{""}
+	for _, s := range sections {
+		names = append(names, s.name)
 	}
-	return append(append(m.header(table), body.Bytes()...), m.Appended...)
+	sections[2].content = terminated(names)
+	at := m.headerBytes()
+	table, body := m.row(nil, 0, 0, section{}), []byte(nil)
+	name := 1
+	for _, s := range sections {
+		table = m.row(table, name, at, s)
+		body = append(body, s.content...)
+		at, name = at+len(s.content), name+len(s.name)+1
+	}
+	file := append(m.header(at, len(sections)+1), body...)
+	return append(append(file, table...), m.Appended...)
+}
+
+// terminated is strings with a NUL after each.
+func terminated(texts []string) (b []byte) {
+	for _, text := range texts {
+		b = append(b, text+"\x00"...)
+	}
+	return b
 }
 
 // String is the file, for tests that keep files in strings.
@@ -83,8 +104,15 @@ func (m Module) append(b []byte, n any) []byte {
 	return b
 }
 
+func (m Module) headerBytes() int {
+	if m.Bits == 64 {
+		return 64
+	}
+	return 52
+}
+
 // header is the ELF header of a relocatable object.
-func (m Module) header(table uint32) []byte {
+func (m Module) header(table, sections int) []byte {
 	b := []byte("\x7fELF" + string([]byte{byte(m.Bits / 32), 1, 1}) + strings.Repeat("\x00", 9))
 	if m.Order == binary.BigEndian {
 		b[5] = 2
@@ -92,20 +120,20 @@ func (m Module) header(table uint32) []byte {
 	b = m.append(b, [2]uint16{1, m.Machine})
 	b = m.append(b, uint32(1))
 	b = m.word(m.word(b, 0), 0) // e_entry, e_phoff
-	b = m.word(b, table)
+	b = m.word(b, uint32(table))
 	b = m.append(b, uint32(0)) // e_flags
-	header, row := uint16(52), uint16(40)
+	row := uint16(40)
 	if m.Bits == 64 {
-		header, row = 64, 64
+		row = 64
 	}
-	return m.append(b, [6]uint16{header, 0, 0, row, 4, 3})
+	return m.append(b, [6]uint16{uint16(m.headerBytes()), 0, 0, row, uint16(sections), 3})
 }
 
-// row writes a section's header.
-func (m Module) row(to *bytes.Buffer, s section) {
-	b := m.append(nil, [2]uint32{s.name, s.kind})
+// row appends a section's header.
+func (m Module) row(b []byte, name, at int, s section) []byte {
+	b = m.append(b, [2]uint32{uint32(name), s.kind})
 	b = m.word(m.word(b, 0), 0) // sh_flags, sh_addr
-	b = m.word(m.word(b, s.at), s.bytes)
+	b = m.word(m.word(b, uint32(at)), uint32(len(s.content)))
 	b = m.append(b, [2]uint32{}) // sh_link, sh_info
-	to.Write(m.word(m.word(b, 1), 0))
+	return m.word(m.word(b, 1), 0)
 }

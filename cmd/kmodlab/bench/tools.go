@@ -1,0 +1,218 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kmodd/kmodd/cmd/kmodlab/debian"
+)
+
+// tools measures kmodctl under the names of kmod's programs, each as a whole
+// process, and holds what it does to what kmod's do.
+func tools(ctx context.Context, progress io.Writer, runs int) ([]row, error) {
+	b, err := newToolbox(ctx, progress)
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(b.dir)
+	depmods, err := b.depmods(ctx, runs)
+	if err != nil {
+		return nil, err
+	}
+	modprobes, err := b.modprobes(ctx, runs)
+	return append(depmods, modprobes...), err
+}
+
+// A toolbox has kmodctl under other names, and a root with Debian's modules.
+type toolbox struct {
+	dir     string
+	time    string // time(1)
+	root    string
+	version string
+}
+
+func newToolbox(ctx context.Context, progress io.Writer) (b toolbox, err error) {
+	if b.time, err = debian.Need(ctx, progress, "time", "time"); err != nil {
+		return b, err
+	}
+	if _, err := debian.Need(ctx, progress, "depmod", "kmod"); err != nil {
+		return b, err
+	}
+	if b.dir, err = os.MkdirTemp("", "kmodlab-tools-"); err != nil {
+		return b, err
+	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(b.dir)
+		}
+	}()
+	program := filepath.Join(b.dir, "kmodctl")
+	if err := build(ctx, program, "github.com/kmodd/kmodd/cmd/kmodctl"); err != nil {
+		return b, err
+	}
+	for _, name := range []string{"depmod", "modprobe"} {
+		if err := os.Symlink(program, filepath.Join(b.dir, name)); err != nil {
+			return b, err
+		}
+	}
+	kernel, err := debian.LoadKernel(ctx, progress)
+	if err != nil {
+		return b, err
+	}
+	b.root, b.version = filepath.Join(b.dir, "root"), kernel.Version
+	return b, b.plant(filepath.Join(kernel.Root, "lib/modules", kernel.Version))
+}
+
+// plant makes the root, with links to all files of a directory of modules: tables are
+// written into it, and never into the cache.
+func (b toolbox) plant(modules string) error {
+	if err := os.MkdirAll(b.modules(), 0o755); err != nil {
+		return err
+	}
+	for _, name := range []string{"kernel", "modules.order", "modules.builtin", "modules.builtin.modinfo"} {
+		if err := os.Symlink(filepath.Join(modules, name), filepath.Join(b.modules(), name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// modules is the directory of the modules in the root.
+func (b toolbox) modules() string { return filepath.Join(b.root, "lib/modules", b.version) }
+
+// Whose program it is, as an index.
+const (
+	kmods = iota
+	kmodds
+)
+
+// A process is what one has taken and said.
+type process struct {
+	took   time.Duration
+	peak   float64 // of memory, in bytes
+	stdout string
+}
+
+// run runs our program of a name, or kmod's.
+func (b toolbox) run(ctx context.Context, whose int, name string, args ...string) (p process, err error) {
+	program := name
+	if whose == kmodds {
+		program = filepath.Join(b.dir, name)
+	}
+	// The peak that the kernel tells of a child of ours would be this process's own:
+	// it counts from before the exec (setmax_mm_hiwater_rss in fs/exec.c).
+	report := filepath.Join(b.dir, "time")
+	cmd := exec.CommandContext(ctx, b.time, append([]string{"-f", "%M", "-o", report, program}, args...)...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	begun := time.Now()
+	err = cmd.Run()
+	p.took, p.stdout = time.Since(begun), stdout.String()
+	if err != nil {
+		return p, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, stderr.Bytes())
+	}
+	text, err := os.ReadFile(report)
+	if err != nil {
+		return p, err
+	}
+	kilobytes, err := strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
+	p.peak = 1024 * kilobytes
+	return p, err
+}
+
+// turns runs the two by turns, and gives each run to see: kmod's first.
+func (b toolbox) turns(ctx context.Context, n int, name string, args []string, see func(whose int, p process) error) error {
+	for range n {
+		for whose := range 2 {
+			p, err := b.run(ctx, whose, name, args...)
+			if err == nil {
+				err = see(whose, p)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// depmods makes the tables of Debian's modules again and again.
+func (b toolbox) depmods(ctx context.Context, runs int) ([]row, error) {
+	var took, peak [2][]float64
+	var made [2]map[string]string
+	args := []string{"-b", b.root, b.version}
+	if _, err := b.run(ctx, kmods, "depmod", args...); err != nil { // has the modules in memory
+		return nil, err
+	}
+	err := b.turns(ctx, runs, "depmod", args, func(whose int, p process) (err error) {
+		took[whose] = append(took[whose], float64(p.took.Nanoseconds()))
+		peak[whose] = append(peak[whose], p.peak)
+		made[whose], err = b.tables()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for name, text := range made[kmods] {
+		if made[kmodds][name] != text {
+			return nil, fmt.Errorf("depmod: %s is not what kmod makes of these modules", name)
+		}
+	}
+	modules := strings.Count(made[kmods]["modules.dep"], "\n")
+	r := row{what: fmt.Sprintf("depmod, %d modules", modules), unit: inMilliseconds, ours: took[kmodds], whose: "kmod", peer: took[kmods]}
+	m := row{what: "  its peak of memory", unit: inBytes, ours: peak[kmodds], whose: "kmod", peer: peak[kmods]}
+	return []row{r.least(1 / 0.6), m.least(1)}, nil
+}
+
+// tables are the tables in the root.
+func (b toolbox) tables() (map[string]string, error) {
+	files, err := filepath.Glob(filepath.Join(b.modules(), "modules.*"))
+	all := map[string]string{}
+	for _, file := range files {
+		text, errRead := os.ReadFile(file)
+		all[filepath.Base(file)] = string(text)
+		err = errors.Join(err, errRead)
+	}
+	return all, err
+}
+
+// asked are names that modprobe is asked for: of a module alone, of two with
+// dependencies, and the alias of a device.
+var asked = []string{"loop", "btrfs", "snd-hda-intel", "pci:v00008086d000010D3sv00008086sd0000A01Fbc02sc00i00"}
+
+// modprobes resolves names again and again, without doing anything.
+func (b toolbox) modprobes(ctx context.Context, runs int) ([]row, error) {
+	const times = 20 // of each name in a run: it takes milliseconds
+	var took [2][]float64
+	for range runs {
+		var sum [2]float64
+		for _, name := range asked {
+			args := []string{"-q", "-C", "/dev/null", "-d", b.root, "-S", b.version, "-n", "-v", name}
+			var said [2]string
+			err := b.turns(ctx, times, "modprobe", args, func(whose int, p process) error {
+				sum[whose] += float64(p.took.Nanoseconds())
+				said[whose] = p.stdout
+				return nil
+			})
+			if err != nil {
+				return nil, err
+			}
+			if said[kmods] != said[kmodds] {
+				return nil, fmt.Errorf("modprobe -n -v %s says\n%sand kmod's\n%s", name, said[kmodds], said[kmods])
+			}
+		}
+		for i := range sum {
+			took[i] = append(took[i], sum[i]/float64(times*len(asked)))
+		}
+	}
+	return []row{row{what: "modprobe -n -v", unit: inMilliseconds, ours: took[kmodds], whose: "kmod", peer: took[kmods]}.least(1)}, nil
+}

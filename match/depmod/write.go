@@ -1,0 +1,193 @@
+package depmod
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Write writes the files into a directory, which it makes if it isn't there. Each
+// takes its place by rename, when all of them are on the disk, so that nobody
+// ever sees half of one, and after an error or a loss of power they are as they
+// were, or some of them new. modules.dep is the last one: what is older than it is in the tables.
+func (t *Tables) Write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	w := &writing{dir: dir, made: make([]made, len(files))}
+	defer w.remove()
+	var makers sync.WaitGroup
+	for i, of := range files {
+		makers.Go(func() { w.made[i] = w.write(t, of) })
+	}
+	makers.Wait()
+	if err := w.tell(t.listener); err != nil {
+		return err
+	}
+	if err := w.date(t.begun); err != nil {
+		return err
+	}
+	return w.rename()
+}
+
+// A writing is the work on one directory.
+type writing struct {
+	dir  string
+	made []made // one for each of files
+}
+
+// A made is a file under the name that it has until it is whole.
+type made struct {
+	temporary string // "" if there is none
+	skip      bool   // the table is not for this tree: what is there of it goes
+	messages  []Message
+	err       error
+}
+
+// write makes a table and writes it, so that it is on the disk.
+func (w *writing) write(t *Tables, of table) (m made) {
+	data, err := of.make(t, Listener{Say: func(said Message) { m.messages = append(m.messages, said) }})
+	if err != nil {
+		m.err = err
+		return m
+	}
+	if m.skip = of.optional && len(data) == 0; m.skip {
+		return m
+	}
+	f, err := os.OpenFile(w.temporary(of.name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		m.err = err
+		return m
+	}
+	m.temporary = f.Name()
+	_, err = f.Write(data)
+	m.err = errors.Join(err, f.Sync(), f.Close())
+	return m
+}
+
+// temporary is a name that nobody else has.
+func (w *writing) temporary(name string) string {
+	return filepath.Join(w.dir, fmt.Sprintf("%s.%d.%d", name, os.Getpid(), time.Now().UnixNano()))
+}
+
+// tell passes on what was said when the files were made, and the errors.
+func (w *writing) tell(l Listener) error {
+	var errs []error
+	for _, m := range w.made {
+		for _, said := range m.messages {
+			l.say(said.Level, "%s", said.Says)
+		}
+		errs = append(errs, m.err)
+	}
+	return errors.Join(errs...)
+}
+
+// date has modules.dep be as old as the tables are: a module that came while they were made is newer.
+func (w *writing) date(begun time.Time) error {
+	return os.Chtimes(w.made[0].temporary, begun, begun)
+}
+
+// rename puts the files in their places.
+func (w *writing) rename() error {
+	for i := range files {
+		i = len(files) - 1 - i
+		place := filepath.Join(w.dir, files[i].name)
+		var err error
+		if w.made[i].skip {
+			err = remove(place)
+		} else {
+			err = os.Rename(w.made[i].temporary, place)
+		}
+		if err != nil {
+			return err
+		}
+		w.made[i].temporary = ""
+	}
+	d, err := os.Open(w.dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// remove removes a file that may not be there.
+func remove(file string) error {
+	if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// remove removes what has not got to its place.
+func (w *writing) remove() {
+	for _, m := range w.made {
+		if m.temporary != "" {
+			_ = os.Remove(m.temporary)
+		}
+	}
+}
+
+// now is the time by the clock that dates files, which is a little slow
+// (current_time in fs/inode.c).
+func now() time.Time {
+	var at unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &at); err != nil {
+		return time.Now()
+	}
+	return time.Unix(at.Unix())
+}
+
+// UpToDate says whether the tables in a directory, a path in the tree's file system, are as
+// new as all modules in the tree's directory and all folders that these lie in. It
+// does not look at the configuration, nor at external modules.
+func (t *Tree) UpToDate(dir string) (bool, error) {
+	info, err := t.stat(dir + "/modules.dep")
+	if err != nil {
+		return false, err
+	}
+	newer, err := t.newer(t.Dir, info.ModTime())
+	return !newer && err == nil, err
+}
+
+// newer says whether anything in a directory is newer than a time.
+func (t *Tree) newer(dir string, than time.Time) (bool, error) {
+	entries, err := t.entries(dir)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries {
+		if name := e.Name(); name == "build" || name == "source" {
+			continue
+		}
+		newer, err := t.newerEntry(dir+"/"+e.Name(), e, than)
+		if newer || err != nil {
+			return newer, err
+		}
+	}
+	return false, nil
+}
+
+func (t *Tree) newerEntry(file string, e fs.DirEntry, than time.Time) (bool, error) {
+	mode, err := t.kind(file, e)
+	if err != nil || !mode.IsDir() && !isModuleFile(filepath.Base(file)) {
+		return false, nil // a link that leads nowhere is no module
+	}
+	info, err := t.stat(file)
+	if err != nil {
+		return false, err
+	}
+	if info.ModTime().After(than) {
+		return true, nil
+	}
+	if mode.IsDir() {
+		return t.newer(file, than)
+	}
+	return false, nil
+}
