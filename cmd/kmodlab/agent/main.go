@@ -4,7 +4,7 @@
 //
 // # Processes
 //
-// One program, nine roles. As process 1 it mounts what a program expects of a
+// One program, many roles. As process 1 it mounts what a program expects of a
 // Linux system, starts the role serve, and from then on only collects ended
 // processes: everything orphaned ends up with it, so it must wait for anybody,
 // which would take exit codes away from whoever else waits in the same process.
@@ -15,6 +15,8 @@
 // wrote down on another machine. camera is a USB camera, plugged in as long as
 // it runs, and capture takes pictures from one. wake has a driver that sleeps wake
 // again and again, and reload does the same with modprobe, each for the sake of time.
+// bluetooth is a Bluetooth controller, hci0 brings it up or down, and bitrate sets the
+// bit rate of a CAN interface.
 //
 // # The witness and its limits
 //
@@ -56,6 +58,8 @@ func play(args []string) error {
 		return playController()
 	case len(args) == 2 && args[0] == "hci0":
 		return setController(args[1] == "up")
+	case len(args) == 3 && args[0] == "bitrate":
+		return setBitrate(args[1], args[2])
 	case len(args) == 3 && args[0] == "capture":
 		return takePictures(os.Stdout, args[1], args[2])
 	case len(args) == 4 && args[0] == "wake":
@@ -65,5 +69,5 @@ func play(args []string) error {
 	case len(args) == 3 && args[0] == "reload":
 		return reload(os.Stdout, args[1], args[2])
 	}
-	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE | camera [PROPERTY=VALUE...] | bluetooth | hci0 up | hci0 down | capture DEVICE COUNT | wake DEVICE MODULE COUNT | reload MODULE COUNT | memory")
+	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE | camera [PROPERTY=VALUE...] | bluetooth | hci0 up | hci0 down | bitrate INTERFACE BITS | capture DEVICE COUNT | wake DEVICE MODULE COUNT | reload MODULE COUNT | memory")
 }
