@@ -76,8 +76,8 @@ func newRoot() *cobra.Command {
 		Long: `kmodctl asks the daemon kmodd what it has done and why.
 
 All users may ask; rescan, reload, pin and unpin are for root. No daemon is needed by "kmodctl
-plan", which says what it would load on this or another machine, "kmodctl record",
-which writes down what devices a machine has, "kmodctl resolve", which says what a
+plan", which says what it would load on this or another machine, "kmodctl boot" with a
+report that was kept, "kmodctl record", which writes down what devices a machine has, "kmodctl resolve", which says what a
 device would need, "kmodctl describe", which says what a modalias is about, and
 "kmodctl usage", which says who uses a driver.`,
 		Version:       version,

@@ -36,7 +36,7 @@ type Link struct {
 }
 
 // hardly is as long as a load may wait without being said to wait for its turn.
-const hardly = 5 * time.Millisecond
+const hardly = 10 * time.Millisecond
 
 // headStart is for how long critical loads let no other begin.
 const headStart = 500 * time.Millisecond
