@@ -15,6 +15,9 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # What Linux boards are made of, as GOARCH or GOARCH/GOARM.
 TARGETS := amd64 386 arm64 arm/7 arm/6 riscv64 mipsle
 
+# Whose names kmodctl can be called by.
+TOOLS := depmod modinfo modprobe
+
 # The packages that decide what is loaded and do nothing to the system.
 PURE := ./modalias/... ./match/... ./rules/... ./daemon/core
 
@@ -28,7 +31,7 @@ install: ## install what was built, units and udev's rules among it, below DESTD
 	install -D -t $(DESTDIR)/usr/sbin $(BIN)/kmodd
 	install -D -t $(DESTDIR)/usr/bin $(BIN)/kmodctl $(BIN)/kmodd-exporter
 	install -d $(DESTDIR)/usr/lib/kmodd/bin $(DESTDIR)/var/lib/kmodd
-	ln -sf ../../../bin/kmodctl $(DESTDIR)/usr/lib/kmodd/bin/modprobe
+	for tool in $(TOOLS); do ln -sf ../../../bin/kmodctl $(DESTDIR)/usr/lib/kmodd/bin/$$tool; done
 	ln -sf ../../sbin/kmodd $(DESTDIR)/usr/lib/kmodd/modprobe
 	cd deploy/systemd && find . -type f -exec install -D -m 644 '{}' '$(DESTDIR)/usr/lib/systemd/system/{}' ';'
 	install -D -m 644 -t $(DESTDIR)/usr/share/kmodd deploy/udev/80-drivers.rules deploy/kmodd/reference.toml deploy/kmodd/fast-boot.toml

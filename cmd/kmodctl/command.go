@@ -100,7 +100,7 @@ device would need, "kmodctl describe", which says what a modalias is about, and
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
 	root.AddCommand(
 		newStatus(o), newBoot(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
-		newRescan(o), newReload(o), newPin(o), newUnpin(o), newRelease(o), newBootComplete(o), newSettle(o), newUsage(o), newMemory(o), newResolve(o), newPlan(o), newRecord(o), newDescribe(o), newLint(),
+		newRescan(o), newReload(o), newPin(o), newUnpin(o), newRelease(o), newBootComplete(o), newSettle(o), newUsage(o), newMemory(o), newResolve(o), newPlan(o), newRecord(o), newDescribe(o), newInfo(o), newLint(),
 		newTool("depmod", "Make the tables of the modules, as depmod(8) does"),
 		newTool("modinfo", "Show what a module says about itself, as modinfo(8) does"),
 		newTool("modprobe", "Put modules in and take them out, as modprobe(8) does"),

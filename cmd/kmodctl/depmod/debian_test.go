@@ -48,6 +48,7 @@ func debians(t *testing.T, arch debian.Architecture, folder string) (root, versi
 }
 
 func TestTablesOfDebiansKernelsAreKmods(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t)
 	for _, arch := range []debian.Architecture{debian.AMD64, debian.ARM64, debian.ARMHF} {
 		t.Run(string(arch), func(t *testing.T) {
@@ -87,6 +88,7 @@ const packedFolder = "kernel/net/netfilter"
 var packages = map[string]string{"gzip": "gzip", "xz": "xz-utils", "zstd": "zstd"}
 
 func TestTablesOfCompressedModulesAreKmods(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t)
 	for _, packer := range [][]string{{"xz", "-0", "--check=crc32"}, {"zstd", "-q", "--rm"}} {
 		t.Run(packer[0], func(t *testing.T) {

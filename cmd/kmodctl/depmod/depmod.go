@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kmodd/kmodd/cmd/kmodctl/getopt"
 	"github.com/kmodd/kmodd/match/depmod"
 	"github.com/kmodd/kmodd/rules/dropin"
 )
@@ -31,8 +32,8 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 	for _, option := range o.deprecated {
 		c.tell("WARNING", "Ignored deprecated option "+option)
 	}
-	if about := (*asked)(nil); errors.As(err, &about) {
-		io.WriteString(stdout, about.answer)
+	if about, ok := errors.AsType[getopt.Answer](err); ok {
+		io.WriteString(stdout, string(about))
 		return 0
 	}
 	switch {

@@ -22,13 +22,6 @@ type options struct {
 	deprecated []string // options that are given and do nothing
 }
 
-// An asked is the end of a command line that asks about depmod itself.
-type asked struct{ answer string }
-
-var _ error = (*asked)(nil)
-
-func (a *asked) Error() string { return a.answer }
-
 // errPrefix is a value of -P that can't be.
 //
 //lint:ignore ST1005 these are depmod's words
@@ -52,37 +45,25 @@ func parse(args []string, version string) (o options, words []string, err error)
 
 func (o *options) table(version string) []getopt.Option {
 	table := []getopt.Option{
-		on('a', &o.all, "all"),
-		on('A', &o.quick, "quick"),
-		on('n', &o.show, "show", "dry-run"),
-		on('e', &o.missing, "errsyms"),
-		on('w', &o.duplicates, "warn"),
-		is('b', &o.root, "basedir"),
-		is('o', &o.out, "outdir"),
-		is('E', &o.symvers, "symvers"),
-		is('F', &o.sysmap, "filesyms"),
-		does('C', "config", func(path string) error { o.configs = append(o.configs, path); return nil }),
-		does('P', "symbol-prefix", o.setPrefix),
-		{Short: 'v', Long: []string{"verbose"}, Do: func(string) error { o.verbosity++; return nil }},
-		{Short: 'V', Long: []string{"version"}, Do: func(string) error { return &asked{"kmod version " + version + "\n"} }},
-		{Short: 'h', Long: []string{"help"}, Do: func(string) error { return &asked{usage} }},
+		getopt.On('a', &o.all, "all"),
+		getopt.On('A', &o.quick, "quick"),
+		getopt.On('n', &o.show, "show", "dry-run"),
+		getopt.On('e', &o.missing, "errsyms"),
+		getopt.On('w', &o.duplicates, "warn"),
+		getopt.Takes('b', "basedir", func(dir string) { o.root = dir }),
+		getopt.Takes('o', "outdir", func(dir string) { o.out = dir }),
+		getopt.Takes('E', "symvers", func(file string) { o.symvers = file }),
+		getopt.Takes('F', "filesyms", func(file string) { o.sysmap = file }),
+		getopt.Takes('C', "config", func(path string) { o.configs = append(o.configs, path) }),
+		{Short: 'P', Long: []string{"symbol-prefix"}, Value: true, Do: o.setPrefix},
+		getopt.Does('v', "verbose", func() { o.verbosity++ }),
+		getopt.Asks('V', "version", "kmod version "+version+"\n"),
+		getopt.Asks('h', "help", usage),
 	}
 	for _, old := range []string{"unresolved-error", "quiet", "root", "map"} {
 		table = append(table, o.ignored(old[0], "-"+old[:1]), o.ignored(0, "--"+old, old))
 	}
 	return table
-}
-
-func on(short byte, what *bool, long ...string) getopt.Option {
-	return getopt.Option{Short: short, Long: long, Do: func(string) error { *what = true; return nil }}
-}
-
-func is(short byte, what *string, long string) getopt.Option {
-	return does(short, long, func(value string) error { *what = value; return nil })
-}
-
-func does(short byte, long string, what func(value string) error) getopt.Option {
-	return getopt.Option{Short: short, Long: []string{long}, Value: true, Do: what}
 }
 
 // ignored is an option that does nothing.

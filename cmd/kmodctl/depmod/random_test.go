@@ -127,6 +127,7 @@ func (g gardener) config(root string) string {
 }
 
 func TestTablesOfAnyTreeAreKmods(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t)
 	rapid.Check(t, func(r *rapid.T) {
 		g := gardener{r}
