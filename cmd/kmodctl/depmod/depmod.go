@@ -171,6 +171,7 @@ func (c *command) configure(config *depmod.Config) {
 func (c *command) take(tree *depmod.Tree) error {
 	for _, file := range c.files {
 		if !filepath.IsAbs(file) {
+			//lint:ignore ST1005 these are depmod's words
 			return fmt.Errorf("%s: not absolute path.", file)
 		}
 	}

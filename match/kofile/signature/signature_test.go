@@ -390,6 +390,6 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-var s2 = &x509.Certificate{SerialNumber: big.NewInt(7), SubjectKeyId: []byte{0xab, 7}, PublicKey: &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int), Y: new(big.Int)}}
+var s2 = &x509.Certificate{SerialNumber: big.NewInt(7), SubjectKeyId: []byte{0xab, 7}, PublicKey: &rsa.PublicKey{N: big.NewInt(1), E: 3}}
 
 var _ io.ReaderAt = failing{}
