@@ -19,7 +19,7 @@ type Boot struct {
 	Scanned  time.Duration `json:"scanned_ns,omitempty"` // it ended
 	Settled  time.Duration `json:"settled_ns,omitempty"` // nothing was on its way any more but what is held back
 	Complete time.Duration `json:"boot_complete_ns,omitempty"`
-	Loads    []BootLoad    `json:"loads"` // in the order in which they were wanted
+	Loads    []BootLoad    `json:"loads"` // in no order that says anything
 	Devices  []BootDevice  `json:"devices"`
 }
 

@@ -174,14 +174,11 @@ func (m *Machine) bootReport() control.Boot {
 		Loads:    slices.Clone(b.aside),
 		Devices:  []control.BootDevice{},
 	}
-	for _, mod := range m.modules {
+	for _, mod := range m.sortedModules() {
 		if mod.share != noShare && (mod.began >= mod.wanted || mod.state == control.Waiting || mod.missed()) {
 			report.Loads = append(report.Loads, m.bootLoad(mod))
 		}
 	}
-	slices.SortFunc(report.Loads, func(a, b control.BootLoad) int {
-		return cmp.Or(cmp.Compare(a.Wanted, b.Wanted), cmp.Compare(a.Name, b.Name))
-	})
 	for _, dev := range m.devices {
 		if dev.seenAt != 0 && dev.seenAt != tooLate && (dev.Driver != "" || dev.boundAt != 0 || len(dev.verdict.Modules) > 0) {
 			report.Devices = append(report.Devices, control.BootDevice{

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -19,10 +21,9 @@ func First(dir, boot string, now time.Duration) (time.Duration, error) {
 	}
 	name := filepath.Join(dir, FirstFile)
 	text, _ := os.ReadFile(name) // without one this is the first
-	var of string
-	var began time.Duration
-	if n, _ := fmt.Sscanf(string(text), "%s %d\n", &of, &began); n == 2 && of == boot && 0 < began && began <= now {
-		return began, nil
+	of, at, _ := strings.Cut(strings.TrimSuffix(string(text), "\n"), " ")
+	if n, err := strconv.ParseInt(at, 10, 64); err == nil && of == boot && 0 < n && n <= int64(now) {
+		return time.Duration(n), nil
 	}
 	if err := os.WriteFile(name+".new", fmt.Appendf(nil, "%s %d\n", boot, now), 0o600); err != nil {
 		return now, err
