@@ -84,6 +84,9 @@ func (m *Machine) holdOff(dev *device, held bool) {
 	defer m.missSuppliers()
 	if !held {
 		m.later = slices.DeleteFunc(m.later, func(other *device) bool { return other == dev })
+		if len(m.later) == 0 {
+			m.missAt = never
+		}
 		return
 	}
 	m.later, dev.delayed = append(m.later, dev), true
