@@ -114,7 +114,7 @@ func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
 		{"daemon/usage", []string{"daemon/kernfs"}},
 		{"daemon/kmsg", nil},
 		{"daemon/kernel", []string{"daemon/kernel", "daemon/kernfs", "daemon/kmsg", "match/kofile"}},
-		{"daemon/worker", []string{"daemon/worker", "daemon/kernel", "daemon/kernfs", "daemon/kmsg", "match/kofile"}},
+		{"daemon/worker", []string{"daemon/worker", "daemon/kernfs", "daemon/kernel", "daemon/kmsg", "match/kofile"}},
 		{"daemon/sleep", []string{"daemon/worker", "daemon/usage", "daemon/kernfs", "daemon/kernel", "daemon/kmsg", "match/kofile"}},
 		{"daemon/handover", []string{"daemon/control"}},
 		{"daemon/core", []string{"modalias", "match", "rules", "daemon/control"}},
