@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 			inspected = usage.System{Sys: root + "/sys", Proc: root + "/proc", Dev: root + "/dev"}
 		}
 		main()
-	}, worker.AbleName: main, "depmod": main, "modprobe": main})
+	}, worker.AbleName: main, "depmod": main, "kmod": main, "lsmod": main, "modprobe": main})
 }
 
 // The scripts in testdata say what each command prints. Besides kmodctl itself

@@ -15,9 +15,10 @@ const (
 	Failure = 3
 	Warning = 4
 	Info    = 5 // with -v
+	Detail  = 6 // with -vv
 )
 
-var words = map[int]string{Fatal: "FATAL", Failure: "ERROR", Warning: "WARNING"}
+var words = map[int]string{Fatal: "FATAL", Failure: "ERROR", Warning: "WARNING", Detail: "INFO"}
 
 // A Log is where a tool's words go.
 type Log struct {
