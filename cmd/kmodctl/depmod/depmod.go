@@ -173,7 +173,7 @@ func (c *command) configure(config *depmod.Config) {
 func (c *command) take(tree *depmod.Tree) error {
 	for _, file := range c.files {
 		if !filepath.IsAbs(file) {
-			return fmt.Errorf("%s: not absolute path.", file)
+			return fmt.Errorf("%s: not absolute path", file)
 		}
 	}
 	tree.Only = c.files

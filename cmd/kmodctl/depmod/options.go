@@ -23,8 +23,6 @@ type options struct {
 }
 
 // errPrefix is a value of -P that can't be.
-//
-//lint:ignore ST1005 these are depmod's words
 var errPrefix = errors.New("-P only takes a single char")
 
 // A versionError is a word in the place of a kernel's release.
