@@ -102,8 +102,12 @@ device would need, "kmodctl describe", which says what a modalias is about, and
 		newStatus(o), newBoot(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
 		newRescan(o), newReload(o), newPin(o), newUnpin(o), newRelease(o), newBootComplete(o), newSettle(o), newUsage(o), newMemory(o), newResolve(o), newPlan(o), newRecord(o), newDescribe(o), newInfo(o), newLint(),
 		newTool("depmod", "Make the tables of the modules, as depmod(8) does"),
+		newTool("insmod", "Put one module file in, as insmod(8) does"),
+		newTool("kmod", "Do what kmod(8) does: list, static-nodes"),
+		newTool("lsmod", "List the modules in the kernel, as lsmod(8) does"),
 		newTool("modinfo", "Show what a module says about itself, as modinfo(8) does"),
 		newTool("modprobe", "Put modules in and take them out, as modprobe(8) does"),
+		newTool("rmmod", "Take modules out, and say who uses one that stays, as rmmod(8) does"),
 	)
 	return root
 }

@@ -3,7 +3,6 @@ package kernel
 import (
 	"os"
 	"slices"
-	"strconv"
 
 	"github.com/kmodd/kmodd/daemon/kernfs"
 )
@@ -27,14 +26,5 @@ func (s System) Drives(module string) string {
 // devices and modules that need it, and -1 where the kernel doesn't say; and the
 // modules among those, sorted by name.
 func (s System) Uses(module string) (references int, holders []string) {
-	dir := s.sys("module/" + module)
-	references, err := strconv.Atoi(firstLine(dir + "/refcnt"))
-	if err != nil {
-		references = -1
-	}
-	entries, _ := os.ReadDir(dir + "/holders") // sorted
-	for _, e := range entries {
-		holders = append(holders, e.Name())
-	}
-	return references, slices.Clip(holders)
+	return s.references(module), slices.Sorted(slices.Values(s.Holders(module)))
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/kmodd/kmodd/cmd/kmodctl/getopt"
-	"github.com/kmodd/kmodd/match/depmod"
+	"github.com/kmodd/kmodd/cmd/kmodctl/kmodlog"
 )
 
 // options are what a command line says, but for the release and the files.
@@ -18,7 +18,7 @@ type options struct {
 	symvers, sysmap string   // files about the kernel's own symbols
 	prefix          byte
 
-	verbosity  depmod.Level
+	verbosity  int
 	deprecated []string // options that are given and do nothing
 }
 
@@ -36,7 +36,7 @@ func (e *versionError) Error() string {
 
 // parse reads a command line.
 func parse(args []string, version string) (o options, words []string, err error) {
-	o.verbosity = depmod.Warning
+	o.verbosity = kmodlog.Warning
 	words, err = getopt.Parse(args, o.table(version))
 	return o, words, err
 }
