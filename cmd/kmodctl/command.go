@@ -78,8 +78,8 @@ func newRoot() *cobra.Command {
 All users may ask; rescan, reload, pin and unpin are for root. No daemon is needed by "kmodctl
 plan", which says what it would load on this or another machine, "kmodctl boot" with a
 report that was kept, "kmodctl record", which writes down what devices a machine has, "kmodctl resolve", which says what a
-device would need, "kmodctl describe", which says what a modalias is about, and
-"kmodctl usage", which says who uses a driver.`,
+device would need, "kmodctl describe", which says what a modalias is about,
+"kmodctl info", which says what a module is, and "kmodctl usage", which says who uses a driver.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -90,7 +90,6 @@ device would need, "kmodctl describe", which says what a modalias is about, and
 		Args: known,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetVersionTemplate("kmodctl {{.Version}}\n")
 	root.SetFlagErrorFunc(misused)
 	socket := control.Address
 	if s := os.Getenv("KMODD_SOCKET"); s != "" {

@@ -6,19 +6,14 @@ import (
 )
 
 // Parameter returns the value that a parameter of a module has now, as
-// /sys/module/NAME/parameters shows it, up to 4 KiB. Not shown are those whose
-// driver hides them, and those that this process may not read.
+// /sys/module/NAME/parameters shows it. Not shown are those whose driver hides them,
+// and those that this process may not read.
 func (s System) Parameter(module, name string) (value string, shown bool) {
 	if strings.Contains(name, "/") {
 		return "", false // names are from files that may be anybody's
 	}
-	file := s.sys("module/" + module + "/parameters/" + name)
-	f, err := os.Open(file)
-	if err != nil {
-		return "", false
-	}
-	f.Close()
-	return strings.TrimSuffix(read(file), "\n"), true
+	text, err := os.ReadFile(s.sys("module/" + module + "/parameters/" + name))
+	return strings.TrimSuffix(string(text), "\n"), err == nil
 }
 
 // Taints returns the letters by which the kernel remembers that a module is in, ""

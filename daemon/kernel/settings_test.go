@@ -54,3 +54,21 @@ func TestSetWritesWhatIsOtherThanItWas(t *testing.T) {
 		t.Errorf("a is %q after another one was refused", got)
 	}
 }
+
+func TestParametersAreShownAsTheyAre(t *testing.T) {
+	s := tree(t, "-- sys/module/m/parameters/a --\n1\n-- sys/module/m/parameters/words --\n two words\n-- sys/module/m/parameters/empty --\n\n"+
+		"-- sys/module/m/secret --\nnot a parameter\n-- sys/module/m/taint --\nOE\n")
+	for name, want := range map[string]string{"a": "1", "words": " two words", "empty": ""} {
+		if got, shown := s.Parameter("m", name); got != want || !shown {
+			t.Errorf("%s: %q, %t, want %q", name, got, shown, want)
+		}
+	}
+	for _, name := range []string{"b", "../secret", "", "."} {
+		if got, shown := s.Parameter("m", name); shown {
+			t.Errorf("%q: %q", name, got)
+		}
+	}
+	if got := s.Taints("m") + s.Taints("absent"); got != "OE" {
+		t.Errorf("taints %q", got)
+	}
+}
