@@ -88,18 +88,3 @@ func TestAModuleSaysWhetherItIsCritical(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
-
-// With one slot, what three devices need goes before what was wanted earlier.
-func TestWhatMoreOthersWaitForGoesFirst(t *testing.T) {
-	const dep = "solo.ko:\nbase.ko:\nmid.ko: base.ko\nx.ko: mid.ko base.ko\ny.ko: mid.ko base.ko\n"
-	b := &bench{t: t, m: core.New(core.Limits{Slots: 1, Patience: time.Minute}), ops: make(map[string]core.OpID)}
-	b.policed(dep, "alias t:solo solo\nalias t:x x\nalias t:y y\n", "", "")
-	for _, name := range []string{"solo", "x", "y"} {
-		b.step(core.Seen{Device: rules.Device{Path: "/" + name, Modalias: "t:" + name}, Scan: 1})
-	}
-	b.step(core.Scanned{Scan: 1})
-	for _, name := range []string{"base", "mid", "solo", "x", "y"} {
-		b.loading(name)
-		b.live(name)
-	}
-}

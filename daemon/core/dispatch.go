@@ -1,7 +1,6 @@
 package core
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -11,8 +10,8 @@ import (
 	"github.com/kmodd/kmodd/rules/policy"
 )
 
-// dispatch starts the loads that can start: what is critical first, then what more
-// others wait for, then in the order in which they were wanted.
+// dispatch starts the loads that can start, in the order in which they were
+// wanted.
 func (m *Machine) dispatch() {
 	for m.startReady() {
 		// A module that failed may have doomed others.
@@ -34,9 +33,14 @@ func (m *Machine) idle() bool {
 // what others may wait for.
 func (m *Machine) startReady() (again bool) {
 	m.dirty = false
-	m.rank()
-	m.walk = append(m.walk[:0], m.waiting...)
-	slices.SortStableFunc(m.walk, before)
+	m.walk = m.walk[:0]
+	for _, critical := range [...]bool{true, false} {
+		for _, mod := range m.waiting {
+			if mod.critical == critical {
+				m.walk = append(m.walk, mod)
+			}
+		}
+	}
 	for _, mod := range m.walk {
 		if mod.state != control.Waiting {
 			continue
@@ -50,32 +54,6 @@ func (m *Machine) startReady() (again bool) {
 		}
 	}
 	return m.dirty
-}
-
-// rank counts for each waiting module those that wait for it, directly or not: the
-// longest chains begin with what most others need.
-func (m *Machine) rank() {
-	for _, mod := range m.waiting {
-		mod.needed = 0
-	}
-	for _, mod := range m.waiting {
-		for _, name := range mod.step.Needs {
-			if need := m.modules[name]; need != nil && need.state == control.Waiting && mod.critical == need.critical {
-				need.needed++
-			}
-		}
-	}
-}
-
-// before tells which of two waiting modules goes first if both can.
-func before(a, b *module) int {
-	if a.critical != b.critical {
-		if a.critical {
-			return -1
-		}
-		return 1
-	}
-	return cmp.Compare(b.needed, a.needed)
 }
 
 // hasSlot tells whether a module may go in now, as far as others that are on their way

@@ -32,10 +32,9 @@ type module struct {
 	probing  probing  // how its drivers were had to probe devices when we put it in last
 	requests Requests // whether it may have others loaded, as far as its file was looked into
 
-	needed    uint16 // how many wait for it, as of the last look at who is next
-	critical  bool   // it goes before others that wait, as what needs it does
-	shared    bool   // other loads were under way during its own
-	share     share  // of the boot, and when a worker made the call
+	critical  bool  // it goes before others that wait, as what needs it does
+	shared    bool  // other loads were under way during its own
+	share     share // of the boot, and when a worker made the call
 	called    stamp
 	cost      int64   // memory that its load took, in bytes, 0 if that is not known
 	freed     int64   // memory that came free each time it was taken out, in all
