@@ -90,7 +90,6 @@ device would need, "kmodctl describe", which says what a modalias is about, and
 		Args: known,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetVersionTemplate("kmodctl {{.Version}}\n")
 	root.SetFlagErrorFunc(misused)
 	socket := control.Address
 	if s := os.Getenv("KMODD_SOCKET"); s != "" {
@@ -100,7 +99,7 @@ device would need, "kmodctl describe", which says what a modalias is about, and
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
 	root.AddCommand(
 		newStatus(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
-		newRescan(o), newReload(o), newPin(o), newUnpin(o), newRelease(o), newBootComplete(o), newSettle(o), newUsage(o), newMemory(o), newResolve(o), newPlan(o), newRecord(o), newDescribe(o), newLint(),
+		newRescan(o), newReload(o), newPin(o), newUnpin(o), newRelease(o), newBootComplete(o), newSettle(o), newUsage(o), newMemory(o), newResolve(o), newPlan(o), newRecord(o), newDescribe(o), newInfo(o), newLint(),
 		newTool("depmod", "Make the tables of the modules, as depmod(8) does"),
 		newTool("insmod", "Put one module file in, as insmod(8) does"),
 		newTool("kmod", "Do what kmod(8) does: list, static-nodes"),

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,10 +19,12 @@ import (
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/usage"
 	"github.com/kmodd/kmodd/daemon/worker"
+	"github.com/kmodd/kmodd/match/kofile"
+	"github.com/kmodd/kmodd/match/kofile/kofiletest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"kmodctl": func() {
+	programs := map[string]func(){"kmodctl": func() {
 		kernelLog, idsRoot = os.Getenv("KERNEL_LOG"), os.Getenv("IDS_ROOT")
 		if root := os.Getenv("BOARD_ROOT"); root != "" {
 			here = board{root: root, sys: root + "/sys", proc: root + "/proc", release: "6.1.0-49-amd64", machine: "x86_64"}
@@ -30,7 +33,11 @@ func TestMain(m *testing.M) {
 			inspected = usage.System{Sys: root + "/sys", Proc: root + "/proc", Dev: root + "/dev"}
 		}
 		main()
-	}, worker.AbleName: main, "depmod": main, "kmod": main, "lsmod": main, "modprobe": main})
+	}, worker.AbleName: main}
+	for name := range tools {
+		programs[name] = main
+	}
+	testscript.Main(m, programs)
 }
 
 // The scripts in testdata say what each command prints. Besides kmodctl itself
@@ -39,6 +46,8 @@ func TestMain(m *testing.M) {
 //	daemon FILE       answer as a daemon would whose state is in FILE
 //	quit              end that daemon
 //	usage ARGS        run kmodctl, which must find the command line wrong
+//	module FILE SPEC  make a module's file of what SPEC says, see makeModule
+//	nuls FILE         end the lines of FILE with NUL, as modules.builtin.modinfo has them
 //	links FILE        make the symbolic links that are in FILE, a line
 //	                  PATH -> TARGET for each
 //	! watch [--json]  run kmodctl monitor while FILE's notes come, then end the
@@ -52,8 +61,10 @@ func scripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
-			if err := copyFile("testdata/pc.json", filepath.Join(env.WorkDir, "pc.json")); err != nil {
-				return err
+			for _, name := range []string{"pc.json", "signed.ko", "signing.pem"} {
+				if err := copyFile(filepath.Join("testdata", name), filepath.Join(env.WorkDir, name)); err != nil {
+					return err
+				}
 			}
 			env.Setenv("KERNEL_LOG", os.DevNull)
 			env.Setenv("IDS_ROOT", env.WorkDir)
@@ -66,6 +77,8 @@ func scripts(t *testing.T) {
 			"daemon": startDaemon,
 			"quit":   func(ts *testscript.TestScript, _ bool, _ []string) { ts.Value(machineKey{}).(*machine).stop() },
 			"links":  makeLinks,
+			"module": makeModule,
+			"nuls":   endLinesWithNUL,
 			"watch":  watch,
 			"usage":  misuse,
 		},
@@ -196,4 +209,41 @@ type observed struct {
 func (o *observed) Write(p []byte) (int, error) {
 	defer o.written()
 	return o.Writer.Write(p)
+}
+
+// makeModule makes a module's file. Each line of the other file says one thing:
+//
+//	info KEY=VALUE                             a field of .modinfo
+//	export NAME CRC all|gpl [NAMESPACE]        a symbol, and who may use it
+//	need NAME
+//	code BYTES
+func makeModule(ts *testscript.TestScript, _ bool, args []string) {
+	var m kofiletest.Module
+	for line := range strings.Lines(ts.ReadFile(args[1])) {
+		verb, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		words := append(strings.Fields(rest), "", "", "", "")
+		number, _ := strconv.ParseUint(words[1], 0, 32)
+		switch verb {
+		case "info":
+			m.Info = append(m.Info, rest)
+		case "export":
+			m.Exports = append(m.Exports, kofile.Export{Name: words[0], CRC: number, GPL: words[2] == "gpl", Namespace: words[3]})
+		case "need":
+			m.Needs = append(m.Needs, kofile.Need{Name: words[0]})
+		case "code":
+			bytes, err := strconv.Atoi(words[0])
+			ts.Check(err)
+			m.Code = bytes
+		default:
+			ts.Fatalf("%s: %q", args[1], line)
+		}
+	}
+	file := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(file), 0o755))
+	ts.Check(os.WriteFile(file, m.Bytes(), 0o644))
+}
+
+func endLinesWithNUL(ts *testscript.TestScript, _ bool, args []string) {
+	text := strings.ReplaceAll(ts.ReadFile(args[0]), "\n", "\x00")
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
 }

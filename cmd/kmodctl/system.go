@@ -49,6 +49,20 @@ func (s system) open(warnings io.Writer) (*rules.Set, error) {
 
 // read reads them, the policy by a function that is given the root.
 func (s system) read(load func(root string) *policy.Policy) (*rules.Set, error) {
+	tables, err := s.tables()
+	if err != nil {
+		return nil, err
+	}
+	cmdline, err := s.commandLine()
+	if err != nil {
+		return nil, err
+	}
+	config := modprobed.Dialect(s.compat).Load(s.root, tables.Dir(), cmdline)
+	return rules.NewSet(tables, config, rules.WithPolicy(load(s.root))), nil
+}
+
+// tables opens the tables, for as long as the process lives.
+func (s *system) tables() (*match.Tables, error) {
 	var err error
 	if s.root, err = filepath.Abs(s.root); err != nil {
 		return nil, fmt.Errorf("root %s: %w", s.root, err)
@@ -57,15 +71,11 @@ func (s system) read(load func(root string) *policy.Policy) (*rules.Set, error) 
 	if err != nil {
 		return nil, err
 	}
-	tables, err := match.Open(dir) // for as long as the process lives
+	tables, err := match.Open(dir)
 	if err != nil {
 		return nil, s.depmod(err)
 	}
-	cmdline, err := s.commandLine()
-	if err != nil {
-		return nil, err
-	}
-	return rules.NewSet(tables, modprobed.Dialect(s.compat).Load(s.root, dir, cmdline), rules.WithPolicy(load(s.root))), nil
+	return tables, nil
 }
 
 // depmod names the depmod command that helps below another root too.

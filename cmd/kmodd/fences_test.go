@@ -45,19 +45,33 @@ func TestTheDaemonLinksNothingHeavy(t *testing.T) {
 // daemon, for whatever network, link all that it takes to ask DNS for names: a
 // quarter of a mebibyte.
 func TestTheDaemonLinksNoResolverOfHostNames(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "kmodd")
-	build := exec.Command("go", "build", "-o", program, module+"cmd/kmodd")
+	linksNone(t, "cmd/kmodd", "net.(*UnixListener).AcceptUnix", "net.(*Resolver).")
+}
+
+// What executes templates calls methods by names that only their texts have, so every
+// exported method of every type is linked: two megabytes. Whoever calls kmodctl modprobe
+// or modinfo would wait for them, and cobra executes some if it is given any.
+func TestKmodctlLinksNoTemplates(t *testing.T) {
+	linksNone(t, "cmd/kmodctl", "github.com/spf13/cobra.(*Command).ExecuteC", "text/template.(*Template).Execute")
+}
+
+// linksNone builds a program, which calls one function, and holds it to have none whose
+// names begin with a prefix.
+func linksNone(t *testing.T, program, called, prefix string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "program")
+	build := exec.Command("go", "build", "-o", file, module+program)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build kmodd: %v\n%s", err, out)
+		t.Fatalf("build %s: %v\n%s", program, err, out)
 	}
-	functions := functionsOf(t, program)
-	if !slices.Contains(functions, "net.(*UnixListener).AcceptUnix") {
-		t.Fatalf("a function that the daemon calls is not among the %d of its symbol table", len(functions))
+	functions := functionsOf(t, file)
+	if !slices.Contains(functions, called) {
+		t.Fatalf("%s, which %s calls, is not among the %d functions of its symbol table", called, program, len(functions))
 	}
 	for _, name := range functions {
-		if strings.HasPrefix(name, "net.(*Resolver).") {
-			t.Errorf("cmd/kmodd links %s", name)
+		if strings.HasPrefix(name, prefix) {
+			t.Errorf("%s links %s", program, name)
 		}
 	}
 }

@@ -110,6 +110,7 @@ type section struct {
 	index     int    // among the sections; 0 is none
 	name      uint32 // where its name is among the names
 	kind      uint32 // sh_type
+	flags     uint64 // sh_flags
 	at, bytes uint64
 }
 
@@ -119,9 +120,9 @@ const noBits = 8
 func (f *File) section(i int, header []byte) section {
 	o := f.Order
 	if f.Bits == 32 {
-		return section{i, o.Uint32(header), o.Uint32(header[4:]), uint64(o.Uint32(header[16:])), uint64(o.Uint32(header[20:]))}
+		return section{i, o.Uint32(header), o.Uint32(header[4:]), uint64(o.Uint32(header[8:])), uint64(o.Uint32(header[16:])), uint64(o.Uint32(header[20:]))}
 	}
-	return section{i, o.Uint32(header), o.Uint32(header[4:]), o.Uint64(header[24:]), o.Uint64(header[32:])}
+	return section{i, o.Uint32(header), o.Uint32(header[4:]), o.Uint64(header[8:]), o.Uint64(header[24:]), o.Uint64(header[32:])}
 }
 
 // headers are buffers for section headers, some dozens at a time: most modules
@@ -130,14 +131,32 @@ var headers = sync.Pool{New: func() any { return new([64 * 64]byte) }}
 
 // sections looks at all of them and reads .modinfo.
 func (f *File) sections() error {
+	var info section
+	err := f.each(func(name string, s section) {
+		if place := f.named(name, &info); place != nil && place.index == 0 {
+			*place = s
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if info.index == 0 {
+		return &Error{Says: ErrNoInfo.Error(), Err: ErrNoInfo}
+	}
+	text, err := f.text(info, ".modinfo", maxInfo)
+	f.Info = Info(text)
+	return err
+}
+
+// each calls do with all sections but the first one, which stands for "none".
+func (f *File) each(do func(name string, s section)) error {
 	names, err := f.names()
 	if err != nil {
 		return err
 	}
-	var info section
 	buf := headers.Get().(*[64 * 64]byte)
 	defer headers.Put(buf)
-	for i := 1; i < f.table.count; { // the first one stands for "none"
+	for i := 1; i < f.table.count; {
 		some := buf[:min(64, f.table.count-i)*f.table.entry]
 		if err := f.read(some, f.table.place(i), "the table of sections"); err != nil {
 			return err
@@ -148,17 +167,10 @@ func (f *File) sections() error {
 			if err := f.within(s, name); err != nil {
 				return err
 			}
-			if place := f.named(name, &info); place != nil && place.index == 0 {
-				*place = s
-			}
+			do(name, s)
 		}
 	}
-	if info.index == 0 {
-		return &Error{Says: ErrNoInfo.Error(), Err: ErrNoInfo}
-	}
-	text, err := f.text(info, ".modinfo", maxInfo)
-	f.Info = Info(text)
-	return err
+	return nil
 }
 
 // named is where a section is remembered. The first one of a name counts.

@@ -2,6 +2,7 @@ package kofile
 
 import (
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -75,6 +76,35 @@ func (i Info) Parameters() (parameters []Parameter) {
 		}
 	}
 	return parameters
+}
+
+// licences are those that go with the GPL (license_is_gpl_compatible in
+// include/linux/license.h). Without one of them a module is proprietary to the kernel.
+var licences = []string{"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"}
+
+// GPL says whether the module's licence goes with the GPL, so that it may use
+// symbols that are exported for such modules only.
+func (i Info) GPL() bool { return slices.Contains(licences, i.Field("license")) }
+
+// Taints returns the letters by which the kernel will remember that the module was in,
+// as far as the file tells (Documentation/admin-guide/tainted-kernels.rst,
+// check_modinfo in kernel/module/main.c).
+func (i Info) Taints() (letters string) {
+	for _, t := range []struct {
+		letter string
+		is     bool
+	}{
+		{"P", !i.GPL()},
+		{"C", i.Field("staging") != ""},
+		{"O", i.Field("intree") == ""},
+		{"K", i.Field("livepatch") != ""},
+		{"N", i.Field("test") != ""},
+	} {
+		if t.is {
+			letters += t.letter
+		}
+	}
+	return letters
 }
 
 // BuiltinInfo returns what a module that is part of the kernel says about itself,

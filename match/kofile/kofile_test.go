@@ -137,6 +137,23 @@ func TestWhatIsBuiltInSaysSomethingToo(t *testing.T) {
 	}
 }
 
+func TestLicencesAndTaints(t *testing.T) {
+	for fields, want := range map[string]string{
+		"":                                     "PO",
+		"license=Proprietary\x00intree=Y":      "P",
+		"license=gpl\x00intree=Y":              "P",
+		"license=GPL":                          "O",
+		"license=Dual MIT/GPL\x00intree=Y":     "",
+		"license=GPL\x00intree=Y\x00staging=Y": "C",
+		"license=GPL v2\x00livepatch=Y\x00test=Y\x00intree=Y": "KN",
+	} {
+		info := kofile.Info(fields)
+		if got := info.Taints(); got != want || info.GPL() != !strings.Contains(want, "P") {
+			t.Errorf("%q: %q and %t, want %q", fields, got, info.GPL(), want)
+		}
+	}
+}
+
 func TestASignatureIsSeen(t *testing.T) {
 	m := sample
 	m.Appended = "what openssl made" + strings.Repeat("\x00", 12) + "~Module signature appended~\n"
@@ -243,6 +260,7 @@ func compareWithStandardLibrary(t *testing.T, path string) {
 	if !ours.Signed || ours.Machine != uint16(theirs.Machine) || !strings.HasSuffix(ours.Field("vermagic"), " SMP preempt mod_unload modversions ") {
 		t.Errorf("%s: %+v", path, ours)
 	}
+	compareMemory(t, path, ours, theirs)
 	names, err := theirs.Section(".strtab").Data()
 	if err != nil {
 		t.Fatal(err)
@@ -252,6 +270,22 @@ func compareWithStandardLibrary(t *testing.T, path string) {
 		if want := bytes.Contains(names, []byte(text)); got != want || err != nil {
 			t.Errorf("%s mentions %q: %t, %v, want %t", path, text, got, err, want)
 		}
+	}
+}
+
+// What stays is the sections that are allocated and not for the init function, in
+// pages of three kinds.
+func compareMemory(t *testing.T, path string, ours *kofile.File, theirs *elf.File) {
+	t.Helper()
+	var sum int64
+	for _, s := range theirs.Sections {
+		if s.Flags&elf.SHF_ALLOC != 0 && !strings.HasPrefix(s.Name, ".init") && s.Name != ".modinfo" && s.Name != "__versions" {
+			sum += int64(s.Size)
+		}
+	}
+	got, err := ours.Memory()
+	if err != nil || got < sum || got >= sum+3*4096 || got%4096 != 0 {
+		t.Errorf("%s: %d bytes in memory, %v, of %d", path, got, err, sum)
 	}
 }
 

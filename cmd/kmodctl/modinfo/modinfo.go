@@ -48,7 +48,7 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "modinfo: %v\n", err) // as getopt_long(3) does
 		return 1
 	}
-	c := &command{options: o, stdout: bufio.NewWriterSize(stdout, 32<<10), stderr: stderr}
+	c := &command{options: o, stdout: bufio.NewWriter(stdout), stderr: stderr}
 	defer c.close()
 	if err := c.place(); err != nil {
 		c.fail("%v", err)

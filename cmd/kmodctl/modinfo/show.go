@@ -1,7 +1,6 @@
 package modinfo
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,10 +26,10 @@ func (c *command) show(name, path string) bool {
 		c.value(path)
 		return true
 	case c.field == "" && builtin:
-		c.headed("name:", name)
+		c.headed("name", name)
 		fallthrough
 	case c.field == "":
-		c.headed("filename:", path)
+		c.headed("filename", path)
 	}
 	if builtin {
 		text, _ := os.ReadFile(filepath.Join(c.dir, "modules.builtin.modinfo")) // not every kernel has one
@@ -67,7 +66,7 @@ func (c *command) showInfo(info kofile.Info, signed *signature.Signature) {
 	}
 	if c.field == "parm" {
 		for _, p := range slices.Backward(info.Parameters()) {
-			c.value(parameter(p, ": (%s)"))
+			c.value(parameter(p, ": ("+p.Type+")"))
 		}
 		return
 	}
@@ -80,7 +79,7 @@ func (c *command) showInfo(info kofile.Info, signed *signature.Signature) {
 	}
 	if c.field == "" {
 		for _, p := range slices.Backward(info.Parameters()) {
-			c.headed("parm:", parameter(p, ":%s"))
+			c.headed("parm", parameter(p, ":"+p.Type))
 		}
 	}
 }
@@ -110,23 +109,25 @@ func (c *command) showField(f field) {
 	case c.end == 0:
 		c.value(f.key + "=" + f.value)
 	default:
-		c.value(f.key + ":" + strings.Repeat(" ", max(keyWidth-len(f.key), len(f.key)-keyWidth)) + f.value)
+		c.headed(f.key, f.value)
 	}
 }
 
-func (c *command) headed(head, value string) { c.value(fmt.Sprintf("%-16s%s", head, value)) }
+func (c *command) headed(key, value string) {
+	c.value(key + ":" + strings.Repeat(" ", max(keyWidth-len(key), len(key)-keyWidth)) + value)
+}
 
 func (c *command) value(value string) {
 	c.stdout.WriteString(value)
 	c.stdout.WriteByte(c.end)
 }
 
-// parameter is a parameter in one line. Kmod has two forms for one without a
-// description.
+// parameter is a parameter in one line. What comes after the name of one that is not
+// described differs: kmod has two forms.
 func parameter(p kofile.Parameter, undescribed string) string {
 	switch {
 	case !p.Described:
-		return p.Name + fmt.Sprintf(undescribed, p.Type)
+		return p.Name + undescribed
 	case p.Type == "":
 		return p.Name + ":" + p.Description
 	}
@@ -156,9 +157,11 @@ const perLine = 20
 
 // hexadecimal is bytes with colons between them, in lines.
 func hexadecimal(b []byte) string {
+	const digits = "0123456789ABCDEF"
 	var text strings.Builder
-	for i := range b {
-		fmt.Fprintf(&text, "%02X", b[i])
+	for i, c := range b {
+		text.WriteByte(digits[c>>4])
+		text.WriteByte(digits[c&0xf])
 		switch {
 		case i == len(b)-1:
 		case i%perLine == perLine-1:

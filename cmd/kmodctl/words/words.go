@@ -59,13 +59,13 @@ func ofPattern(text string, names Names) (Description, error) {
 		return Description{}, err
 	}
 	return Description{
-		Modalias: text, Bus: form.Bus, Is: kindOf(form.Bus), Pattern: true,
+		Modalias: text, Bus: form.Bus, Is: Kind(form.Bus), Pattern: true,
 		Fields: []Field{{Name: "pattern", Value: text, Says: "stands for ids that can't be told field by field"}},
 	}, nil
 }
 
 func describe(text string, id modalias.ID, names Names) Description {
-	d := Description{Modalias: text, Bus: id.Form.Bus, Is: kindOf(id.Form.Bus), Fields: []Field{}}
+	d := Description{Modalias: text, Bus: id.Form.Bus, Is: Kind(id.Form.Bus), Fields: []Field{}}
 	s := subject{id: id, names: names, description: &d}
 	for _, v := range id.Values {
 		d.Fields = append(d.Fields, Field{Name: v.Field.Name, Value: v.Text, Any: strings.Trim(v.Text, "*") == "" && v.Text != ""})
@@ -80,8 +80,8 @@ func describe(text string, id modalias.ID, names Names) Description {
 	return d
 }
 
-// kindOf says what a device of a bus is.
-func kindOf(bus string) string {
+// Kind says what a device of a bus of package modalias is, such as "a PCI device".
+func Kind(bus string) string {
 	if is := buses[bus].is; is != "" {
 		return is
 	}

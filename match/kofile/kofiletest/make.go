@@ -31,6 +31,7 @@ type section struct {
 	name    string
 	kind    uint32
 	content []byte
+	flags   uint32
 }
 
 // The types of sections (elf(5)).
@@ -39,6 +40,9 @@ const (
 	symTab   = 2
 	strTab   = 3
 )
+
+// inMemory are the flags of code.
+const inMemory = 2 | 4
 
 // Bytes is the file: the header, the sections one after the other, and the table of
 // sections at the end, where linkers put it.
@@ -53,9 +57,9 @@ func (m Module) Bytes() []byte {
 		m.Machine = 62
 	}
 	sections := []section{
-		{".text", progBits, make([]byte, m.Code)},
-		{".modinfo", progBits, terminated(m.Info)},
-		{".shstrtab", strTab, nil},
+		{".text", progBits, make([]byte, m.Code), inMemory},
+		{".modinfo", progBits, terminated(m.Info), 0},
+		{".shstrtab", strTab, nil, 0},
 	}
 	if len(m.Exports)+len(m.Needs)+len(m.Versions) > 0 {
 		sections = append(sections, m.symbols()...)
@@ -132,7 +136,7 @@ func (m Module) header(table, sections int) []byte {
 // row appends a section's header.
 func (m Module) row(b []byte, name, at int, s section) []byte {
 	b = m.append(b, [2]uint32{uint32(name), s.kind})
-	b = m.word(m.word(b, 0), 0) // sh_flags, sh_addr
+	b = m.word(m.word(b, s.flags), 0) // sh_flags, sh_addr
 	b = m.word(m.word(b, uint32(at)), uint32(len(s.content)))
 	b = m.append(b, [2]uint32{}) // sh_link, sh_info
 	return m.word(m.word(b, 1), 0)

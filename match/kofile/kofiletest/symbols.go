@@ -62,13 +62,13 @@ func (m Module) symbols() []section {
 		t.add(n.Name, bind, 0, 0)
 	}
 	sections := []section{
-		{"__ksymtab", progBits, tables[0]}, {"__ksymtab_gpl", progBits, tables[1]},
-		{"__kcrctab", progBits, crcs[0]}, {"__kcrctab_gpl", progBits, crcs[1]},
-		{"__ksymtab_strings", progBits, text},
-		{".symtab", symTab, t.rows}, {".strtab", strTab, t.text},
+		{"__ksymtab", progBits, tables[0], 0}, {"__ksymtab_gpl", progBits, tables[1], 0},
+		{"__kcrctab", progBits, crcs[0], 0}, {"__kcrctab_gpl", progBits, crcs[1], 0},
+		{"__ksymtab_strings", progBits, text, 0},
+		{".symtab", symTab, t.rows, 0}, {".strtab", strTab, t.text, 0},
 	}
 	if len(m.Versions) > 0 {
-		sections = append(sections, section{"__versions", progBits, m.versions()})
+		sections = append(sections, section{"__versions", progBits, m.versions(), 0})
 	}
 	return sections
 }
