@@ -16,7 +16,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TARGETS := amd64 386 arm64 arm/7 arm/6 riscv64 mipsle
 
 # Whose names kmodctl can be called by.
-TOOLS := depmod modinfo modprobe
+TOOLS := depmod insmod kmod lsmod modinfo modprobe rmmod
 
 # The packages that decide what is loaded and do nothing to the system.
 PURE := ./modalias/... ./match/... ./rules/... ./daemon/core

@@ -99,6 +99,7 @@ func (l *loop) tasks(c Config, listener *net.UnixListener) []Task {
 	succession := newSuccession(filepath.Dir(c.Socket), c.Log)
 	l.boot, l.forecast = succession.boot, ForecastFile
 	l.persist, l.helper = succession.persist, succession.helper
+	l.first = succession.first(l.started)
 	l.step(succession.take()) // the loop does not run yet
 	mounted := make(chan struct{}, 1)
 	server := &control.Server{
@@ -112,6 +113,9 @@ func (l *loop) tasks(c Config, listener *net.UnixListener) []Task {
 	mounts := newMountWatch("/proc/self/mountinfo", func() error {
 		if succession.moved() {
 			return errRootMoved
+		}
+		if !succession.noted {
+			succession.first(l.started)
 		}
 		source.Retry()
 		nudge(l.book.mounted)
@@ -184,9 +188,4 @@ func suspended() time.Duration {
 	return time.Duration(ts.Nano()) - sinceBoot()
 }
 
-// sinceBoot is the time on CLOCK_MONOTONIC, which is the clock of dmesg.
-func sinceBoot() time.Duration {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // fails for unknown clocks only
-	return time.Duration(ts.Nano())
-}
+func sinceBoot() time.Duration { return kernel.SinceBoot() }

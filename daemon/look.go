@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -35,13 +34,9 @@ func (l *loop) look(e core.Look) core.Looked {
 		return core.Looked{Path: e.Path, Driver: intern(driver), Probing: registering(dir)}
 	}
 	name := filepath.Base(e.Path)
-	var needs []string
-	if e.Suppliers {
-		needs = suppliers(dir)
-	}
 	return core.Looked{
 		Path:     e.Path,
-		Deferred: isDeferred(name), Suppliers: needs,
+		Deferred: isDeferred(name),
 		Log:      l.kmsg.About(kmsg.Question{Bus: e.Subsystem, Device: name}),
 		Firmware: l.kmsg.Missing(e.Subsystem, name),
 	}
@@ -53,18 +48,6 @@ func (l *loop) look(e core.Look) core.Looked {
 // driver may never have that link.
 func registering(device string) bool {
 	return unix.Faccessat(unix.AT_FDCWD, device+"/driver/module", unix.F_OK, 0) == unix.ENOENT
-}
-
-// suppliers are the paths of the devices that the kernel knows a device to need
-// (Documentation/ABI/testing/sysfs-devices-supplier). To read them takes no lock.
-func suppliers(dir string) (paths []string) {
-	links, _ := filepath.Glob(dir + "/supplier:*/supplier") // never malformed
-	for _, link := range links {
-		if to, err := filepath.EvalSymlinks(link); err == nil {
-			paths = append(paths, strings.TrimPrefix(to, "/sys"))
-		}
-	}
-	return paths
 }
 
 func isDeferred(name string) bool {

@@ -26,7 +26,7 @@ type loop struct {
 	version, release string
 	boot, forecast   string // the kernel's boot_id, and the file of what the last boots had
 	commandTime      time.Duration
-	started          time.Duration
+	started, first   time.Duration // first is when the first daemon of this boot began
 	asleep           time.Duration // for how long the machine was suspended, as of the last step
 	log              *slog.Logger
 
@@ -254,6 +254,8 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 		l.source.Rescan(e.Scan)
 	case core.Look:
 		return l.look(e)
+	case core.LookForSuppliers:
+		return suppliers{}.lookFor(e.Held)
 	case core.AwaitFirmware:
 		l.firmware.await(e.Names)
 	case core.AwaitPaths:
@@ -339,6 +341,7 @@ func (l *loop) finished(r worker.Result) core.Event {
 	}
 	done := core.Done{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked(), Memory: max(r.Memory, 0), Unset: r.Unset,
 		Async: r.Async, Requests: core.Requests(r.Requests)}
+	done.Read, done.Called, done.Returned = r.Got, r.Called, r.Got+r.Took
 	load := l.loads[done.Op]
 	delete(l.loads, done.Op)
 	done.Module = load.module
@@ -480,6 +483,10 @@ func (l *loop) answer(r core.Reply) {
 		value.Version, value.Kernel, value.PID, value.Started = l.version, l.release, os.Getpid(), l.started
 		value.Warnings = l.inForce.warnings()
 		value.Tables, value.Uevents = l.book.tables, control.Uevents(l.source.Counts())
+		r.Value = value
+	case control.Boot:
+		value.Version, value.Kernel, value.PID = l.version, l.release, os.Getpid()
+		value.First, value.Started = l.first, l.started
 		r.Value = value
 	case control.Metrics:
 		value.NotesMissed = l.notes.Missed()

@@ -199,7 +199,8 @@ func TestTheLoopScansLoadsAndAnswers(t *testing.T) {
 	if m := <-d.loads; m.Name != "a" || m.File != "/lib/modules/6.1-test/a.ko" {
 		t.Errorf("it loads %+v", m)
 	}
-	d.results <- worker.Result{Op: 1}
+	now := sinceBoot()
+	d.results <- worker.Result{Op: 1, Got: now, Called: now + time.Microsecond, Took: 2 * time.Microsecond}
 
 	answer, err := l.Ask(t.Context(), control.StatusRequest{})
 	if err != nil {
@@ -208,6 +209,14 @@ func TestTheLoopScansLoadsAndAnswers(t *testing.T) {
 	s := answer.(control.Status)
 	if s.Version != "test" || s.Kernel != "6.1-test" || s.PID == 0 || s.Uevents.Received != 42 || s.Modules[control.Live] != 1 {
 		t.Errorf("status: %+v", s)
+	}
+	answer, err = l.Ask(t.Context(), control.BootRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := answer.(control.Boot); b.Version != "test" || b.Kernel != "6.1-test" || b.PID == 0 || b.Started != l.started || len(b.Loads) != 1 ||
+		b.Loads[0].Called-b.Loads[0].Read != time.Microsecond || b.Loads[0].Returned-b.Loads[0].Called != time.Microsecond {
+		t.Errorf("boot: %+v", b)
 	}
 	slow := l.notes.Subscribe()
 	defer slow.Close()

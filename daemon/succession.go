@@ -56,6 +56,7 @@ type succession struct {
 	// proc keeps /proc in sight when the root has moved. It is nil if the root of
 	// process 1 can't be looked at, or was another one from the beginning.
 	proc   *os.File
+	noted  bool // when the first daemon of this boot began is written down
 	system kernel.System
 	log    *slog.Logger
 }
@@ -69,6 +70,14 @@ func newSuccession(dir string, log *slog.Logger) *succession {
 		s.proc, _ = os.Open("/proc")
 	}
 	return s
+}
+
+// first returns when the first daemon of this boot began, 0 if that is not known. Where
+// it can't be written down yet, it is when the next file system is mounted.
+func (s *succession) first(now time.Duration) time.Duration {
+	first, err := handover.First(s.dir, s.boot, now)
+	s.noted = err == nil
+	return first
 }
 
 // take returns what the daemon before this one has left.

@@ -39,6 +39,23 @@ func TestWhatADaemonLeavesItsSuccessorTakesOnce(t *testing.T) {
 	}
 }
 
+// Before /run is there nothing can be written.
+func TestTheFirstDaemonIsNotedWhenThereIsAPlaceForIt(t *testing.T) {
+	s := newSuccession(filepath.Join(t.TempDir(), "kmodd"), silent)
+	if got := s.first(5); got != 5 || s.noted {
+		t.Errorf("the first one began at %v, noted: %v", got, s.noted)
+	}
+	if err := os.Mkdir(s.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.first(5); got != 5 || !s.noted {
+		t.Errorf("the first one began at %v, noted: %v", got, s.noted)
+	}
+	if got := newSuccession(s.dir, silent).first(9); got != 5 {
+		t.Errorf("the first one began at %v, says the second", got)
+	}
+}
+
 func TestADamagedStateIsAWarningAndNothingIsInherited(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, handover.File), []byte("nonsense"), 0o600); err != nil {

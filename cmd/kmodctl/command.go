@@ -76,10 +76,10 @@ func newRoot() *cobra.Command {
 		Long: `kmodctl asks the daemon kmodd what it has done and why.
 
 All users may ask; rescan, reload, pin and unpin are for root. No daemon is needed by "kmodctl
-plan", which says what it would load on this or another machine, "kmodctl record",
-which writes down what devices a machine has, "kmodctl resolve", which says what a
-device would need, "kmodctl describe", which says what a modalias is about, "kmodctl
-info", which says what a module is, and "kmodctl usage", which says who uses a driver.`,
+plan", which says what it would load on this or another machine, "kmodctl boot" with a
+report that was kept, "kmodctl record", which writes down what devices a machine has, "kmodctl resolve", which says what a
+device would need, "kmodctl describe", which says what a modalias is about,
+"kmodctl info", which says what a module is, and "kmodctl usage", which says who uses a driver.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -98,11 +98,15 @@ info", which says what a module is, and "kmodctl usage", which says who uses a d
 	root.PersistentFlags().StringVar(&o.socket, "socket", socket, "ask the daemon on this `path` (or $KMODD_SOCKET)")
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
 	root.AddCommand(
-		newStatus(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
+		newStatus(o), newBoot(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
 		newRescan(o), newReload(o), newPin(o), newUnpin(o), newRelease(o), newBootComplete(o), newSettle(o), newUsage(o), newMemory(o), newResolve(o), newPlan(o), newRecord(o), newDescribe(o), newInfo(o), newLint(),
 		newTool("depmod", "Make the tables of the modules, as depmod(8) does"),
+		newTool("insmod", "Put one module file in, as insmod(8) does"),
+		newTool("kmod", "Do what kmod(8) does: list, static-nodes"),
+		newTool("lsmod", "List the modules in the kernel, as lsmod(8) does"),
 		newTool("modinfo", "Show what a module says about itself, as modinfo(8) does"),
 		newTool("modprobe", "Put modules in and take them out, as modprobe(8) does"),
+		newTool("rmmod", "Take modules out, and say who uses one that stays, as rmmod(8) does"),
 	)
 	return root
 }

@@ -7,7 +7,7 @@
 // is 1 then, and 2 when the command line is wrong.
 //
 // Under another name it is another program: links in kmodd's own directory, or
-// in place of kmod's, call it modprobe or modinfo; and the daemon starts it as
+// in place of kmod's, call it modprobe, depmod and so on; and the daemon starts it as
 // kmodd-able-worker for modules whose compression the kernel does not know, and
 // for devices of which somebody has to find out who uses them, since that has no
 // place in the resident process.
@@ -19,8 +19,12 @@ import (
 	"path/filepath"
 
 	"github.com/kmodd/kmodd/cmd/kmodctl/depmod"
+	"github.com/kmodd/kmodd/cmd/kmodctl/insmod"
+	"github.com/kmodd/kmodd/cmd/kmodctl/kmod"
+	"github.com/kmodd/kmodd/cmd/kmodctl/lsmod"
 	"github.com/kmodd/kmodd/cmd/kmodctl/modinfo"
 	"github.com/kmodd/kmodd/cmd/kmodctl/modprobe"
+	"github.com/kmodd/kmodd/cmd/kmodctl/rmmod"
 	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/daemon/sleep"
 	"github.com/kmodd/kmodd/daemon/usage"
@@ -37,7 +41,10 @@ type tool func(args []string, version string, stdout, stderr io.Writer) int
 
 // tools are those that kmodctl is when it is called by their names, or has them
 // as its commands.
-var tools = map[string]tool{"depmod": depmod.Main, "modinfo": modinfo.Main, "modprobe": modprobe.Main}
+var tools = map[string]tool{
+	"depmod": depmod.Main, "insmod": insmod.Main, "kmod": kmod.Main, "lsmod": lsmod.Main,
+	"modinfo": modinfo.Main, "modprobe": modprobe.Main, "rmmod": rmmod.Main,
+}
 
 func main() {
 	name := filepath.Base(os.Args[0])

@@ -105,6 +105,7 @@ type machine struct {
 	Devices []control.Device
 	Modules []control.Module
 	Metrics control.Metrics
+	Boot    control.Boot
 	Why     map[string]control.Story
 	Notes   []control.Note
 	Refuses string // the name of the error that changes are answered with
@@ -121,6 +122,8 @@ func (m *machine) Ask(ctx context.Context, r control.Request) (any, error) {
 		return m.Devices, nil
 	case control.ModulesRequest:
 		return m.Modules, nil
+	case control.BootRequest:
+		return m.Boot, nil
 	case control.MetricsRequest:
 		return m.Metrics, nil
 	case control.WhyRequest:

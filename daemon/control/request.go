@@ -10,6 +10,7 @@ import (
 const (
 	MethodStatus  = Interface + ".Status"
 	MethodMetrics = Interface + ".Metrics"
+	MethodBoot    = Interface + ".Boot"
 	MethodDevices = Interface + ".Devices"
 	MethodModules = Interface + ".Modules"
 	MethodWhy     = Interface + ".Why"
@@ -44,6 +45,7 @@ type Request interface {
 type (
 	StatusRequest  struct{} // answered with Status
 	MetricsRequest struct{} // answered with Metrics
+	BootRequest    struct{} // answered with Boot
 	DevicesRequest struct{} // answered with []Device
 	ModulesRequest struct{} // answered with []Module
 
@@ -90,6 +92,7 @@ func (MetricsRequest) changes() bool { return false }
 func (DevicesRequest) changes() bool { return false }
 func (ModulesRequest) changes() bool { return false }
 func (WhyRequest) changes() bool     { return false }
+func (BootRequest) changes() bool    { return false }
 func (RescanRequest) changes() bool  { return true }
 func (ReloadRequest) changes() bool  { return true }
 func (SettleRequest) changes() bool  { return false }
@@ -104,6 +107,8 @@ func request(c call) (Request, error) {
 		return StatusRequest{}, c.takes()
 	case MethodMetrics:
 		return MetricsRequest{}, c.takes()
+	case MethodBoot:
+		return BootRequest{}, c.takes()
 	case MethodDevices:
 		return DevicesRequest{}, c.takes()
 	case MethodModules:

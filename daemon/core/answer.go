@@ -21,6 +21,8 @@ func (m *Machine) answer(e Asked) {
 		reply.Value = m.status()
 	case control.MetricsRequest:
 		reply.Value = m.counts.wire()
+	case control.BootRequest:
+		reply.Value = m.bootReport()
 	case control.DevicesRequest:
 		reply.Value = m.wireDevices()
 	case control.ModulesRequest:

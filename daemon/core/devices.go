@@ -23,6 +23,9 @@ type device struct {
 	// probed says that its driver was in its probe at the last look.
 	probed bool
 	later  bool // something that was decided for it waits until later
+	// Of the boot: it has waited so once, when it appeared, and when a driver had it.
+	delayed bool
+	seenAt  stamp
 
 	trouble *trouble // nil for none
 	act     *act     // what a worker does about it, nil for nothing
@@ -32,7 +35,8 @@ type device struct {
 	held bool
 	// hot says that a uevent told of it under the rules of now: nobody has
 	// used it before they were applied.
-	hot bool
+	hot     bool
+	boundAt stamp
 }
 
 // A verdict is the decision about all devices of one MODALIAS, or of what else
@@ -69,6 +73,7 @@ func (m *Machine) seen(e Seen) {
 	dev = &device{Device: e.Device, scan: e.Scan, fresh: e.Scan != 0, hot: e.Scan == 0 && m.set != nil}
 	dev.held = m.held[dev.Path]
 	m.remember(dev)
+	m.appearsInBoot(dev)
 	if !m.terse {
 		m.note("seen", dev.Path, "", reason("MODALIAS", dev.Modalias))
 	}
@@ -222,6 +227,7 @@ func (m *Machine) bound(path, driver string, told bool) {
 	if told {
 		dev.probed = false
 	}
+	m.boundInBoot(dev, driver, told)
 	if dev.Driver == driver {
 		dev.told = dev.told || told
 		return
@@ -263,10 +269,9 @@ func (m *Machine) lookIfSettled(dev *device) {
 	}
 }
 
-// ask asks what has become of a device, and of its suppliers if any device is held
-// back.
+// ask asks what has become of a device.
 func (m *Machine) ask(dev *device) {
-	m.emit(Look{Path: dev.Path, Subsystem: dev.Subsystem, Suppliers: len(m.later) > 0})
+	m.emit(Look{Path: dev.Path, Subsystem: dev.Subsystem})
 }
 
 // matches tells whether a device asks for a module itself.
@@ -294,7 +299,6 @@ func (m *Machine) looked(e Looked) {
 	}
 	if dev.Driver == "" && m.hasModule(dev) {
 		m.untaken(dev, e)
-		m.supplierMissed(dev, e.Suppliers)
 	}
 }
 

@@ -142,6 +142,7 @@ func (m *Machine) ready(mod *module) (ok bool, never *doom) {
 				return false, &doom{control.Broken, fmt.Sprintf("needs %s, which the module tables do not have: run depmod", name)}
 			}
 			// Somebody took it out in between.
+			m.joinBoot(need, mod.name)
 			need.wantedBy, need.wanted = mod.name, m.now
 			need.critical = mod.critical || m.isCritical(need.step, mod.name)
 			m.queue(need)
@@ -170,6 +171,7 @@ func (m *Machine) after(mod *module) bool {
 // load hands a module to a worker.
 func (m *Machine) load(mod *module) {
 	m.leave(mod)
+	mod.untimed()
 	mod.state, mod.op, mod.abandoned, mod.began = control.InLoad, m.nextOp(), false, m.now
 	mod.begunIn, mod.shared = m.scanned, false
 	m.ops[mod.op] = mod

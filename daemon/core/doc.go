@@ -83,6 +83,14 @@
 // A device that is to wait for somebody who opens it has nodes made for it instead of
 // a driver, once the machine has seen what is opened of one of its model.
 //
+// # What it keeps of the boot
+//
+// Of the first load of each module, and of each device's first driver, it keeps when that
+// was (control.BootRequest), in room that their records have anyway. What is loaded once
+// more does not count, nor what comes after the boot: which is over when nothing has begun
+// for ten seconds that is a part of it, and goes on with what was held back. What a load
+// had to wait for is not kept: whoever asks can tell from the times.
+//
 // # When it is settled
 //
 // Nothing is pending when a scan has ended since the last one was asked for,

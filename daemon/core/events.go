@@ -2,6 +2,7 @@ package core
 
 import (
 	"syscall"
+	"time"
 
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/rules"
@@ -74,7 +75,11 @@ type (
 		Async    bool
 		Requests Requests
 		NoAsync  bool
-		Unset    string // why Settings of the [Load] could not be set, "" if they were
+		// When a worker had the file, made the call, and had its answer: since the
+		// kernel's start, 0 if it did not get that far.
+		Read, Called, Returned time.Duration
+
+		Unset string // why Settings of the [Load] could not be set, "" if they were
 	}
 
 	// Looked answers a [Look]: the driver that has the device, or with Probing
@@ -86,11 +91,13 @@ type (
 		Driver   string
 		Probing  bool
 		Deferred bool
-		// Suppliers are the paths of the devices that the kernel knows it to need.
-		Suppliers []string
-		Log       []string
-		Firmware  []string
+		Log      []string
+		Firmware []string
 	}
+
+	// Supplying answers a [LookForSuppliers]: which of the devices others need whose
+	// probe the kernel has put off.
+	Supplying struct{ Needs []Need }
 
 	// PathThere tells that a file is there that was awaited.
 	PathThere struct{ Path string }
@@ -237,6 +244,7 @@ type Want struct {
 }
 
 func (Seen) event()          {}
+func (Supplying) event()     {}
 func (Expected) event()      {}
 func (Gone) event()          {}
 func (Moved) event()         {}
@@ -273,7 +281,14 @@ type Effect interface{ effect() }
 // An OpID names one load, from its Load to its Done, or one probe. It is never 0.
 type OpID uint64
 
+// A Need is a device that waits, and the path of one that it waits for.
+type Need struct{ Device, Supplier string }
+
 type (
+	// LookForSuppliers asks which of some devices that are held back others wait for.
+	// The answer, a [Supplying], is expected before the next event.
+	LookForSuppliers struct{ Held []string }
+
 	// Load asks for a module to be put in by a worker, or for its install
 	// command to be run by one.
 	Load struct {
@@ -311,7 +326,6 @@ type (
 	// be older, and ends with what the answer says or with something newer.
 	Look struct {
 		Path, Subsystem string
-		Suppliers       bool // these are to be named, too
 	}
 
 	// LookModule asks for the state of a module, in the same way: the answer
@@ -423,27 +437,28 @@ type (
 	Note struct{ control.Note }
 )
 
-func (Load) effect()          {}
-func (Remember) effect()      {}
-func (Abandon) effect()       {}
-func (Rescan) effect()        {}
-func (Look) effect()          {}
-func (LookModule) effect()    {}
-func (CatchUp) effect()       {}
-func (Reply) effect()         {}
-func (Note) effect()          {}
-func (AwaitFirmware) effect() {}
-func (AwaitPaths) effect()    {}
-func (Probe) effect()         {}
-func (Assign) effect()        {}
-func (Persist) effect()       {}
-func (LookUse) effect()       {}
-func (Unload) effect()        {}
-func (Survey) effect()        {}
-func (Tend) effect()          {}
-func (Help) effect()          {}
-func (LookOpen) effect()      {}
-func (WatchNodes) effect()    {}
+func (Load) effect()             {}
+func (LookForSuppliers) effect() {}
+func (Remember) effect()         {}
+func (Abandon) effect()          {}
+func (Rescan) effect()           {}
+func (Look) effect()             {}
+func (LookModule) effect()       {}
+func (CatchUp) effect()          {}
+func (Reply) effect()            {}
+func (Note) effect()             {}
+func (AwaitFirmware) effect()    {}
+func (AwaitPaths) effect()       {}
+func (Probe) effect()            {}
+func (Assign) effect()           {}
+func (Persist) effect()          {}
+func (LookUse) effect()          {}
+func (Unload) effect()           {}
+func (Survey) effect()           {}
+func (Tend) effect()             {}
+func (Help) effect()             {}
+func (LookOpen) effect()         {}
+func (WatchNodes) effect()       {}
 
 // A Tending is what is done about placeholders.
 type Tending uint8

@@ -16,6 +16,7 @@ func (m *Machine) cover(r *rest, e Surveyed) {
 	r.devices, r.openings, r.must, r.stays = topmost(e.Devices), e.Openings, e.Must, ""
 	r.phase, r.covered, r.restored, m.forgetful = covering, true, false, true
 	m.note("sleep", "", r.mod.name, reason("policy", fmt.Sprintf("nobody has used it for %v", (m.now-r.since).Round(time.Second))))
+	m.inheritMade(r)
 	m.persist()
 	m.helpOpeners()
 	m.tend(r, Cover)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/rules"
@@ -80,11 +81,15 @@ func (m *Machine) holdOff(dev *device, held bool) {
 		return
 	}
 	dev.later, m.reckonLater = held, true
+	defer m.missSuppliers()
 	if !held {
 		m.later = slices.DeleteFunc(m.later, func(other *device) bool { return other == dev })
+		if len(m.later) == 0 {
+			m.missAt = never
+		}
 		return
 	}
-	m.later = append(m.later, dev)
+	m.later, dev.delayed = append(m.later, dev), true
 	if !m.terse {
 		m.note("held back", dev.Path, "", reason("policy", "it waits for "+m.untilWords(dev)))
 	}
@@ -122,6 +127,9 @@ func (m *Machine) release(name string) error {
 		return nil
 	}
 	m.released[name], m.forgetful = true, true
+	if policy.Trigger(name) == policy.BootComplete {
+		m.boot.complete = m.now
+	}
 	m.note("due", "", "", reason("policy", name))
 	m.persist()
 	m.goOn()
@@ -161,20 +169,44 @@ func (m *Machine) awaitTriggers() {
 	}
 }
 
-// supplierMissed has a device's suppliers served that wait: it waits for them itself.
-func (m *Machine) supplierMissed(dev *device, suppliers []string) {
-	if dev.later {
+// probeTime is how long after a module has come in it is looked for devices that its
+// drivers could not serve yet, since they wait for what is held back.
+const probeTime = time.Second
+
+// missSuppliers has it looked, soon, whether others wait for what is held back.
+func (m *Machine) missSuppliers() {
+	if len(m.later) > 0 && m.missAt == never {
+		m.missAt = m.now + probeTime
+	}
+}
+
+// lookForSuppliers asks whether others wait for what is held back.
+func (m *Machine) lookForSuppliers() {
+	if m.now < m.missAt {
 		return
 	}
-	for _, at := range suppliers {
-		other := m.device(at)
-		if other == nil || !other.later {
+	m.missAt = never
+	var held []string
+	for _, dev := range m.later {
+		held = append(held, dev.Path)
+	}
+	if len(held) > 0 {
+		m.emit(LookForSuppliers{Held: held})
+	}
+}
+
+// supplying has the devices served that others wait for.
+func (m *Machine) supplying(e Supplying) {
+	for _, need := range e.Needs {
+		dev := m.device(need.Supplier)
+		if dev == nil || !dev.later {
 			continue
 		}
-		for _, name := range other.verdict.Modules {
+		for _, name := range dev.verdict.Modules {
 			m.released[name] = true
 		}
-		m.note("due", other.Path, "", reason("kernel", "it supplies "+dev.Path))
-		m.serveDevice(other, m.step)
+		m.reckonLater, m.forgetful = true, true
+		m.note("due", dev.Path, "", reason("kernel", "it supplies "+need.Device))
+		m.serveDevice(dev, m.step)
 	}
 }

@@ -68,11 +68,11 @@ func TestTheNextDaemonKnowsThatTheBootHasEnded(t *testing.T) {
 func TestWhatIsDeferredForATimeWaitsSoLongAfterTheFirstScan(t *testing.T) {
 	b := laterBench(t, soundLater+"after = \"5s\"\n")
 	b.live("nic")
+	b.after(4 * time.Second)
+	b.loading()
 	if at, ok := b.m.Deadline(); !ok || at != 15*time.Second {
 		t.Errorf("deadline %v %v", at, ok)
 	}
-	b.after(4 * time.Second)
-	b.loading()
 	b.after(time.Second)
 	b.loading("snd")
 }
@@ -131,11 +131,22 @@ func TestWhatOthersRestOnIsNotDeferred(t *testing.T) {
 	b.result("/card", control.HeldBack)
 }
 
-// The network card's probe says that it lacks a supplier, which the kernel names.
+// The network card's probe is put off, for it lacks a supplier.
 func TestASupplierThatAnotherDeviceNeedsIsNotDeferred(t *testing.T) {
 	b := laterBench(t, soundLater)
 	b.live("nic")
-	b.step(core.Looked{Path: "/nic", Deferred: true, Suppliers: []string{"/unknown", "/card"}})
+	b.loading()
+	var asked []string
+	b.now += 2 * time.Second
+	for _, e := range b.step(core.Tick{}) {
+		if look, ok := e.(core.LookForSuppliers); ok {
+			asked = look.Held
+		}
+	}
+	if !slices.Contains(asked, "/card") || slices.Contains(asked, "/nic") {
+		t.Errorf("asked about %v", asked)
+	}
+	b.step(core.Supplying{Needs: []core.Need{{Device: "/nic", Supplier: "/unknown"}, {Device: "/nic", Supplier: "/card"}}})
 	b.loading("snd")
 }
 

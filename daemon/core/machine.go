@@ -98,10 +98,12 @@ type Machine struct {
 	released map[string]bool // what modules waited for, or they themselves
 	later    []*device       // those of which something waits
 
+	missAt      time.Duration // when it is looked whether others wait for what is held back
 	releaseAt   time.Duration // when one has waited long enough
 	reckonLater bool          // that, and the files, are to be worked out anew
 	paths       []string      // files that are looked for on their account
 	counts      counts
+	boot        boot
 
 	terse bool // nobody reads details
 
@@ -128,6 +130,7 @@ func New(limits Limits) *Machine {
 		released: make(map[string]bool),
 		naming:   make(map[string]string),
 
+		missAt:    never,
 		releaseAt: never,
 		counts:    counts{ends: make(map[control.Outcome]uint64)},
 	}
@@ -139,6 +142,9 @@ func New(limits Limits) *Machine {
 func (m *Machine) Step(now time.Duration, e Event, out []Effect) []Effect {
 	m.step++
 	m.now, m.out = now, out
+	if m.step == 1 {
+		m.boot.start = now - time.Microsecond // the first stamp is 1
+	}
 	m.handle(e)
 	m.passTime()
 	m.carryOn()
@@ -147,6 +153,7 @@ func (m *Machine) Step(now time.Duration, e Event, out []Effect) []Effect {
 	m.askToCatchUp()
 	m.awaitFirmware()
 	m.awaitTriggers()
+	m.followBoot()
 	out, m.out = m.out, nil
 	return out
 }
@@ -190,6 +197,8 @@ func (m *Machine) handle(e Event) {
 		m.looked(e)
 	case FirmwareFound:
 		m.firmwareFound(e)
+	case Supplying:
+		m.supplying(e)
 	case PathThere:
 		m.release(e.Path)
 	case Probed:
@@ -292,7 +301,7 @@ func (m *Machine) Deadline() (at time.Duration, ok bool) {
 			}
 		}
 	}
-	if at := min(m.releaseAt, m.rememberAt()); at != never {
+	if at := min(m.releaseAt, m.missAt, m.rememberAt()); at != never {
 		earlier(at)
 	}
 	for _, r := range m.rests {
@@ -339,6 +348,7 @@ func (m *Machine) passTime() {
 	if m.now >= m.releaseAt {
 		m.goOn()
 	}
+	m.lookForSuppliers()
 	if m.foresight != nil {
 		m.writeDown()
 	}

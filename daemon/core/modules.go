@@ -32,13 +32,16 @@ type module struct {
 	probing  probing  // how its drivers were had to probe devices when we put it in last
 	requests Requests // whether it may have others loaded, as far as its file was looked into
 
-	critical  bool    // it goes before others that wait, as what needs it does
-	shared    bool    // other loads were under way during its own
+	critical  bool  // it goes before others that wait, as what needs it does
+	shared    bool  // other loads were under way during its own
+	share     share // of the boot, and when a worker made the call
+	called    stamp
 	cost      int64   // memory that its load took, in bytes, 0 if that is not known
 	freed     int64   // memory that came free each time it was taken out, in all
 	abandoned bool    // the load has lost its slot
 	busy      bool    // the kernel has said EBUSY since it was wanted
 	ours      bool    // we put it in
+	returned  stamp   // when that call ended
 	unused    *unused // nil if something calls for it, or it is not ours
 	outing    *outing // nil if we have never taken it out
 	exit      OpID    // of the worker's call that takes it out, 0 for none
@@ -48,8 +51,9 @@ type module struct {
 	pinned bool
 
 	// While Coming or Going.
-	awaited  bool // it is to be loaded if it turns out to be absent
-	overdue  bool // it has taken longer than our patience: those that merely come after it go on
+	awaited  bool  // it is to be loaded if it turns out to be absent
+	overdue  bool  // it has taken longer than our patience: those that merely come after it go on
+	read     stamp // of the boot, too: when a worker had the file
 	since    time.Duration
 	nextLook time.Duration
 	pause    time.Duration // until the look after that
@@ -201,6 +205,7 @@ func (m *Machine) want(s rules.Step, by string, since uint64) {
 	}
 	m.wantedAgain(mod)
 	s = m.keepOrder(s, by)
+	m.joinBoot(mod, by)
 	mod.step, mod.wantedBy, mod.wanted = s, by, m.now
 	mod.busy, mod.putOffFor, mod.notBefore, mod.critical = false, 0, 0, m.isCritical(s, by)
 	if mod.inKernel() {
@@ -261,6 +266,9 @@ func (m *Machine) nowLive(mod *module) {
 	case control.InLoad:
 		what, mod.ours = "live", true
 	}
+	if !mod.ours {
+		m.setAside(mod)
+	}
 	m.leave(mod)
 	m.endOp(mod, control.Loaded)
 	mod.state, mod.remarks, mod.live = control.Live, nil, m.now
@@ -269,6 +277,7 @@ func (m *Machine) nowLive(mod *module) {
 		m.forgetSettings(mod)
 	}
 	m.note(what, "", mod.name)
+	m.missSuppliers()
 	m.mayRest = m.mayRest || m.sleepers
 	m.reckon(mod)
 	m.settled(mod)
@@ -282,7 +291,7 @@ func (m *Machine) inherit(mod *module) {
 	if !ok || mod.ours {
 		return
 	}
-	mod.ours, mod.pinned = true, old.Pinned
+	mod.ours, mod.pinned, mod.share = true, old.Pinned, earlier
 	mod.wantedBy, mod.step.Options = old.For, old.Options
 	mod.wanted, mod.began, mod.live = old.Wanted, old.Began, min(old.Live, m.now)
 }
@@ -368,6 +377,7 @@ func (m *Machine) done(e Done) {
 		defer m.learn(e)
 	}
 	defer m.settingsAreBack(e)
+	m.timed(e)
 	mod := m.ops[e.Op]
 	if mod == nil {
 		m.commandAfter(e)

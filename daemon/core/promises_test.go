@@ -82,7 +82,7 @@ func (w *world) checkTurn(e core.Load) {
 	if w.hasSlept(name) {
 		return
 	}
-	if e.Step.Stage == policy.Deferred && !w.isOver(e.Step.Until) && !w.wantedByAnother(name) && !slices.Contains(w.board.wanted, name) && !w.isPreferred(name) {
+	if e.Step.Stage == policy.Deferred && !w.isOver(e.Step.Until) && !w.supplier[name] && !w.wantedByAnother(name) && !slices.Contains(w.board.wanted, name) && !w.isPreferred(name) {
 		w.violate("%s is loaded, and waits for %s", name, e.Step.Until)
 	}
 	taken := 0
@@ -143,6 +143,7 @@ func (w *world) checkAtRest() {
 	w.checkModules()
 	w.checkStatus()
 	w.checkMetrics()
+	w.askForBoot()
 	if most := (40 + 8*w.days) * (len(w.board.modules) + 4); w.loads > most || w.probes > most {
 		w.violate("%d loads, %d probes: it goes round in circles", w.loads, w.probes)
 	}
@@ -314,6 +315,10 @@ func (w *world) answered(r core.Reply) {
 	if w.openerAnswered(r) {
 		return
 	}
+	if report, ok := r.Value.(control.Boot); ok {
+		w.checkBoot(report)
+		return
+	}
 	if p, waits := w.pinners[r.ID]; waits {
 		delete(w.pinners, r.ID)
 		if r.Err == nil { // of a module that it knows
@@ -399,6 +404,47 @@ func (w *world) checkMetrics() {
 	case metrics.SlowLoads != w.abandoned:
 		w.violate("%d loads were abandoned, and %d are said to be slow", w.abandoned, metrics.SlowLoads)
 	}
+}
+
+// checkBoot: each module is reported once, its times are in their order and those of a
+// load that there was, and what was reported of one that has ended stays as it was.
+func (w *world) checkBoot(report control.Boot) {
+	told := make(map[string]bool)
+	for _, l := range report.Loads {
+		if told[l.Name] {
+			w.violate("%s is reported twice", l.Name)
+		}
+		told[l.Name] = true
+		steps := slices.DeleteFunc([]time.Duration{l.Wanted, l.Began, l.Read, l.Called, l.Returned}, func(at time.Duration) bool { return at == 0 })
+		if !slices.IsSorted(steps) || l.Live != 0 && (l.Live < l.Began || l.Began == 0) {
+			w.violate("these are the times of a load: %+v", l)
+		}
+		if l.Live != 0 && l.Error != "" {
+			w.violate("%s is live, and has failed: %s", l.Name, l.Error)
+		}
+		if !l.Earlier && l.Began != 0 && !slices.ContainsFunc(w.loadsBegan[l.Name], func(at time.Duration) bool { return within(l.Began, at) }) {
+			w.violate("%s is said to be loaded at %v, and loads of it began at %v", l.Name, l.Began, w.loadsBegan[l.Name])
+		}
+		if before := w.bootBefore[l.Name]; before.Live != 0 && !before.Earlier && (l.Wanted != before.Wanted || l.Began != before.Began || l.Live != before.Live) {
+			w.violate("%+v was reported before: %+v", before, l)
+		}
+		w.bootBefore[l.Name] = l
+	}
+	for name, before := range w.bootBefore {
+		if before.Live != 0 && !before.Earlier && !told[name] {
+			w.violate("%s was reported before, and is not any more", name)
+		}
+	}
+	for _, d := range report.Devices {
+		if d.Seen == 0 || d.Bound != 0 && d.Bound < d.Seen {
+			w.violate("these are the times of a device: %+v", d)
+		}
+	}
+}
+
+// within tells whether a reported time is that of an event, to a microsecond.
+func within(reported, at time.Duration) bool {
+	return reported <= at && at < reported+time.Microsecond
 }
 
 // isAssigned tells whether somebody says who has devices of a modalias.

@@ -568,6 +568,28 @@ func (m *Machine) keepMade(r *rest) {
 	}
 }
 
+// inheritMade takes over nodes of ours that were left where a driver's own are to be
+// covered: they are its placeholders now, and go with its devices.
+func (m *Machine) inheritMade(r *rest) {
+	for _, left := range slices.Clone(m.rests) {
+		if left == r || left.mod != r.mod || !left.ended || !left.made || left.op != 0 {
+			continue
+		}
+		before := len(left.openings)
+		left.openings = slices.DeleteFunc(slices.Clone(left.openings), func(o control.Opening) bool {
+			return slices.ContainsFunc(r.openings, func(own control.Opening) bool { return own.Alias == o.Alias })
+		})
+		if len(left.openings) == before {
+			continue
+		}
+		r.made, m.forgetful = true, true
+		if len(left.openings) == 0 {
+			left.covered = false
+			m.forgetRest(left)
+		}
+	}
+}
+
 // lookAtMade has nodes of ours taken away that were left for a device which has gone.
 func (m *Machine) lookAtMade(gone *device) {
 	for _, r := range m.rests {
@@ -597,7 +619,11 @@ func (m *Machine) restTime(r *rest) time.Duration {
 func (m *Machine) rested() (all []control.Sleeper) {
 	for _, r := range m.rests {
 		if r.covered {
-			all = append(all, control.Sleeper{Module: r.mod.name, Devices: slices.Clone(r.devices), Openings: slices.Clone(r.openings), Made: r.made, Fewer: r.fewer})
+			devices := slices.Clone(r.devices)
+			if r.ended && r.made { // only its nodes are left
+				devices = nil
+			}
+			all = append(all, control.Sleeper{Module: r.mod.name, Devices: devices, Openings: slices.Clone(r.openings), Made: r.made, Fewer: r.fewer})
 		}
 	}
 	return all
@@ -623,6 +649,11 @@ func (m *Machine) adoptRests() {
 			r.lost, r.fewer = true, true // until it is seen that its module is ours
 		}
 		m.rests = append(m.rests, r)
+	}
+	for _, r := range slices.Clone(m.rests) {
+		if !r.ended {
+			m.inheritMade(r)
+		}
 	}
 	m.mayRest = true
 	for _, o := range m.early {

@@ -224,13 +224,28 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 		{"says that it has settled without reading on", func(_ *world, m machine) machine { return blind{m} }},
 		{"keeps who has left", deaf(hears[core.Withdrawn])},
 		{"does not say that it has settled", mute(func(e core.Effect) bool { _, ok := e.(core.CatchUp); return ok })},
-		{"counts what was put off as live", miscounts(func(m *control.Metrics) {
+		{"counts what was put off as live", misreports(func(m *control.Metrics) {
 			m.Loads[control.Loaded] += m.Loads[control.PutOff]
 			delete(m.Loads, control.PutOff)
 		})},
-		{"does not count what failed", miscounts(func(m *control.Metrics) { delete(m.Loads, control.NotLoaded) })},
-		{"does not time what was slow", miscounts(func(m *control.Metrics) { clear(m.LoadTimes.Counts[8:]) })},
-		{"does not count what was slow", miscounts(func(m *control.Metrics) { m.SlowLoads = 0 })},
+		{"does not count what failed", misreports(func(m *control.Metrics) { delete(m.Loads, control.NotLoaded) })},
+		{"does not time what was slow", misreports(func(m *control.Metrics) { clear(m.LoadTimes.Counts[8:]) })},
+		{"reports the last load for that of the boot", reportsLast},
+		{"reports that a load began before it was wanted", misreports(func(b *control.Boot) {
+			for i := range b.Loads {
+				b.Loads[i].Began -= time.Hour
+			}
+		})},
+		{"reports loads twice", misreports(func(b *control.Boot) { b.Loads = append(b.Loads, b.Loads...) })},
+		{"forgets loads of the boot", func(_ *world, m machine) machine {
+			asked := 0
+			return misreports(func(b *control.Boot) {
+				if asked++; asked > 1 {
+					b.Loads = nil
+				}
+			})(nil, m)
+		}},
+		{"does not count what was slow", misreports(func(m *control.Metrics) { m.SlowLoads = 0 })},
 	}
 	for _, b := range broken {
 		t.Run(b.name, func(t *testing.T) {
@@ -507,18 +522,31 @@ func givenRules(other func(*world) *rules.Set) breaker {
 	}
 }
 
-// miscounts breaks a machine that answers with wrong numbers.
-func miscounts(falsify func(*control.Metrics)) breaker {
+// misreports breaks a machine whose answers of a kind are not true.
+func misreports[T any](falsify func(*T)) breaker {
 	return func(_ *world, m machine) machine {
 		return &fault{machine: m, says: func(e core.Effect) []core.Effect {
 			if reply, ok := e.(core.Reply); ok {
-				if metrics, ok := reply.Value.(control.Metrics); ok {
-					falsify(&metrics)
-					reply.Value = metrics
+				if answer, ok := reply.Value.(T); ok {
+					falsify(&answer)
+					reply.Value = answer
 					return []core.Effect{reply}
 				}
 			}
 			return []core.Effect{e}
 		}}
 	}
+}
+
+// reportsLast breaks a machine that tells of the last load of each module for that of
+// the boot.
+func reportsLast(w *world, m machine) machine {
+	return misreports(func(b *control.Boot) {
+		for i, l := range b.Loads {
+			if began := w.loadsBegan[l.Name]; len(began) > 0 && l.Live != 0 {
+				b.Loads[i].Began = began[len(began)-1].Truncate(time.Microsecond)
+				b.Loads[i].Live = max(l.Live, b.Loads[i].Began)
+			}
+		}
+	})(w, m)
 }

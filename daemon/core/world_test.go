@@ -53,6 +53,7 @@ type world struct {
 	deniedAt map[string]time.Duration // when devices of a modalias were denied last
 	touched  map[string]bool          // modules that somebody has loaded or taken out, or blacklisted once
 	used     map[string]bool          // devices that somebody has used
+	supplier map[string]bool          // modules of devices that others wait for
 	late     map[string]bool          // modules that were passed over before they were live
 	journal  core.Persist             // what was written down
 	left     map[string]time.Duration // when modules went that a daemon has taken out
@@ -79,9 +80,11 @@ type world struct {
 	releaser          uint64 // who told it last that the boot has ended
 	paths             []string
 	asked             map[string]time.Duration
-	busy              map[string]bool // modules whose last load ended with EBUSY
-	unlucky           map[string]bool // modules whose command failed for what others did
-	awaited           []string        // firmware
+	bootBefore        map[string]control.BootLoad // what was reported of the boot before
+	loadsBegan        map[string][]time.Duration  // of each module
+	busy              map[string]bool             // modules whose last load ended with EBUSY
+	unlucky           map[string]bool             // modules whose command failed for what others did
+	awaited           []string                    // firmware
 
 	// Loads of this life: asked for, put off, and abandoned.
 	begun, unasked, abandoned uint64
@@ -116,6 +119,8 @@ type flight struct {
 	async  bool
 	// Of a load by an install command, the command.
 	command string
+	handed  time.Duration // when a worker had its file
+	called  time.Duration // when it made the call
 }
 
 // Tidings are what the machine was last told of a module.
@@ -152,6 +157,7 @@ func newWorld(t testing.TB, seed uint64, breaks breaker) *world {
 		left:     make(map[string]time.Duration),
 		pinners:  make(map[uint64]pinner),
 		late:     make(map[string]bool),
+		supplier: make(map[string]bool),
 		sleepers: newSleepers(),
 	}
 	w.sleepy = rng.IntN(4) == 0
@@ -268,6 +274,8 @@ func (w *world) start(modules []control.Module) {
 	w.inFlight = make(map[string]core.OpID)
 	w.slots = make(map[core.OpID]slot)
 	w.asked = make(map[string]time.Duration)
+	w.bootBefore = make(map[string]control.BootLoad)
+	w.loadsBegan = make(map[string][]time.Duration)
 	w.busy = make(map[string]bool)
 	w.unlucky = make(map[string]bool)
 	w.awaited = nil
@@ -303,14 +311,22 @@ func (w *world) expect() {
 
 // bootEnds has somebody tell the daemon that the boot has ended.
 func (w *world) bootEnds() {
+	w.askForBoot()
 	w.booted = true
 	w.lastAsker++
 	w.releaser = w.lastAsker
 	w.tell(core.Asked{ID: w.lastAsker, Request: control.ReleaseRequest{Name: string(policy.BootComplete)}})
 }
 
+// askForBoot has somebody ask what was loaded when the board started.
+func (w *world) askForBoot() {
+	w.lastAsker++
+	w.tell(core.Asked{ID: w.lastAsker, Request: control.BootRequest{}})
+}
+
 // fileComes makes the file that modules wait for.
 func (w *world) fileComes() {
+	w.askForBoot()
 	w.fileThere = true
 	if slices.Contains(w.paths, goFile) {
 		w.tell(core.PathThere{Path: goFile})
@@ -432,6 +448,8 @@ func (w *world) carryOut(e core.Effect) core.Event {
 		w.answered(e)
 	case core.Look:
 		return w.look(e.Path)
+	case core.LookForSuppliers:
+		return w.supplying(e)
 	case core.AwaitPaths:
 		w.paths = e.Paths
 		if w.fileThere && slices.Contains(e.Paths, goFile) {
@@ -479,6 +497,19 @@ func (w *world) carryOut(e core.Effect) core.Event {
 		return core.ModuleIs{Name: e.Name, State: control.State(w.kernel.State(e.Name))}
 	}
 	return nil
+}
+
+// supplying says of what is held back, now and then, that others wait for it.
+func (w *world) supplying(e core.LookForSuppliers) (found core.Supplying) {
+	for _, path := range e.Held {
+		if d, there := w.present[path]; there && w.rng.IntN(8) == 0 {
+			for _, name := range w.board.matching(d.Modalias) {
+				w.supplier[name] = true
+			}
+			found.Needs = append(found.Needs, core.Need{Device: "/devices/some", Supplier: path})
+		}
+	}
+	return found
 }
 
 func (w *world) look(path string) core.Looked {
@@ -571,6 +602,7 @@ func (w *world) load(e core.Load) {
 	w.loads++
 	w.begun++
 	w.asked[name] = w.now
+	w.loadsBegan[name] = append(w.loadsBegan[name], w.now)
 	w.inFlight[name], w.told[name] = e.Op, tidings{}
 	w.slots[e.Op] = slot{e.Critical, w.now}
 	life := w.life
@@ -588,7 +620,7 @@ func (w *world) load(e core.Load) {
 		}
 		options, async := w.probing(e)
 		call := w.kernel.Insert(w.now, strings.TrimPrefix(e.Step.File, "/lib/modules/test/"), options)
-		w.calls[call] = flight{life: life, op: e.Op, module: name, async: async}
+		w.calls[call] = flight{life: life, op: e.Op, module: name, async: async, handed: w.now, called: w.now}
 	})
 }
 
@@ -724,7 +756,7 @@ func (w *world) finished(e fake.Event) {
 		w.commandLoaded(f, e)
 		return
 	}
-	done := core.Done{Op: f.op, Module: f.module, Errno: e.Errno, Async: f.async, Requests: w.requests(f.module)}
+	done := core.Done{Op: f.op, Module: f.module, Errno: e.Errno, Async: f.async, Requests: w.requests(f.module), Read: f.handed, Called: f.called, Returned: w.now}
 	if e.What == fake.Killed {
 		done.Errno = syscall.EIO
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/daemon/kernfs"
 )
 
 // An Owner says who is to have a device.
@@ -238,9 +240,9 @@ func (d *assignee) awaitRegistered(driver, dir string) {
 // drivers lists the drivers of the module on the device's bus. One that is
 // built in has no list, and then a driver of its name is meant.
 func (d *assignee) drivers() (names []string) {
-	entries, _ := os.ReadDir(d.system.sys("module/" + d.Module + "/drivers"))
-	for _, e := range entries {
-		if driver, ok := strings.CutPrefix(e.Name(), d.Bus+":"); ok {
+	dirs, _ := kernfs.Drivers(d.system.sys(""), d.Module)
+	for _, dir := range dirs {
+		if driver, ok := strings.CutPrefix(dir, "/bus/"+d.Bus+"/drivers/"); ok {
 			names = append(names, driver)
 		}
 	}

@@ -74,7 +74,8 @@ live
 }
 
 func TestDrivesNamesADeviceThatADriverOfTheModuleHas(t *testing.T) {
-	s := tree(t, "-- sys/bus/pci/drivers/card/bind --\n-- sys/bus/pci/drivers/idle/bind --\n-- sys/module/plain/refcnt --\n0\n")
+	s := tree(t, "-- sys/bus/pci/drivers/card/bind --\n-- sys/bus/pci/drivers/idle/bind --\n-- sys/module/plain/refcnt --\n0\n"+
+		"-- sys/module/unlisted/drivers --\n")
 	link := func(name, to string) {
 		name = filepath.Join(s.Sys, name)
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -87,9 +88,11 @@ func TestDrivesNamesADeviceThatADriverOfTheModuleHas(t *testing.T) {
 	link("bus/pci/drivers/card/0000:01:00.0", "../../../../devices/pci0/0000:01:00.0")
 	link("bus/pci/drivers/card/module", "../../../../module/card")
 	link("bus/pci/drivers/idle/module", "../../../../module/idle")
+	link("bus/mdio_bus/drivers/A!B/phy0", "../../../../devices/phy0")
+	link("bus/mdio_bus/drivers/A!B/module", "../../../../module/unlisted")
 	link("module/card/drivers/pci:card", "../../../bus/pci/drivers/card")
 	link("module/idle/drivers/pci:idle", "../../../bus/pci/drivers/idle")
-	for module, want := range map[string]string{"card": "0000:01:00.0", "idle": "", "plain": "", "gone": ""} {
+	for module, want := range map[string]string{"card": "0000:01:00.0", "unlisted": "phy0", "idle": "", "plain": "", "gone": ""} {
 		if got := s.Drives(module); got != want {
 			t.Errorf("%s drives %q, want %q", module, got, want)
 		}

@@ -3,16 +3,16 @@ package kernel
 import (
 	"os"
 	"slices"
-	"strconv"
+
+	"github.com/kmodd/kmodd/daemon/kernfs"
 )
 
 // Drives names a device that a driver of a module has, "" if there is none. Its
 // reference count does not tell: it does not count those.
 func (s System) Drives(module string) string {
-	dir := s.sys("module/" + module + "/drivers")
-	drivers, _ := os.ReadDir(dir)
+	drivers, _ := kernfs.Drivers(s.sys(""), module)
 	for _, driver := range drivers {
-		entries, _ := os.ReadDir(dir + "/" + driver.Name()) // what the link leads to
+		entries, _ := os.ReadDir(s.sys(driver))
 		for _, e := range entries {
 			if e.Type()&os.ModeSymlink != 0 && e.Name() != "module" {
 				return e.Name()
@@ -26,14 +26,5 @@ func (s System) Drives(module string) string {
 // devices and modules that need it, and -1 where the kernel doesn't say; and the
 // modules among those, sorted by name.
 func (s System) Uses(module string) (references int, holders []string) {
-	dir := s.sys("module/" + module)
-	references, err := strconv.Atoi(firstLine(dir + "/refcnt"))
-	if err != nil {
-		references = -1
-	}
-	entries, _ := os.ReadDir(dir + "/holders") // sorted
-	for _, e := range entries {
-		holders = append(holders, e.Name())
-	}
-	return references, slices.Clip(holders)
+	return s.references(module), slices.Sorted(slices.Values(s.Holders(module)))
 }

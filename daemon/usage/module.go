@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kmodd/kmodd/daemon/kernfs"
 )
 
 // Module says who uses a module: by its reference count, by the modules that
@@ -116,10 +118,11 @@ func (m user) isNeeded(q *inquiry) bool { return len(q.holders(m.name)) > 0 }
 // devicesOf lists the devices that have a driver of a module, and counts the
 // drivers.
 func (q *inquiry) devicesOf(m user) (devices []string, drivers int) {
-	dir := "/module/" + m.name + "/drivers"
-	for _, name := range q.walk.names(dir) {
-		drivers++
-		driver := path.Join(dir, q.walk.link(dir+"/"+name))
+	dirs, err := kernfs.Drivers(q.sys(""), m.name)
+	if err != nil {
+		q.walk.fail("/module/"+m.name, fmt.Sprintf("its drivers can't be listed: %v", err))
+	}
+	for _, driver := range dirs {
 		for _, entry := range q.walk.names(driver) {
 			device := path.Join(driver, q.walk.link(driver+"/"+entry))
 			if strings.HasPrefix(device, "/devices/") {
@@ -127,7 +130,7 @@ func (q *inquiry) devicesOf(m user) (devices []string, drivers int) {
 			}
 		}
 	}
-	return devices, drivers
+	return devices, len(dirs)
 }
 
 func (m user) finding(kind string, state State, format string, args ...any) Finding {

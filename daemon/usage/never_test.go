@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,6 +62,24 @@ func TestPlacesOfModules(t *testing.T) {
 		if got := neverModule(place); got != want {
 			t.Errorf("%s: %q, want %q", place, got, want)
 		}
+	}
+}
+
+// The list of a module's drivers ends where one has a / in its name.
+func TestDevicesOfDriversThatTheModuleDoesNotList(t *testing.T) {
+	s := oneDevice(t, "class/phy", "phy0")
+	write(t, s.Sys+"/module/phys/drivers", nil)
+	write(t, s.Sys+"/module/phys/refcnt", []byte("0"))
+	write(t, s.Sys+"/module/phys/initstate", []byte("live"))
+	link(t, s.Sys, `bus/platform/drivers/A!B/module -> ../../../../module/phys
+bus/platform/drivers/A!B/part -> ../../../../devices/soc/part
+`)
+	want := []string{"/devices/soc/part"}
+	if got := s.Drives("phys"); !slices.Equal(got, want) {
+		t.Errorf("it drives %q, want %q", got, want)
+	}
+	if f, used := NotIdle(s.Module("phys")); !used || f.Says != "phy0 is a PHY" {
+		t.Errorf("%+v", f)
 	}
 }
 

@@ -310,7 +310,9 @@ func (w *walk) names(p string) (names []string) {
 	for name, _, ok := w.dir.Next(); ok; name, _, ok = w.dir.Next() {
 		names = append(names, string(name[:len(name)-1]))
 	}
-	w.check(p, w.dir.Err())
+	if err := w.dir.Err(); err != nil && !gone(err) {
+		w.fail(p, fmt.Sprintf("it can't be listed: %v", err))
+	}
 	slices.Sort(names)
 	return names
 }

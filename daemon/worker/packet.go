@@ -16,7 +16,7 @@ import (
 // length before them. A request fits in a socket's buffer. A reply is small,
 // because the daemon has room for one for each call on its way.
 const (
-	version    = 10
+	version    = 11
 	maxRequest = 64 << 10
 	maxReply   = 4 << 10
 	maxWords   = 3000 // of a reply; more is cut off
@@ -134,10 +134,12 @@ func bit(set bool) byte {
 
 // reply is the outcome of one call.
 type reply struct {
-	took  time.Duration
-	errno syscall.Errno
-	op    string // of a kernel.Error; "" if the module went in
-	words string
+	got    time.Duration // since the kernel's start: when the worker had the request,
+	called time.Duration // and when it made the call
+	took   time.Duration // since it had the request
+	errno  syscall.Errno
+	op     string // of a kernel.Error; "" if the module went in
+	words  string
 
 	firmware string // missing files, with newlines between them; see kernel.Firmware for its bounds
 	missing  uint32 // how many there are in all
@@ -154,6 +156,8 @@ type reply struct {
 
 func (r reply) append(b []byte) []byte {
 	b = append(b, version)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.got))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.called))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.took))
 	b = binary.BigEndian.AppendUint32(b, uint32(r.errno))
 	b = binary.BigEndian.AppendUint32(b, r.missing)
@@ -165,16 +169,18 @@ func (r reply) append(b []byte) []byte {
 // parseReply returns a pointer so that those who wait for a reply have no room
 // for it on their stacks.
 func parseReply(b []byte) (*reply, error) {
-	if len(b) < 28 || b[0] != version {
+	if len(b) < 44 || b[0] != version {
 		return nil, errPacket
 	}
 	r := new(reply)
-	r.took = time.Duration(binary.BigEndian.Uint64(b[1:]))
-	r.errno = syscall.Errno(binary.BigEndian.Uint32(b[9:]))
-	r.missing = binary.BigEndian.Uint32(b[13:])
-	r.memory = int64(binary.BigEndian.Uint64(b[17:]))
-	r.assigned.Held, r.requests, r.async = b[25] != 0, kernel.Requests(b[26]), b[27] != 0
-	return r, cutStrings(b[28:], &r.op, &r.words, &r.firmware, &r.assigned.Module, &r.found)
+	r.got = time.Duration(binary.BigEndian.Uint64(b[1:]))
+	r.called = time.Duration(binary.BigEndian.Uint64(b[9:]))
+	r.took = time.Duration(binary.BigEndian.Uint64(b[17:]))
+	r.errno = syscall.Errno(binary.BigEndian.Uint32(b[25:]))
+	r.missing = binary.BigEndian.Uint32(b[29:])
+	r.memory = int64(binary.BigEndian.Uint64(b[33:]))
+	r.assigned.Held, r.requests, r.async = b[41] != 0, kernel.Requests(b[42]), b[43] != 0
+	return r, cutStrings(b[44:], &r.op, &r.words, &r.firmware, &r.assigned.Module, &r.found)
 }
 
 func appendStrings(b []byte, texts ...string) []byte {

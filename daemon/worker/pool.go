@@ -33,7 +33,11 @@ type Result struct {
 	// Already says that the module was live before the call (EEXIST), so that
 	// somebody else put it in. Err is nil then.
 	Already bool
-	Took    time.Duration // in the worker, unpacking included; 0 if it did not get that far
+	// Got is when the worker had the request, and Called when it made the call,
+	// having looked into the file and unpacked it: since the kernel's start, as
+	// [kernel.SinceBoot]; 0 if it did not get that far.
+	Got, Called time.Duration
+	Took        time.Duration // since Got; likewise
 	// Err is an [*kernel.Error] if the file could not be opened or unpacked
 	// (Op says so), the kernel refused it or a command failed, a [*DeathError]
 	// if the worker ended in the call, and anything else if there could be no
@@ -390,7 +394,8 @@ func (p *Pool) deliver(op uint64, result Result) {
 // outcome is what an answer means.
 func (c *call) outcome(a *reply) Result {
 	result := c.result()
-	result.Took, result.Memory, result.Async, result.Requests = a.took, a.memory, a.async, a.requests
+	result.Got, result.Called, result.Took, result.Memory = a.got, a.called, a.took, a.memory
+	result.Async, result.Requests = a.async, a.requests
 	if result.Assigned != nil {
 		*result.Assigned = a.assigned
 	}

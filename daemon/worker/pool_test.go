@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -569,4 +570,22 @@ func TestTheRealKernelsAnswerInWords(t *testing.T) {
 		t.Errorf("%v", r.Err)
 	}
 	t.Log(r.Err)
+}
+
+func TestAResultTellsWhenTheCallWasMade(t *testing.T) {
+	p := newPool(t, worker.Config{})
+	before, place := kernel.SinceBoot(), newFIFO(t)
+	p.Load(1, place.module(t))
+	release, _ := place.reached(t)
+	within := kernel.SinceBoot()
+	release()
+	r := <-p.Results()
+	after := kernel.SinceBoot()
+	if !slices.IsSorted([]time.Duration{before, r.Got, r.Called, within, r.Got + r.Took, after}) {
+		t.Errorf("asked at %v; worker had it at %v, called at %v; in the call at %v; returned at %v, told at %v", before, r.Got, r.Called, within, r.Got+r.Took, after)
+	}
+	p.Load(2, kernel.Module{Name: "m", File: "/nowhere.ko"})
+	if r := <-p.Results(); r.Got != 0 || r.Called != 0 {
+		t.Errorf("nothing was called, at %v", r.Called)
+	}
 }

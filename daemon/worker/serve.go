@@ -196,9 +196,10 @@ func carryOut(r request, f *os.File, loader Loader, can Abilities) (answer reply
 	if r.module.Measure {
 		before, measured = loader.Memory()
 	}
-	began := time.Now()
+	answer.got = kernel.SinceBoot()
+	answer.called = answer.got
 	err := perform(r, f, loader, can, &answer)
-	answer.took = time.Since(began)
+	answer.took = kernel.SinceBoot() - answer.got
 	if measured && err == nil {
 		if after, ok := loader.Memory(); ok {
 			answer.memory = after - before
@@ -250,7 +251,7 @@ func perform(r request, f *os.File, loader Loader, can Abilities, answer *reply)
 		answer.assigned, err = loader.Assign(r.assign, inUse)
 		return err
 	}
-	found, err := load(r, f, loader, can.Unpack)
+	found, err := load(r, f, loader, can.Unpack, &answer.called)
 	answer.requests, answer.async = found.Requests, found.async
 	if err == nil && r.module.Settings != "" {
 		if refused := loader.Set(r.module.Name, r.module.Settings); refused != nil {
@@ -280,8 +281,8 @@ type inspected struct {
 }
 
 // load looks for the module's firmware first: its probes ask for it during the
-// call. What the kernel unpacks is not looked into.
-func load(r request, f *os.File, loader Loader, unpack Unpack) (found inspected, err error) {
+// call. What the kernel unpacks is not looked into. It notes when the call is made.
+func load(r request, f *os.File, loader Loader, unpack Unpack, called *time.Duration) (found inspected, err error) {
 	m, requests := r.module, r.module.Async != kernel.AsyncNever
 	if r.task == loadPlain {
 		var st unix.Stat_t
@@ -291,6 +292,7 @@ func load(r request, f *os.File, loader Loader, unpack Unpack) (found inspected,
 	}
 	if r.task != unpackFirst {
 		m, found.async = m.Probing(mayRequest(loader, m, found.Requests))
+		*called = kernel.SinceBoot()
 		return found, loader.Load(m, f, kernel.How(r.task))
 	}
 	image, err := unpacked(f, unpack)
@@ -300,6 +302,7 @@ func load(r request, f *os.File, loader Loader, unpack Unpack) (found inspected,
 	defer unix.Munmap(image)
 	found.Inspection = loader.Inspect(bytes.NewReader(image), int64(len(image)), requests)
 	m, found.async = m.Probing(mayRequest(loader, m, found.Requests))
+	*called = kernel.SinceBoot()
 	return found, loader.LoadImage(m, image)
 }
 

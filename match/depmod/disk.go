@@ -28,8 +28,8 @@ func (Disk) Stat(name string) (fs.FileInfo, error) { return disk.Stat(name) }
 // need.
 func (Disk) Image(name string) (*unpack.Image, error) { return unpack.Open("/" + name) }
 
-// image opens a module's file. Call close after use.
-func (t *Tree) image(name string) (image *unpack.Image, close func() error, err error) {
+// image opens a module's file. Call done after use.
+func (t *Tree) image(name string) (image *unpack.Image, done func() error, err error) {
 	if d, ok := t.Root.(Disk); ok {
 		if image, err = d.Image(inRoot(name)); err != nil {
 			return nil, nil, bare("open", name, err)

@@ -63,11 +63,11 @@ func (c *contents) each(key string) iter.Seq[string] {
 // load reads a module's file. What is wrong with it is in contents.err, and
 // what could be read is there all the same.
 func (r *reader) load(path string) (c contents) {
-	image, close, err := r.tree.image(path)
+	image, done, err := r.tree.image(path)
 	if err != nil {
 		return contents{err: err}
 	}
-	defer close()
+	defer done()
 	r.window.on(image, image.Size)
 	ko, err := kofile.New(&r.window, image.Size)
 	if err != nil {

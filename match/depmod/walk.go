@@ -75,7 +75,7 @@ func (w *walk) directory(dir string) error {
 	return nil
 }
 
-// entries reads a directory. What was read before an error counts.
+// entries reads a directory, in its own order.
 func (t *Tree) entries(dir string) ([]fs.DirEntry, error) {
 	f, err := t.open(dir)
 	if err != nil {

@@ -15,7 +15,8 @@ import (
 // Write writes the files into a directory, which it makes if it isn't there. Each
 // takes its place by rename, when all of them are on the disk, so that nobody
 // ever sees half of one, and after an error or a loss of power they are as they
-// were, or some of them new. modules.dep is the last one: what is older than it is in the tables.
+// were, or some of them new. modules.dep is the last one, so that
+// [Tree.UpToDate] finds old tables old.
 func (t *Tables) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -88,7 +89,8 @@ func (w *writing) tell(l Listener) error {
 	return errors.Join(errs...)
 }
 
-// date has modules.dep be as old as the tables are: a module that came while they were made is newer.
+// date has modules.dep be as old as what is in the tables: a module that came
+// while they were made is newer.
 func (w *writing) date(begun time.Time) error {
 	return os.Chtimes(w.made[0].temporary, begun, begun)
 }
@@ -142,52 +144,4 @@ func now() time.Time {
 		return time.Now()
 	}
 	return time.Unix(at.Unix())
-}
-
-// UpToDate says whether the tables in a directory, a path in the tree's file system, are as
-// new as all modules in the tree's directory and all folders that these lie in. It
-// does not look at the configuration, nor at external modules.
-func (t *Tree) UpToDate(dir string) (bool, error) {
-	info, err := t.stat(dir + "/modules.dep")
-	if err != nil {
-		return false, err
-	}
-	newer, err := t.newer(t.Dir, info.ModTime())
-	return !newer && err == nil, err
-}
-
-// newer says whether anything in a directory is newer than a time.
-func (t *Tree) newer(dir string, than time.Time) (bool, error) {
-	entries, err := t.entries(dir)
-	if err != nil {
-		return false, err
-	}
-	for _, e := range entries {
-		if name := e.Name(); name == "build" || name == "source" {
-			continue
-		}
-		newer, err := t.newerEntry(dir+"/"+e.Name(), e, than)
-		if newer || err != nil {
-			return newer, err
-		}
-	}
-	return false, nil
-}
-
-func (t *Tree) newerEntry(file string, e fs.DirEntry, than time.Time) (bool, error) {
-	mode, err := t.kind(file, e)
-	if err != nil || !mode.IsDir() && !isModuleFile(filepath.Base(file)) {
-		return false, nil // a link that leads nowhere is no module
-	}
-	info, err := t.stat(file)
-	if err != nil {
-		return false, err
-	}
-	if info.ModTime().After(than) {
-		return true, nil
-	}
-	if mode.IsDir() {
-		return t.newer(file, than)
-	}
-	return false, nil
 }

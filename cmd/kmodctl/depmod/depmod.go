@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kmodd/kmodd/cmd/kmodctl/getopt"
+	"github.com/kmodd/kmodd/cmd/kmodctl/kmodlog"
 	"github.com/kmodd/kmodd/match/depmod"
 	"github.com/kmodd/kmodd/rules/dropin"
 )
@@ -17,7 +18,8 @@ import (
 // A command is one call of depmod.
 type command struct {
 	options
-	stdout, stderr io.Writer
+	*kmodlog.Log
+	stdout io.Writer
 
 	release string // of the kernel
 	in, out string // the directories of the modules and of the tables
@@ -28,9 +30,9 @@ type command struct {
 // the exit status: 0, or 1 if there are no new tables.
 func Main(args []string, version string, stdout, stderr io.Writer) int {
 	o, words, err := parse(args, version)
-	c := &command{options: o, stdout: stdout, stderr: stderr}
+	c := &command{options: o, Log: kmodlog.New("depmod", stderr, false, o.verbosity), stdout: stdout}
 	for _, option := range o.deprecated {
-		c.tell("WARNING", "Ignored deprecated option "+option)
+		c.Say(kmodlog.Warning, "Ignored deprecated option %s", option)
 	}
 	if about, ok := errors.AsType[getopt.Answer](err); ok {
 		io.WriteString(stdout, string(about))
@@ -38,10 +40,10 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case errors.Is(err, errPrefix):
-		c.tell("FATAL", err.Error())
+		c.Say(kmodlog.Fatal, "%v", err)
 		return 1
 	case err != nil:
-		fmt.Fprintf(stderr, "depmod: %v\n", err) // as getopt_long(3) does
+		c.Misread(err)
 		return 1
 	}
 	if err := c.run(words); err != nil {
@@ -57,16 +59,16 @@ func (c *command) fail(err error) {
 	var version *versionError
 	switch {
 	case errors.As(err, &version):
-		c.tell("ERROR", err.Error())
+		c.Say(kmodlog.Failure, "%v", err)
 		return
 	case !errors.As(err, &cycle):
-		c.tell("FATAL", err.Error())
+		c.Say(kmodlog.Fatal, "%v", err)
 		return
 	}
 	for _, line := range cycle.Lines() {
-		c.tell("ERROR", "Cycle detected: "+line)
+		c.Say(kmodlog.Failure, "Cycle detected: %s", line)
 	}
-	c.tell("ERROR", fmt.Sprintf("Found %d modules in dependency cycles!", cycle.Modules))
+	c.Say(kmodlog.Failure, "Found %d modules in dependency cycles!", cycle.Modules)
 }
 
 func (c *command) run(words []string) error {
@@ -134,7 +136,7 @@ func (c *command) readKernel(tree *depmod.Tree) error {
 	}
 	if file == "" {
 		if c.missing {
-			c.tell("WARNING", "-e needs -E or -F")
+			c.Say(kmodlog.Warning, "-e needs -E or -F")
 			tree.Missing = false
 		}
 		return nil
@@ -156,7 +158,7 @@ func (c *command) configure(config *depmod.Config) {
 	if len(paths) == 0 {
 		paths = dropin.Directories("/", "depmod.d")
 	}
-	warn := func(dir string, err error) { c.tell("ERROR", fmt.Sprintf("%s: %v", dir, err)) }
+	warn := func(dir string, err error) { c.Say(kmodlog.Failure, "%s: %v", dir, err) }
 	for _, file := range dropin.FilesAt(paths, ".conf", warn) {
 		text, err := dropin.Read(file)
 		if err != nil {
@@ -171,7 +173,7 @@ func (c *command) configure(config *depmod.Config) {
 func (c *command) take(tree *depmod.Tree) error {
 	for _, file := range c.files {
 		if !filepath.IsAbs(file) {
-			return fmt.Errorf("%s: not absolute path.", file)
+			return fmt.Errorf("%s: not absolute path", file)
 		}
 	}
 	tree.Only = c.files
@@ -188,7 +190,7 @@ func (c *command) make(tree depmod.Tree) error {
 		},
 		Read: p.show,
 	}
-	if c.verbosity > depmod.Warning {
+	if c.Verbosity > kmodlog.Warning {
 		listener.Need = func(path, symbol, of string) { fmt.Fprintf(c.stdout, "%s needs %q: %s\n", path, symbol, of) }
 	}
 	tables, err := depmod.Build(tree, listener)
@@ -200,4 +202,12 @@ func (c *command) make(tree depmod.Tree) error {
 		return tables.Print(c.stdout)
 	}
 	return tables.Write(c.out)
+}
+
+func (c *command) say(m depmod.Message) { c.Say(int(m.Level), "%s", m.Says) }
+
+func (c *command) sayAll(messages []depmod.Message) {
+	for _, m := range messages {
+		c.say(m)
+	}
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/kmodd/kmodd/cmd/kmodctl/getopt"
-	"github.com/kmodd/kmodd/match/depmod"
+	"github.com/kmodd/kmodd/cmd/kmodctl/kmodlog"
 )
 
 // options are what a command line says, but for the release and the files.
@@ -18,13 +18,11 @@ type options struct {
 	symvers, sysmap string   // files about the kernel's own symbols
 	prefix          byte
 
-	verbosity  depmod.Level
+	verbosity  int
 	deprecated []string // options that are given and do nothing
 }
 
 // errPrefix is a value of -P that can't be.
-//
-//lint:ignore ST1005 these are depmod's words
 var errPrefix = errors.New("-P only takes a single char")
 
 // A versionError is a word in the place of a kernel's release.
@@ -38,7 +36,7 @@ func (e *versionError) Error() string {
 
 // parse reads a command line.
 func parse(args []string, version string) (o options, words []string, err error) {
-	o.verbosity = depmod.Warning
+	o.verbosity = kmodlog.Warning
 	words, err = getopt.Parse(args, o.table(version))
 	return o, words, err
 }

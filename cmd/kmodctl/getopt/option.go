@@ -1,5 +1,7 @@
 package getopt
 
+import "fmt"
+
 // On is an option that switches something on.
 func On(short byte, what *bool, long ...string) Option {
 	return Option{Short: short, Long: long, Do: func(string) error {
@@ -35,4 +37,15 @@ func (a Answer) Error() string { return string(a) }
 // Asks is an option that is answered, such as --help.
 func Asks(short byte, long, answer string) Option {
 	return Option{Short: short, Long: []string{long}, Do: func(string) error { return Answer(answer) }}
+}
+
+// Compat is --compat=kmod, which asks a tool to do all as kmod does it.
+func Compat(kmod *bool) Option {
+	return Option{Long: []string{"compat"}, Value: true, Do: func(value string) error {
+		if value != "kmod" {
+			return fmt.Errorf("compatible with '%s'? kmod is all there is: --compat=kmod", value)
+		}
+		*kmod = true
+		return nil
+	}}
 }

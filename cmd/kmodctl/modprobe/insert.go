@@ -1,7 +1,6 @@
 package modprobe
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -13,10 +12,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kmodd/kmodd/cmd/kmodctl/insert"
+	"github.com/kmodd/kmodd/cmd/kmodctl/kmodlog"
 	"github.com/kmodd/kmodd/cmd/kmodctl/libc"
 	"github.com/kmodd/kmodd/daemon/kernel"
-	"github.com/kmodd/kmodd/match/kofile"
-	"github.com/kmodd/kmodd/match/kofile/unpack"
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/modprobed"
 )
@@ -38,7 +37,7 @@ func (c *command) putInOne(a rules.Answer, extra string) bool {
 	switch {
 	case !c.depends && (a.Builtin || c.live(a.Module)):
 		if c.first {
-			c.say(failure, "ERROR", "could not insert '%s': %s", a.Module, inserted(unix.EEXIST))
+			c.Say(kmodlog.Failure, "could not insert '%s': %s", a.Module, inserted(unix.EEXIST))
 		}
 		return !c.first
 	case len(a.Modules) == 0:
@@ -75,7 +74,7 @@ func (c *command) refused(a rules.Answer) bool {
 	case c.dialect == modprobed.Kmod:
 		because = inserted(unix.ENOENT)
 	}
-	c.say(failure, "ERROR", "could not insert '%s': %s", a.Module, because)
+	c.Say(kmodlog.Failure, "could not insert '%s': %s", a.Module, because)
 	return false
 }
 
@@ -144,9 +143,9 @@ func (c *command) take(s rules.Step, with string) error {
 		return nil
 	}
 	m := kernel.Module{Name: s.Module, File: s.File, Options: strings.TrimSpace(with), Force: c.force}
-	err := c.load(m)
+	err := insert.File(c.kernel, m)
 	if errors.Is(err, unix.EBUSY) && c.settled(m.Name) {
-		err = c.load(m)
+		err = insert.File(c.kernel, m)
 	}
 	return err
 }
@@ -155,7 +154,7 @@ func (c *command) take(s rules.Step, with string) error {
 func (c *command) insertFailed(module string, err error) {
 	var by *commandError
 	if errors.As(err, &by) {
-		c.say(failure, "ERROR", "%v", err)
+		c.Say(kmodlog.Failure, "%v", err)
 	}
 	errno := unix.EINVAL
 	errors.As(err, &errno)
@@ -164,48 +163,10 @@ func (c *command) insertFailed(module string, err error) {
 	if errors.As(err, &path) && c.hints {
 		says = libc.Strerror(errno)
 	}
-	c.say(failure, "ERROR", "could not insert '%s': %s", module, says)
+	c.Say(kmodlog.Failure, "could not insert '%s': %s", module, says)
 	if by == nil {
 		c.hint("%v", err)
 	}
-}
-
-// load puts in one module from its file.
-func (c *command) load(m kernel.Module) error {
-	f, err := os.Open(m.File)
-	if err != nil {
-		return fmt.Errorf("load %s: %w; if the file is elsewhere now, run depmod", m.Name, err)
-	}
-	defer f.Close()
-	switch kofile.Packing(f) {
-	case "":
-		return c.kernel.Load(m, f, kernel.Plain)
-	case c.kernel.Compression():
-		return c.kernel.Load(m, f, kernel.Packed)
-	}
-	var image bytes.Buffer
-	if err := unpack.Unpack(&image, f); err != nil {
-		return &kernel.Error{Op: "unpack", Module: m.Name, File: m.File, Words: err.Error() + ": reinstall the file"}
-	}
-	if m.Force == 0 {
-		return c.kernel.LoadImage(m, image.Bytes())
-	}
-	return c.loadFromMemory(m, image.Bytes())
-}
-
-// loadFromMemory is for what has to be unpacked and to be forced: init_module
-// can't be told to compare less.
-func (c *command) loadFromMemory(m kernel.Module, image []byte) error {
-	fd, err := unix.MemfdCreate("module", unix.MFD_CLOEXEC)
-	if err != nil {
-		return fmt.Errorf("make room for the unpacked %s: %w", m.File, err)
-	}
-	f := os.NewFile(uintptr(fd), m.File)
-	defer f.Close()
-	if _, err := f.Write(image); err != nil {
-		return err
-	}
-	return c.kernel.Load(m, f, kernel.Plain)
 }
 
 // patience is how long another load of the same module may take.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kmodd/kmodd/cmd/kmodctl/getopt"
+	"github.com/kmodd/kmodd/cmd/kmodctl/kmodlog"
 	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/match"
 	"github.com/kmodd/kmodd/rules"
@@ -54,7 +55,7 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 		return status(c.showSymbols(names[0]))
 	}
 	if err := c.open(); err != nil {
-		c.say(fatal, "FATAL", "%v", err)
+		c.Say(kmodlog.Fatal, "%v", err)
 		return 1
 	}
 	defer c.tables.Close()
@@ -153,10 +154,10 @@ func (c *command) notFound(name string) bool {
 // grave says what ends the command, or with -a the work on one name.
 func (c *command) grave(format string, args ...any) {
 	if c.all {
-		c.say(warning, "WARNING", format, args...)
+		c.Say(kmodlog.Warning, format, args...)
 		return
 	}
-	c.say(fatal, "FATAL", format, args...)
+	c.Say(kmodlog.Fatal, format, args...)
 }
 
 // present says whether a module is in the kernel, be it on its way in or out.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kmodd/kmodd/cmd/kmodctl/getopt"
+	"github.com/kmodd/kmodd/cmd/kmodctl/kmodlog"
 	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/rules/modprobed"
 )
@@ -35,15 +36,6 @@ type options struct {
 	inherited []string
 }
 
-// Priorities, as in syslog(3).
-const (
-	silent  = 0
-	fatal   = 2
-	failure = 3
-	warning = 4
-	info    = 5 // with -v
-)
-
 // errNothing is a command line without names.
 //
 //lint:ignore ST1005 these are modprobe's words
@@ -58,7 +50,7 @@ func (e *valueError) Error() string { return e.says }
 
 // parse reads a command line.
 func parse(args []string, version string) (o options, words []string, err error) {
-	o = options{verbosity: warning, root: "/"}
+	o = options{verbosity: kmodlog.Warning, root: "/"}
 	words, err = getopt.Parse(args, o.table(version))
 	if err == nil && len(words) == 0 && !o.config {
 		err = errNothing
@@ -111,7 +103,7 @@ func (o *options) generals(version string) []getopt.Option {
 			o.inherited = append(o.inherited, "-s")
 		}),
 		getopt.Does('q', "quiet", func() {
-			o.verbosity = silent
+			o.verbosity = kmodlog.Silent
 			o.inherited = append(o.inherited, "-q")
 		}),
 		getopt.Does('v', "verbose", func() {

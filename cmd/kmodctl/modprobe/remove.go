@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kmodd/kmodd/cmd/kmodctl/kmodlog"
 	"github.com/kmodd/kmodd/cmd/kmodctl/libc"
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/modprobed"
@@ -104,7 +105,7 @@ func (c *command) nothingToDo(r removal) (done, ok bool) {
 func (c *command) cannot(r removal, format string, args ...any) {
 	if !r.soft || c.dialect == modprobed.Kmod {
 		c.grave(format, args...)
-		c.ended = !c.all && c.voice.verbosity >= fatal
+		c.ended = !c.all && c.voice.Verbosity >= kmodlog.Fatal
 	}
 }
 
@@ -113,7 +114,7 @@ func (c *command) cannot(r removal, format string, args ...any) {
 func (c *command) takeOutHolders(module string) bool {
 	references, holders := c.uses(module)
 	if references < 0 { // its remove command counts all the same
-		c.say(failure, "ERROR", "could not open '/sys/module/%s/holders': %s", module, libc.Strerror(unix.ENOENT))
+		c.Say(kmodlog.Failure, "could not open '/sys/module/%s/holders': %s", module, libc.Strerror(unix.ENOENT))
 	}
 	for _, holder := range holders {
 		if !c.present(holder) {
@@ -154,7 +155,7 @@ func (c *command) takeOutItself(r removal) bool {
 	if !r.soft || c.dialect == modprobed.Kmod {
 		errno := unix.EINVAL
 		errors.As(err, &errno)
-		c.say(failure, "ERROR", "could not remove '%s': %s", r.Module, libc.Strerror(errno))
+		c.Say(kmodlog.Failure, "could not remove '%s': %s", r.Module, libc.Strerror(errno))
 		c.hint("%v", err)
 	}
 	return false

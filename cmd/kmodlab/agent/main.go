@@ -4,7 +4,7 @@
 //
 // # Processes
 //
-// One program, ten roles. As process 1 it mounts what a program expects of a
+// One program, many roles. As process 1 it mounts what a program expects of a
 // Linux system, starts the role serve, and from then on only collects ended
 // processes: everything orphaned ends up with it, so it must wait for anybody,
 // which would take exit codes away from whoever else waits in the same process.
@@ -16,6 +16,8 @@
 // it runs, and capture takes pictures from one. wake has a driver that sleeps wake
 // again and again, and reload does the same with modprobe, each for the sake of time;
 // load puts in a list of modules, faster than anybody could who had to find them.
+// bluetooth is a Bluetooth controller, hci0 brings it up or down, and bitrate sets the
+// bit rate of a CAN interface.
 //
 // # The witness and its limits
 //
@@ -58,6 +60,8 @@ func play(args []string) error {
 		return playController()
 	case len(args) == 2 && args[0] == "hci0":
 		return setController(args[1] == "up")
+	case len(args) == 3 && args[0] == "bitrate":
+		return setBitrate(args[1], args[2])
 	case len(args) == 3 && args[0] == "capture":
 		return takePictures(os.Stdout, args[1], args[2])
 	case len(args) == 4 && args[0] == "wake":
@@ -69,5 +73,5 @@ func play(args []string) error {
 	case len(args) == 3 && args[0] == "reload":
 		return reload(os.Stdout, args[1], args[2])
 	}
-	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE | camera [PROPERTY=VALUE...] | bluetooth | hci0 up | hci0 down | capture DEVICE COUNT | wake DEVICE MODULE COUNT | reload MODULE COUNT | load FILE [OPTION...] | memory")
+	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE | camera [PROPERTY=VALUE...] | bluetooth | hci0 up | hci0 down | bitrate INTERFACE BITS | capture DEVICE COUNT | wake DEVICE MODULE COUNT | reload MODULE COUNT | load FILE [OPTION...] | memory")
 }

@@ -28,6 +28,12 @@
 // anything is timed, the modules that each name leads to are compared, with
 // their order.
 //
+// # Tools
+//
+// kmodctl is run under the names of kmod's programs, and so are these: depmod
+// over Debian's modules, which lie in memory by then, and modprobe -n -v. A run is a whole process, from its
+// start to its end. The tables and the answers are compared.
+//
 // # What is to be believed
 //
 // What takes time is measured several times, kmodd and its peer by turns, and the

@@ -30,7 +30,7 @@ func TestWhatABoardCannotBeIsRefused(t *testing.T) {
 		options Options
 		want    string // in the error
 	}{
-		{"a board that is none", Options{Board: "c64"}, "no board is called c64; there are pc, pc-rt, virt, rpi3, sabrelite, buses"},
+		{"a board that is none", Options{Board: "c64"}, "no board is called c64; there are pc, pc-rt, virt, rpi3, sabrelite, orangepi-pc, buses"},
 		{"a busy Pi", Options{Board: "rpi3", Busy: true}, "boot a Raspberry Pi 3: only a PC"},
 		{"systemd on virt", Options{Board: "virt", Root: Debian}, "boot QEMU's virt: only a PC"},
 		{"a PC with systemd", Options{Board: "pc", Root: Debian}, ""},

@@ -27,11 +27,13 @@ func eachBus() (args []string) {
 	for _, disk := range []string{"disk", "card"} {
 		args = append(args, "-blockdev", "driver=null-co,read-zeroes=on,size=67108864,node-name="+disk)
 	}
+	args = append(args, "-chardev", "null,id=printer")
 	for _, device := range []string{
 		"virtio-rng-pci,romfile=",
 		"virtio-scsi-pci,id=scsi,romfile=", "scsi-hd,bus=scsi.0,drive=disk",
 		"intel-hda,id=hda", "hda-duplex,bus=hda.0,audiodev=silence",
 		"sdhci-pci", "sd-card,drive=card",
+		"isa-parallel,chardev=printer",
 	} {
 		args = append(args, "-device", device)
 	}

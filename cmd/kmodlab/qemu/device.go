@@ -39,6 +39,10 @@ func (d Device) backend() (b backend, ok bool) {
 		return backend{"chardev", "chardev-add", "chardev-remove", "id", map[string]any{
 			"id": name, "backend": map[string]any{"type": "ringbuf", "data": map[string]any{}},
 		}}, true
+	case "kvaser_pci":
+		return backend{"canbus", "object-add", "object-del", "id", map[string]any{
+			"id": name, "qom-type": "can-bus",
+		}}, true
 	}
 	return backend{}, false
 }

@@ -181,6 +181,8 @@ func TestWhatADeviceIsPluggedInWith(t *testing.T) {
 			map[string]any{"id": "n", "driver": "nvme", "bus": "B", "romfile": "", "drive": "behind-n", "serial": "7"}},
 		{"a serial adapter has a far side", Device{ID: "s", Driver: "usb-serial"},
 			map[string]any{"id": "s", "driver": "usb-serial", "bus": "B", "chardev": "behind-s"}},
+		{"a CAN card is on a bus", Device{ID: "k", Driver: "kvaser_pci"},
+			map[string]any{"id": "k", "driver": "kvaser_pci", "bus": "B", "romfile": "", "canbus": "behind-k"}},
 		{"sound is silent", Device{ID: "a", Driver: "usb-audio"},
 			map[string]any{"id": "a", "driver": "usb-audio", "bus": "B", "audiodev": "silence"}},
 	} {

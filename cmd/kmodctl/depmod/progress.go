@@ -6,27 +6,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/kmodd/kmodd/match/depmod"
 )
-
-// words are what is said before messages.
-var words = map[depmod.Level]string{depmod.Error: "ERROR", depmod.Warning: "WARNING", depmod.Info: "INFO"}
-
-// say passes on a message that is not too small a matter.
-func (c *command) say(m depmod.Message) {
-	if m.Level <= c.verbosity {
-		c.tell(words[m.Level], m.Says)
-	}
-}
-
-func (c *command) sayAll(messages []depmod.Message) {
-	for _, m := range messages {
-		c.say(m)
-	}
-}
-
-func (c *command) tell(word, says string) { fmt.Fprintf(c.stderr, "depmod: %s: %s\n", word, says) }
 
 // A progress is a line on a terminal that comes and goes.
 type progress struct {

@@ -1,0 +1,65 @@
+// Package kmodlog says what kmod's tools have to say, as they do: on standard
+// error or to the system log, from some priority up, with a word for it before.
+package kmodlog
+
+import (
+	"fmt"
+	"io"
+	"log/syslog"
+)
+
+// Priorities, as in syslog(3).
+const (
+	Silent  = 0
+	Fatal   = 2
+	Failure = 3
+	Warning = 4
+	Info    = 5 // with -v
+	Detail  = 6 // with -vv
+)
+
+var words = map[int]string{Fatal: "FATAL", Failure: "ERROR", Warning: "WARNING", Detail: "INFO"}
+
+// A Log is where a tool's words go.
+type Log struct {
+	Verbosity int // the priority up to which things are said
+
+	name   string
+	stderr io.Writer
+	system *syslog.Writer // nil for stderr
+}
+
+// New is the log of a tool. With system, the words go to syslog(3), and nowhere
+// if no system log runs.
+func New(name string, stderr io.Writer, system bool, verbosity int) *Log {
+	l := &Log{Verbosity: verbosity, name: name, stderr: stderr}
+	if system {
+		l.stderr = io.Discard
+		l.system, _ = syslog.New(syslog.LOG_DAEMON|syslog.LOG_WARNING, name)
+	}
+	return l
+}
+
+// Say says something, headed by the priority's word.
+func (l *Log) Say(priority int, format string, args ...any) {
+	l.Tell(priority, words[priority]+": "+fmt.Sprintf(format, args...))
+}
+
+// Tell says a line as it is.
+func (l *Log) Tell(priority int, line string) {
+	switch {
+	case priority > l.Verbosity:
+	case l.system == nil:
+		fmt.Fprintln(l.stderr, l.name+": "+line)
+	case priority <= Fatal:
+		_ = l.system.Crit(line)
+	case priority == Failure:
+		_ = l.system.Err(line)
+	default:
+		_ = l.system.Warning(line)
+	}
+}
+
+// Misread says what getopt_long(3) has found wrong with a command line, however
+// little is to be said.
+func (l *Log) Misread(err error) { fmt.Fprintf(l.stderr, "%s: %v\n", l.name, err) }
