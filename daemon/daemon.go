@@ -171,11 +171,11 @@ func tell(log *slog.Logger, state string) {
 }
 
 func kernelRelease() (string, error) {
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
+	release, err := kernel.Release()
+	if err != nil {
 		return "", fmt.Errorf("ask the kernel for its release: %w", err)
 	}
-	return unix.ByteSliceToString(name.Release[:]), nil
+	return release, nil
 }
 
 // suspended is for how long the machine was suspended since its start: what

@@ -123,12 +123,12 @@ func (m *Machine) unknownNeeds(mod *module) (files []string) {
 // hasSiblings tells whether a device is one of several interfaces of a USB device,
 // of which one driver may take more than one.
 func (m *Machine) hasSiblings(dev *device) bool {
-	if m.sibling(dev) != nil {
-		return true
-	}
 	i, found := m.find(dev.Path)
-	if !found { // it is not there yet
-		return dev.Subsystem == "usb"
+	switch {
+	case dev.Subsystem != "usb":
+		return false
+	case !found, m.sibling(dev) != nil: // it is not there yet, or not the first
+		return true
 	}
 	for _, next := range m.devices[i+1:] {
 		if before := m.sibling(next); before != nil {

@@ -7,10 +7,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/kmodd/kmodd/cmd/kmodctl/getopt"
 	"github.com/kmodd/kmodd/cmd/kmodctl/kmodlog"
+	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/match/depmod"
 	"github.com/kmodd/kmodd/rules/dropin"
 )
@@ -99,11 +98,11 @@ func (c *command) run(words []string) error {
 func (c *command) place(words []string) error {
 	switch {
 	case len(words) == 0:
-		var name unix.Utsname
-		if err := unix.Uname(&name); err != nil {
+		release, err := kernel.Release()
+		if err != nil {
 			return fmt.Errorf("release of the running kernel: %w", err)
 		}
-		c.release = unix.ByteSliceToString(name.Release[:])
+		c.release = release
 	case !isRelease(words[0]):
 		return &versionError{words[0]}
 	default:

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kmodd/kmodd/cmd/kmodctl/getopt"
 	"github.com/kmodd/kmodd/cmd/kmodctl/libc"
+	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/match"
 )
 
@@ -132,9 +133,8 @@ func (s system) printNodes(format func(match.Node) string, output string, stdout
 
 // devnameFile is the running kernel's modules.devname.
 func (s system) devnameFile() string {
-	var name unix.Utsname
-	_ = unix.Uname(&name) // which can't fail for a name that can be written
-	return "/lib/modules/" + unix.ByteSliceToString(name.Release[:]) + "/modules.devname"
+	release, _ := kernel.Release() // which can't fail for a name that can be written
+	return "/lib/modules/" + release + "/modules.devname"
 }
 
 func write(output, text string, stdout io.Writer) error {

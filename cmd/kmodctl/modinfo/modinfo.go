@@ -10,10 +10,9 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/kmodd/kmodd/cmd/kmodctl/getopt"
 	"github.com/kmodd/kmodd/cmd/kmodctl/libc"
+	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/match"
 	"github.com/kmodd/kmodd/match/kofile"
 	"github.com/kmodd/kmodd/modalias"
@@ -67,11 +66,11 @@ func (c *command) close() {
 // place finds out where the modules are.
 func (c *command) place() error {
 	if c.release == "" {
-		var name unix.Utsname
-		if err := unix.Uname(&name); err != nil {
+		release, err := kernel.Release()
+		if err != nil {
 			return fmt.Errorf("release of the running kernel: %w", err)
 		}
-		c.release = unix.ByteSliceToString(name.Release[:])
+		c.release = release
 	}
 	dir, err := absolute(c.root + "/lib/modules/" + c.release)
 	c.dir = dir

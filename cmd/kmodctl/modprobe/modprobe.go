@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/kmodd/kmodd/cmd/kmodctl/getopt"
 	"github.com/kmodd/kmodd/cmd/kmodctl/kmodlog"
 	"github.com/kmodd/kmodd/daemon/kernel"
@@ -80,11 +78,11 @@ func status(ok bool) int {
 // without modules: what is in the configuration counts all the same.
 func (c *command) open() error {
 	if c.release == "" {
-		var name unix.Utsname
-		if err := unix.Uname(&name); err != nil {
+		release, err := kernel.Release()
+		if err != nil {
 			return fmt.Errorf("release of the running kernel: %w", err)
 		}
-		c.release = unix.ByteSliceToString(name.Release[:])
+		c.release = release
 	}
 	root, err := filepath.Abs(c.root)
 	if err != nil {

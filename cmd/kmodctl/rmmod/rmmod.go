@@ -15,8 +15,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/kmodd/kmodd/cmd/kmodctl/getopt"
 	"github.com/kmodd/kmodd/cmd/kmodctl/kmodlog"
 	"github.com/kmodd/kmodd/cmd/kmodctl/libc"
@@ -173,11 +171,11 @@ func (c *command) nameUsers(module string) {
 func (c *command) builtin(module string) bool {
 	dir := c.modules
 	if dir == "" {
-		var name unix.Utsname
-		if unix.Uname(&name) != nil {
+		release, err := kernel.Release()
+		if err != nil {
 			return false
 		}
-		dir = "/lib/modules/" + unix.ByteSliceToString(name.Release[:])
+		dir = "/lib/modules/" + release
 	}
 	tables, err := match.Open(dir)
 	if err != nil {
