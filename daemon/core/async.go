@@ -43,6 +43,7 @@ const (
 	kernelCannot                  // it does not know the parameter
 	nobodyWaits                   // no device asked for it
 	othersFollow                  // other drivers may take its device
+	numbersDevices                // it has several devices
 	keepsNames                    // the order of probes gives names
 	returnsInOpen                 // it sleeps and wakes
 	needMayRequest                // something that it needs may request others
@@ -57,6 +58,7 @@ var probingWords = [...]string{
 	kernelCannot:   "one after the other: this kernel has no async_probe",
 	nobodyWaits:    "one after the other: no device asked for it",
 	othersFollow:   "one after the other: other drivers may take its device",
+	numbersDevices: "one after the other: it has several devices, which get their numbers in the order of probes",
 	keepsNames:     "one after the other: the order of probes gives its devices their names, and no udevd is there that would give them others",
 	returnsInOpen:  "one after the other: somebody may wait for it in an open()",
 	needMayRequest: "one after the other: what it needs may load other modules by itself, or nobody knows",
@@ -92,12 +94,14 @@ func (m *Machine) chooseProbing(mod *module) (how Async, look []string) {
 // unsafe says what speaks against asynchronous probes, as far as that can be told
 // without the module's file; probedAsOwn for nothing.
 func (m *Machine) unsafe(mod *module) probing {
-	dev := m.asker(mod.wantedBy)
+	dev := m.device(mod.wantedBy)
 	switch {
 	case dev == nil || !dev.matches(mod.name) || mod.step.Soft:
 		return nobodyWaits
 	case len(dev.verdict.Modules) > 1 || owned(&dev.verdict.Decision) || m.hasSiblings(dev):
 		return othersFollow
+	case m.matching(mod) > 1:
+		return numbersDevices
 	case m.limits.KeepNames && m.set.Naming(mod.step, dev.Modalias) != "":
 		return keepsNames
 	case m.restOf(mod) != nil || mod.outing != nil:
@@ -112,7 +116,7 @@ func (m *Machine) unsafe(mod *module) probing {
 // unknownNeeds are the files of the modules that one needs of which it is not known yet
 // whether they may request others: their loads have not ended, or were not ours.
 func (m *Machine) unknownNeeds(mod *module) (files []string) {
-	for _, s := range m.asker(mod.wantedBy).verdict.Steps {
+	for _, s := range m.device(mod.wantedBy).verdict.Steps {
 		if slices.Contains(mod.step.Needs, s.Module) && m.module(s.Module).requests == MayRequest {
 			files = append(files, s.File)
 		}
@@ -120,16 +124,26 @@ func (m *Machine) unknownNeeds(mod *module) (files []string) {
 	return files
 }
 
+// matching counts the devices that ask for a module themselves.
+func (m *Machine) matching(mod *module) (n int) {
+	for _, dev := range m.devices {
+		if dev.matches(mod.name) {
+			n++
+		}
+	}
+	return n
+}
+
 // hasSiblings tells whether a device is one of several interfaces of a USB device,
 // of which one driver may take more than one.
 func (m *Machine) hasSiblings(dev *device) bool {
-	i, found := m.find(dev.Path)
 	switch {
 	case dev.Subsystem != "usb":
 		return false
-	case !found, m.sibling(dev) != nil: // it is not there yet, or not the first
+	case m.sibling(dev) != nil:
 		return true
 	}
+	i, _ := m.find(dev.Path)
 	for _, next := range m.devices[i+1:] {
 		if before := m.sibling(next); before != nil {
 			return before == dev

@@ -62,6 +62,7 @@ func (b asideBench) ends(name string, says core.Done) {
 func TestWhatSpeaksAgainstAProbeAside(t *testing.T) {
 	tests := []struct {
 		name, toml string
+		twin       string // the modalias of another device, "" for none
 		limits     core.Limits
 		device     string
 		base       core.Done // what the load of base tells
@@ -76,6 +77,8 @@ func TestWhatSpeaksAgainstAProbeAside(t *testing.T) {
 		{name: "no device asked for it", device: "gpu", module: "base", want: core.AsyncUnasked, says: "one after the other: no device asked for it"},
 		{name: "another driver may take the device", device: "two", module: "solo", want: core.AsyncUnasked,
 			says: "one after the other: other drivers may take its device"},
+		{name: "several devices have their numbers of it", twin: "t:solo", device: "solo", module: "solo", want: core.AsyncUnasked,
+			says: "one after the other: it has several devices, which get their numbers in the order of probes"},
 		{name: "names", limits: core.Limits{KeepNames: true}, device: "nic", module: "nic", want: core.AsyncUnasked,
 			says: "one after the other: the order of probes gives its devices their names, and no udevd is there that would give them others"},
 		{name: "it may request others", device: "solo", module: "solo", want: core.AsyncIfSafe, after: core.Done{Requests: core.RequestsOthers},
@@ -100,7 +103,11 @@ func TestWhatSpeaksAgainstAProbeAside(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newAsideBench(t, tt.limits, tt.toml)
-			b.plug(tt.device)
+			if tt.twin != "" {
+				b.tell(core.Seen{Device: rules.Device{Path: "/twin", Modalias: tt.twin}, Scan: 3})
+			}
+			b.tell(core.Seen{Device: rules.Device{Path: "/" + tt.device, Modalias: "t:" + tt.device}, Scan: 3})
+			b.tell(core.Scanned{Scan: 3})
 			for _, need := range []string{"base", "core"} {
 				if b.ops[need] != 0 && need != tt.module {
 					b.ends(need, tt.base)

@@ -30,7 +30,7 @@ func TestBootIsRead(t *testing.T) {
 	}{
 		{name: "a word that is none", args: "slowly", err: `"slowly" is no way to boot; usage: boot [board=NAME] [debian|debian-kmodd] [full]`},
 		{name: "append without words", args: "append", err: `"append" is no way`},
-		{name: "a board that is none", args: "board=c64", err: "no board is called c64; there are pc, pc-rt, virt, rpi3, sabrelite, buses; usage: boot"},
+		{name: "a board that is none", args: "board=c64", err: "no board is called c64; there are pc, pc-rt, virt, rpi3, sabrelite, orangepi-pc, buses; usage: boot"},
 		{name: "the template", args: ""},
 		{name: "a board", args: "board=rpi3 append quiet", want: lab.Options{Board: "rpi3", Append: []string{"quiet"}}},
 		{name: "systemd and udevd", args: "debian full", want: lab.Options{Root: lab.Debian, Full: true}},
