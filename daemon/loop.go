@@ -256,6 +256,9 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 		return l.look(e)
 	case core.LookForSuppliers:
 		return suppliers{}.lookFor(e.Held)
+	case core.LookAtPressure:
+		stalled, known := l.system.Pressure()
+		return core.Pressure{Stalled: stalled, Known: known}
 	case core.AwaitFirmware:
 		l.firmware.await(e.Names)
 	case core.AwaitPaths:

@@ -32,15 +32,9 @@ func (m *Machine) idle() bool {
 // startReady walks the waiting modules once. It tells whether that changed
 // what others may wait for.
 func (m *Machine) startReady() (again bool) {
-	m.dirty = false
-	m.walk = m.walk[:0]
-	for _, critical := range [...]bool{true, false} {
-		for _, mod := range m.waiting {
-			if mod.critical == critical {
-				m.walk = append(m.walk, mod)
-			}
-		}
-	}
+	m.dirty, m.slots.lacking = false, false
+	m.walk = append(m.walk[:0], m.waiting...)
+	slices.SortStableFunc(m.walk, before)
 	for _, mod := range m.walk {
 		if mod.state != control.Waiting {
 			continue
@@ -49,22 +43,66 @@ func (m *Machine) startReady() (again bool) {
 		switch {
 		case doom != nil:
 			m.fail(mod, doom.state, nil, "dependency", doom.says)
-		case ready && (m.hasSlot(mod) || m.isUrgent(mod)):
+		case ready && m.mayLoad(mod):
 			m.load(mod)
 		}
 	}
 	return m.dirty
 }
 
-// hasSlot tells whether a module may go in now, as far as others that are on their way
-// let it. What is critical waits for nothing but its own kind.
-func (m *Machine) hasSlot(mod *module) bool {
-	if mod.critical {
-		return m.loads(func(other *module) bool { return other.critical }) < m.limits.Slots
+// before orders modules that wait: what is critical goes first, then what has the longest
+// way before it. Those that are alike go in the order in which they were wanted.
+func before(a, b *module) int {
+	if a.critical != b.critical {
+		if a.critical {
+			return -1
+		}
+		return 1
 	}
-	_, rush := m.rush()
+	return b.way - a.way
+}
+
+// behindBus is how many modules may be behind that of a bus, counted one after the other:
+// they are known when its devices are.
+const behindBus = 3
+
+// wayOf is how many loads one after the other a module begins with its own, as far as
+// that is known before others wait for it.
+func (m *Machine) wayOf(mod *module) int {
+	if m.set.IsBus(mod.step) {
+		return 1 + behindBus
+	}
+	return 1
+}
+
+// lengthen has what a module needs, and that waits, know how long the way is.
+func (m *Machine) lengthen(mod *module) {
+	for _, name := range mod.step.Needs {
+		if need := m.modules[name]; need != nil && need.state == control.Waiting && need.way <= mod.way {
+			need.way = mod.way + 1
+			m.lengthen(need)
+		}
+	}
+}
+
+// mayLoad tells whether a module may go in now, as far as others that are on their way
+// let it. What is critical waits for nothing but its own kind.
+func (m *Machine) mayLoad(mod *module) bool {
+	if m.isUrgent(mod) {
+		return true
+	}
+	under := len(m.loading)
+	if mod.critical {
+		under = m.loads(func(other *module) bool { return other.critical })
+	} else if _, rush := m.rush(); rush {
+		return false
+	}
 	deferred := func(other *module) bool { return other.step.Stage == policy.Deferred }
-	return !rush && len(m.loading) < m.limits.Slots && (!deferred(mod) || m.loads(deferred) < gentle)
+	if !mod.critical && deferred(mod) && m.loads(deferred) >= gentle {
+		return false
+	}
+	m.slots.lacking = m.slots.lacking || under >= m.room()
+	return under < m.room()
 }
 
 // loads counts those of the loads in a slot that are of a kind.

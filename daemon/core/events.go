@@ -99,6 +99,13 @@ type (
 	// probe the kernel has put off.
 	Supplying struct{ Needs []Need }
 
+	// Pressure answers a [LookAtPressure]: for how long some task has waited for a
+	// processor since the kernel's start. Known says that the kernel tells.
+	Pressure struct {
+		Stalled time.Duration
+		Known   bool
+	}
+
 	// PathThere tells that a file is there that was awaited.
 	PathThere struct{ Path string }
 
@@ -245,6 +252,7 @@ type Want struct {
 
 func (Seen) event()          {}
 func (Supplying) event()     {}
+func (Pressure) event()      {}
 func (Expected) event()      {}
 func (Gone) event()          {}
 func (Moved) event()         {}
@@ -288,6 +296,9 @@ type (
 	// LookForSuppliers asks which of some devices that are held back others wait for.
 	// The answer, a [Supplying], is expected before the next event.
 	LookForSuppliers struct{ Held []string }
+
+	// LookAtPressure asks how much the processors have to do, in the same way.
+	LookAtPressure struct{}
 
 	// Load asks for a module to be put in by a worker, or for its install
 	// command to be run by one.
@@ -439,6 +450,7 @@ type (
 
 func (Load) effect()             {}
 func (LookForSuppliers) effect() {}
+func (LookAtPressure) effect()   {}
 func (Remember) effect()         {}
 func (Abandon) effect()          {}
 func (Rescan) effect()           {}

@@ -33,6 +33,7 @@ type module struct {
 	requests Requests // whether it may have others loaded, as far as its file was looked into
 
 	critical  bool  // it goes before others that wait, as what needs it does
+	way       int   // how many loads one after the other its own begins, while it waits
 	shared    bool  // other loads were under way during its own
 	share     share // of the boot, and when a worker made the call
 	called    stamp
@@ -222,6 +223,8 @@ func (m *Machine) want(s rules.Step, by string, since uint64) {
 func (m *Machine) queue(mod *module) {
 	mod.state, mod.remarks = control.Waiting, nil
 	m.waiting = append(m.waiting, mod)
+	mod.way = m.wayOf(mod)
+	m.lengthen(mod)
 	m.dirty = true
 }
 
