@@ -130,6 +130,35 @@ func (m *Machine) rush() (until time.Duration, on bool) {
 	return until, on
 }
 
+// The nice values of loads, and for how long those that are not critical have one after a
+// critical load: what is behind a bus takes as long to come, by the kernel's own work.
+const (
+	niceCrowd    = 10
+	niceDeferred = 15
+	aftermath    = 2 * time.Second
+)
+
+// nice is how far a load stands back for others, which matters to the part of its init
+// and of its probes that is made by the worker.
+func (m *Machine) nice(mod *module) int {
+	switch {
+	case mod.critical || m.isUrgent(mod):
+		return 0
+	case mod.step.Stage == policy.Deferred && !m.released[mod.name]:
+		return niceDeferred
+	case m.hurried != 0 && m.now < m.hurried+aftermath:
+		return niceCrowd
+	}
+	return 0
+}
+
+// noteCritical takes in that a load begins or ends.
+func (m *Machine) noteCritical(mod *module) {
+	if mod.critical {
+		m.hurried = m.now
+	}
+}
+
 // isCritical tells whether a step goes before others: as a rule says, or by the class
 // of its module.
 func (m *Machine) isCritical(s rules.Step, by string) bool {
@@ -220,9 +249,10 @@ func (m *Machine) load(mod *module) {
 	for _, other := range m.ops {
 		other.shared = len(m.ops) > 1
 	}
+	m.noteCritical(mod)
 	async, look := m.chooseProbing(mod)
 	m.emit(Load{
-		Op: mod.op, Step: mod.step, Critical: mod.critical, Measure: mod.cost == 0 && !mod.shared,
+		Op: mod.op, Step: mod.step, Critical: mod.critical, Nice: m.nice(mod), Measure: mod.cost == 0 && !mod.shared,
 		Async: async, LookInto: look, Settings: m.settingsFor(mod),
 	})
 }

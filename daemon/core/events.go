@@ -307,6 +307,8 @@ type (
 		Step rules.Step
 		// Critical says that it goes before others, and takes no slot from them.
 		Critical bool
+		// Nice is how far it stands back for other work, as in setpriority(2): 0 to 19.
+		Nice int
 		// Measure asks how much memory it takes, if that is not known yet: nothing
 		// else is on its way that would be counted with it.
 		Measure bool

@@ -93,6 +93,7 @@ type Machine struct {
 	lastOp     OpID
 	rushing    bool // critical loads had just begun
 	slots      slots
+	hurried    time.Duration // when a critical load began or ended last
 	foresight  *foresight
 	syncOnly   bool // the kernel does not know async_probe
 

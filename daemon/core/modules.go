@@ -223,8 +223,10 @@ func (m *Machine) want(s rules.Step, by string, since uint64) {
 func (m *Machine) queue(mod *module) {
 	mod.state, mod.remarks = control.Waiting, nil
 	m.waiting = append(m.waiting, mod)
-	mod.way = m.wayOf(mod)
-	m.lengthen(mod)
+	if mod.way = 0; m.limits.Slots > 1 { // else all ways take the same time
+		mod.way = m.wayOf(mod)
+		m.lengthen(mod)
+	}
 	m.dirty = true
 }
 
@@ -268,6 +270,7 @@ func (m *Machine) nowLive(mod *module) {
 		}
 	case control.InLoad:
 		what, mod.ours = "live", true
+		m.noteCritical(mod)
 	}
 	if !mod.ours {
 		m.setAside(mod)

@@ -97,6 +97,12 @@ func (w *world) checkTurn(e core.Load) {
 	if taken >= w.board.slots {
 		w.violate("%s is loaded while %d loads hold all slots", name, taken)
 	}
+	if w.board.few > 0 && taken >= w.board.few && !w.eased {
+		w.violate("%s is loaded while %d loads are under way, and the processors never had time", name, taken)
+	}
+	if e.Critical && e.Nice != 0 {
+		w.violate("%s is critical, and stands back for others", name)
+	}
 }
 
 // isPreferred tells whether a module may be loaded since a device prefers it.

@@ -11,6 +11,7 @@ type slots struct {
 	lacking bool // a module could go in, and has none
 	blind   bool // the kernel does not say how its processors are used
 
+	asked   bool          // and not answered yet
 	looked  time.Duration // when that was asked last
 	stalled time.Duration // what the kernel said then
 }
@@ -33,7 +34,7 @@ func (m *Machine) room() int {
 
 // pressureTime is when it is looked at the processors, never for not at all.
 func (m *Machine) pressureTime() time.Duration {
-	if !m.slots.lacking || m.slots.blind || m.limits.Few == 0 || m.room() >= m.limits.Slots || len(m.waiting) == 0 {
+	if m.slots.asked || !m.slots.lacking || m.slots.blind || m.limits.Few == 0 || m.room() >= m.limits.Slots || len(m.waiting) == 0 {
 		return never
 	}
 	return m.slots.looked + pressurePause
@@ -42,6 +43,7 @@ func (m *Machine) pressureTime() time.Duration {
 // lookAtPressure asks how the processors are used.
 func (m *Machine) lookAtPressure() {
 	if m.now >= m.pressureTime() {
+		m.slots.asked = true
 		m.emit(LookAtPressure{})
 	}
 }
@@ -51,7 +53,7 @@ func (m *Machine) pressure(e Pressure) {
 	s := &m.slots
 	share := float64(e.Stalled-s.stalled) / float64(max(m.now-s.looked, 1))
 	stale := m.now-s.looked > 4*pressurePause
-	s.looked, s.stalled, s.blind = m.now, e.Stalled, !e.Known
+	s.asked, s.looked, s.stalled, s.blind = false, m.now, e.Stalled, !e.Known
 	before := m.room()
 	switch {
 	case s.blind:
