@@ -36,6 +36,7 @@ type loop struct {
 	system   kernel.System
 	kmsg     *kmsg.Log // nil if it can't be read
 	firmware fileWatch
+	ahead    ahead
 	paths    fileWatch // what deferred modules wait for
 	opens    openWatch
 	helper   func(on bool) error // has the kernel ask us, or not any more
@@ -256,6 +257,8 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 		return l.look(e)
 	case core.LookForSuppliers:
 		return suppliers{}.lookFor(e.Held)
+	case core.ReadAhead:
+		l.ahead.read(e.Files)
 	case core.LookAtPressure:
 		stalled, known := l.system.Pressure()
 		return core.Pressure{Stalled: stalled, Known: known}

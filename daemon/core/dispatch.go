@@ -257,6 +257,22 @@ func (m *Machine) load(mod *module) {
 	})
 }
 
+// readAhead has the files read of modules that have begun to wait: others keep the
+// processors busy meanwhile, not the disk.
+func (m *Machine) readAhead() {
+	slices.SortStableFunc(m.queued, before)
+	var files []string
+	for _, mod := range m.queued {
+		if mod.state == control.Waiting && mod.step.Install == "" {
+			files = append(files, mod.step.File)
+		}
+	}
+	clear(m.queued)
+	if m.queued = m.queued[:0]; len(files) > 0 {
+		m.emit(ReadAhead{Files: files})
+	}
+}
+
 // deviceOrNone returns what wanted a module if that is a device.
 func (m *Machine) deviceOrNone(wantedBy string) string {
 	if m.device(wantedBy) == nil {

@@ -297,6 +297,10 @@ type (
 	// The answer, a [Supplying], is expected before the next event.
 	LookForSuppliers struct{ Held []string }
 
+	// ReadAhead asks for the files of modules to be in memory when their turn comes, in
+	// this order. Nothing waits for that.
+	ReadAhead struct{ Files []string }
+
 	// LookAtPressure asks how much the processors have to do, in the same way.
 	LookAtPressure struct{}
 
@@ -453,6 +457,7 @@ type (
 func (Load) effect()             {}
 func (LookForSuppliers) effect() {}
 func (LookAtPressure) effect()   {}
+func (ReadAhead) effect()        {}
 func (Remember) effect()         {}
 func (Abandon) effect()          {}
 func (Rescan) effect()           {}

@@ -78,6 +78,7 @@ type Machine struct {
 	inherited map[string]control.Module // by name, until the first scan has ended
 
 	waiting []*module // for what they need or for a slot, in the order wanted
+	queued  []*module // those that have begun to in this step
 	loading []*module // in a slot
 	unsure  []*module // coming or going by somebody else's doing: looked at again
 
@@ -154,6 +155,7 @@ func (m *Machine) Step(now time.Duration, e Event, out []Effect) []Effect {
 	m.handle(e)
 	m.passTime()
 	m.carryOn()
+	m.readAhead()
 	m.persist()
 	m.lookAtPressure()
 	m.startActs()

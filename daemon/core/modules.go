@@ -222,7 +222,7 @@ func (m *Machine) want(s rules.Step, by string, since uint64) {
 // queue lets a module wait for what it needs and for a slot.
 func (m *Machine) queue(mod *module) {
 	mod.state, mod.remarks = control.Waiting, nil
-	m.waiting = append(m.waiting, mod)
+	m.waiting, m.queued = append(m.waiting, mod), append(m.queued, mod)
 	if mod.way = 0; m.limits.Slots > 1 { // else all ways take the same time
 		mod.way = m.wayOf(mod)
 		m.lengthen(mod)

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -78,5 +79,26 @@ func TestNobodyLooksAtTheProcessorsWhileNothingLacksASlot(t *testing.T) {
 		if _, asked := e.(core.LookAtPressure); asked {
 			t.Error("asked how much the processors have to do, for nothing")
 		}
+	}
+}
+
+func TestFilesOfWhatWaitsAreReadAheadInTheOrderOfLoads(t *testing.T) {
+	b := newBench(t, crowdDep, crowdAlias, "")
+	b.m = core.New(core.Limits{Slots: 2, Patience: time.Second})
+	b.policed(crowdDep, crowdAlias, "install b true\n", "")
+	for _, name := range []string{"a", "b", "c", "e", "nic"} {
+		b.step(core.Seen{Device: rules.Device{Path: "/" + name, Modalias: "t:" + name}, Scan: 1})
+	}
+	var files []string
+	for _, e := range b.step(core.Scanned{Scan: 1}) {
+		if ahead, ok := e.(core.ReadAhead); ok {
+			files = append(files, ahead.Files...)
+		}
+	}
+	b.loading("mii")
+	const dir = "/lib/modules/test/kernel/"
+	want := []string{dir + "drivers/net/nic.ko", dir + "lib/base.ko", dir + "sound/a.ko", dir + "sound/c.ko", dir + "sound/e.ko"}
+	if !slices.Equal(files, want) {
+		t.Errorf("read ahead %q, want %q", files, want)
 	}
 }
