@@ -265,7 +265,7 @@ func (w *world) hasSleeper(name string) bool {
 		if s.Module == name || slices.Contains(w.board.closure(*w.board.module(s.Module)), name) {
 			return true
 		}
-		for _, d := range w.sortedPresent() {
+		for _, d := range w.was { // one that has gone may be awaited yet
 			for _, path := range s.Devices {
 				if d.Path == path || len(d.Path) > len(path) && d.Path[:len(path)+1] == path+"/" {
 					for _, step := range set.Decide(asDevice(d)).Steps {

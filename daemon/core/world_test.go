@@ -43,6 +43,7 @@ type world struct {
 
 	present map[string]fake.Device // the devices that are there
 	appears map[string]time.Duration
+	was     map[string]fake.Device   // those that there ever were, as they were last
 	letGo   map[string]bool          // devices whose driver somebody has taken out
 	removed map[string]time.Duration // modules that somebody took out, and when
 	badly   map[string]bool          // modules of which another build was loaded
@@ -147,6 +148,7 @@ func newWorld(t testing.TB, seed uint64, breaks breaker) *world {
 	w := &world{
 		t: t, rng: rng, board: b, kernel: fake.New(append(b.badBuilds(), b.modules...)...), breaks: breaks,
 		present:  make(map[string]fake.Device),
+		was:      make(map[string]fake.Device),
 		appears:  make(map[string]time.Duration),
 		letGo:    make(map[string]bool),
 		removed:  make(map[string]time.Duration),
@@ -800,7 +802,7 @@ func (w *world) noteTruth(e fake.Event) {
 		delete(w.exiting, name)
 	case e.What == fake.Add:
 		w.present[e.Path] = fake.Device{Path: e.Path, Modalias: e.Modalias}
-		w.appears[e.Path] = w.now
+		w.appears[e.Path], w.was[e.Path] = w.now, w.present[e.Path]
 		delete(w.letGo, e.Path)
 	case e.What == fake.Bind:
 		w.nodeChanges(e.Path, true)
