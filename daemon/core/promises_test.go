@@ -157,10 +157,11 @@ func (w *world) checkAtRest() {
 
 // checkServed: every matching, allowed module of every present device was
 // asked for, and every wanted one, and is live if it can be. What somebody took
-// out since then is nobody's fault.
+// out since then is nobody's fault. A device whose driver somebody has taken out is not
+// served again either when another of its drivers, that slept, is awake.
 func (w *world) checkServed(by string, since time.Duration, name string) {
 	removed, taken := w.removed[name]
-	if slices.Contains(w.says.blacklist, name) || taken && removed >= since || w.isGoing(name) || w.unlucky[name] || w.sleeps(by) || w.hasSlept(name) && w.kernel.Driver(by) != "" {
+	if slices.Contains(w.says.blacklist, name) || taken && removed >= since || w.isGoing(name) || w.unlucky[name] || w.sleeps(by) || w.hasSlept(name) && (w.kernel.Driver(by) != "" || w.letGo[by]) {
 		return
 	}
 	for _, need := range w.board.closure(*w.board.module(name)) {
