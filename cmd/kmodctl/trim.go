@@ -115,6 +115,9 @@ func (t *trimming) boards(cmd *cobra.Command, lists []string) (boards []trim.Boa
 		if err != nil {
 			return nil, err
 		}
+		if name == "-" {
+			name = "standard input"
+		}
 		board, err := t.board(cmd.ErrOrStderr(), name, list)
 		if err != nil {
 			return nil, err

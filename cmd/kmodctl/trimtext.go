@@ -50,7 +50,7 @@ func keptFor(m *trim.Module) string {
 	case m.Added:
 		return "--add"
 	case len(m.Lines) > 0:
-		return place(m.Lines[0])
+		return "modules-load.d: " + path.Base(place(m.Lines[0]))
 	case len(m.Devices) > 0:
 		d := m.Devices[0]
 		return andMore(strings.TrimSpace(d.Subsystem+" "+path.Base(d.Path)), len(m.Devices)-1)
@@ -68,8 +68,9 @@ func keptFor(m *trim.Module) string {
 
 func (t *trimText) files() {
 	var rows [][]string
+	dir := path.Join(t.Tables, "../../firmware") + "/"
 	for _, f := range t.Firmware {
-		rows = append(rows, []string{f.File, bytesOf(f.Size), manyWords(f.Modules)})
+		rows = append(rows, []string{strings.TrimPrefix(f.File, dir), bytesOf(f.Size), manyWords(f.Modules)})
 	}
 	list(t, "Firmware", "FILE SIZE NAMED_BY", rows)
 }

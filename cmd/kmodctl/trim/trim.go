@@ -169,13 +169,19 @@ func (m *maker) further(b Board, name string) error {
 	return nil
 }
 
-// lead notes something of the modules that a look-up has led to.
+// lead notes something of the modules that a look-up has led to, and of those
+// that wait for somebody to ask for them.
 func (m *maker) lead(d rules.Decision, note func(*Module)) {
 	for _, name := range d.Modules {
 		if mod := m.kept[name]; mod != nil {
 			note(mod)
 		} else if _, is := m.tables.Builtin(name); is {
 			m.builtin[name] = true
+		}
+	}
+	for _, r := range d.Refused {
+		if r.Manual {
+			m.note(r.Module, note)
 		}
 	}
 }
