@@ -104,7 +104,7 @@ func Make(tables *match.Tables, boards []Board, further []string) (t *Trim, warn
 			Tables: tables.Dir(), Modules: []*Module{}, Firmware: []Firmware{},
 			tables: tables, release: filepath.Base(tables.Dir()), builtin: make(map[string]bool),
 		},
-		kept: make(map[string]*Module), unknown: make(map[string][]string),
+		kept: make(map[string]*Module), unknown: make(map[string][]string), awaited: make(map[string]bool),
 	}
 	for _, b := range boards {
 		m.board(b)
@@ -125,7 +125,8 @@ type maker struct {
 	kept     map[string]*Module
 	queue    []queued // kept modules whose files nobody has looked into
 	unknown  map[string][]string
-	asks     []asks // for firmware
+	awaited  map[string]bool // what waits to be asked for, and was
+	asks     []asks          // for firmware
 	warnings []string
 }
 
@@ -204,13 +205,15 @@ func (m *maker) ask(b Board, name string, note func(*Module)) bool {
 func (m *maker) take(b Board, d rules.Decision) {
 	out := make(map[string]bool) // what an install command forbids, and what needs it
 	for _, s := range d.Steps {
+		lacks := slices.IndexFunc(s.Needs, func(need string) bool { return out[need] })
 		switch {
 		case rules.Forbids(s.Install):
 			out[s.Module] = true
 			m.refuse(b, rules.Refusal{Module: s.Module, Because: []rules.Reason{*s.InstallBy}})
-		case slices.ContainsFunc(s.Needs, func(need string) bool { return out[need] }):
+		case lacks >= 0:
 			out[s.Module] = true
-			m.refuse(b, rules.Refusal{Module: s.Module, Because: []rules.Reason{{Source: m.Tables, Says: "it needs " + strings.Join(s.Needs, " ")}}})
+			because := rules.Reason{Source: m.Tables, Says: "it needs " + s.Needs[lacks] + ", which is left out"}
+			m.refuse(b, rules.Refusal{Module: s.Module, Because: []rules.Reason{because}})
 		case s.Install != "":
 			m.bare(b, s.Module)
 		default:
@@ -218,7 +221,8 @@ func (m *maker) take(b Board, d rules.Decision) {
 		}
 	}
 	for _, r := range d.Refused {
-		if r.Manual {
+		if r.Manual && m.kept[r.Module] == nil && !m.awaited[r.Module] {
+			m.awaited[r.Module] = true // whatever a decision about its name says
 			m.ask(b, r.Module, func(*Module) {})
 		} else {
 			m.refuse(b, r)
