@@ -31,13 +31,14 @@ func newTrim(o *options) *cobra.Command {
 		Short: "Find the modules and firmware that an image needs for some boards",
 		Long: `Shows which of the installed modules an image needs for the boards whose lists
 "kmodctl record" has written, or without a LIST for this machine: what their devices
-get, as modprobe.d and kmodd.toml have it, with all that is needed for it; what was in the kernel
-when the list was made; what modules-load.d names; and the firmware that these name, as
-far as it is installed. It says what the image saves. No daemon is needed.
+get, as modprobe.d and kmodd.toml have it, with all that is needed for it; what was
+in the kernel when the list was made; what modules-load.d names; and the firmware
+that these name, as far as it is installed. It says what the image saves. No daemon
+is needed.
 
-With --copy a tree is made of them in DIR, with tables: DIR/lib/modules and
-DIR/lib/firmware. DIR must be empty or not be there; it is there when the tree is
-whole.
+With --copy a tree is made of them in a directory, with tables: lib/modules and
+lib/firmware. The directory must be empty or not be there; it is there when the tree
+is whole.
 
 A record can't know what comes later: a device that was not plugged in, a file
 system, cipher or protocol that nobody had used by then. So record each board when it

@@ -30,8 +30,8 @@ func Free(dir string) error {
 }
 
 // Copy makes a tree of what is kept: lib/modules/VERSION with its tables, and
-// lib/firmware. dir must be as [Free] has it; it is there when all of the tree is on the
-// disk, and if there is an error it is as it was. The warnings are depmod's.
+// lib/firmware. dir must be as [Free] has it. It is there when all of the tree is on
+// the disk, and after an error it is as it was. The warnings are depmod's.
 func (t *Trim) Copy(dir string) (warnings []string, err error) {
 	if err := Free(dir); err != nil {
 		return nil, err
@@ -106,7 +106,8 @@ func (c *copying) firmware() error {
 	return nil
 }
 
-// lists copies what the kernel's makefiles leave beside the modules, of modules.order what is kept.
+// lists copies what the kernel's makefiles leave beside the modules; of
+// modules.order the lines of those that are kept.
 func (c *copying) lists() error {
 	dir := c.place(c.Tables)
 	if err := os.MkdirAll(filepath.Join(c.top, dir), 0o755); err != nil {
@@ -146,7 +147,7 @@ func (c *copying) order(text string) (kept []byte) {
 	return kept
 }
 
-// makeTables makes the tables of the modules that were copied, and no others: that these are the
+// makeTables makes the tables of the modules that were copied. That these are the
 // ones that count was decided when the system's own tables were made.
 func (c *copying) makeTables() error {
 	dir := c.place(c.Tables)

@@ -20,10 +20,10 @@
 //
 // # Firmware
 //
-// The files that the kept modules, and those parts of the kernel that devices lead to, name as theirs
-// (MODULE_FIRMWARE), as far as they are installed. A name with wildcards stands
-// for all files that match. Most modules name the files of all devices that
-// they can drive, so that some are missing nearly always.
+// Kept are the files that the kept modules name as theirs (MODULE_FIRMWARE), and
+// those parts of the kernel that devices lead to, as far as they are installed. A
+// name with wildcards stands for all files that match. Most modules name the files
+// of all devices that they can drive, so that some are missing nearly always.
 //
 // # The tree
 //
