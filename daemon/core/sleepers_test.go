@@ -329,7 +329,7 @@ func (w *world) checkSleepers() {
 		if w.isMade(d.Path) && there && !w.aside[name] {
 			continue
 		}
-		if made := w.nodes[name]; !there && made != "" || made == "daemon" && !w.isStuck(d.Path) || w.aside[name] && !w.isStuck(d.Path) {
+		if made := w.nodes[name]; !there && made != "" && !leaving || made == "daemon" && !w.isStuck(d.Path) || w.aside[name] && !w.isStuck(d.Path) {
 			w.violate("%s is there: %v; the node there is the %s's, and one is aside: %v", d.Path, there, made, w.aside[name])
 		}
 	}
