@@ -65,7 +65,7 @@ func All(file string, visit func(Record)) error {
 		return err
 	}
 	defer l.Close()
-	each(l.fd, make([]byte, readSize), visit)
+	l.New(visit)
 	return nil
 }
 
