@@ -22,6 +22,10 @@ func (s System) loadWords(e *Error, m Module, image *io.SectionReader) string {
 		return s.symbolWords(m)
 	case unix.EINVAL:
 		return parameterWords(m, image)
+	case unix.ERANGE, unix.ENOSPC: // a number, or a text, that is too large
+		if words := refusedParameter(m, image); words != "" {
+			return words
+		}
 	case unix.ENOEXEC:
 		return s.formatWords(m, image)
 	case unix.EKEYREJECTED:

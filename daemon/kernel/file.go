@@ -3,10 +3,10 @@ package kernel
 import (
 	"errors"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/kmodd/kmodd/match/kofile"
+	"github.com/kmodd/kmodd/match/kofile/param"
 )
 
 // What follows explains refusals by looking into the module's file. The file
@@ -92,12 +92,8 @@ func (s System) symbolWords(m Module) string {
 
 // parameterWords explains EINVAL.
 func parameterWords(m Module, image *io.SectionReader) string {
-	file, fault := readFile(image)
-	if fault == "" {
-		if name, value, kind := badValue(file, m.Options); name != "" {
-			return "its parameter " + name + " takes a value of type " + kind + ", which " + strconv.Quote(value) +
-				" is not: correct it in modprobe.d, or on the kernel command line (" + m.Name + "." + name + "=)"
-		}
+	if words := refusedParameter(m, image); words != "" {
+		return words
 	}
 	options := ""
 	if m.Options != "" {
@@ -107,47 +103,18 @@ func parameterWords(m Module, image *io.SectionReader) string {
 		", a symbol's version (CRC) differs, or its init refused: look in dmesg for which, and correct the options or reinstall the module"
 }
 
-// badValue finds an option whose value is no number though its parameter is
-// one, by what module_param() left in .modinfo: parmtype=NAME:TYPE.
-func badValue(file *kofile.File, options string) (name, value, kind string) {
-	types := make(map[string]string)
-	for field := range file.Fields("parmtype") {
-		name, kind, _ := strings.Cut(field, ":")
-		types[name] = shown(kind)
+// refusedParameter explains what the kernel answers to a parameter's value, "" if it has
+// nothing against any.
+func refusedParameter(m Module, image *io.SectionReader) string {
+	file, fault := readFile(image)
+	if fault != "" {
+		return ""
 	}
-	for option := range strings.FieldsSeq(options) {
-		name, value, _ := strings.Cut(option, "=")
-		name, value = strings.ReplaceAll(name, "-", "_"), strings.Trim(value, `"`)
-		if kind, known := types[name]; known && !fits(strings.TrimPrefix(value, "+"), kind) {
-			return name, value, kind
-		}
+	refused := param.Refused(param.Check(file, m.Options))
+	if refused == nil {
+		return ""
 	}
-	return "", "", ""
-}
-
-// fits says whether a parameter of that type takes a value, as the functions of
-// kernel/params.c do. Of types that are not known here it says yes.
-func fits(value, kind string) bool {
-	var err error
-	switch kind {
-	case "byte":
-		_, err = strconv.ParseUint(value, 0, 8)
-	case "short":
-		_, err = strconv.ParseInt(value, 0, 16)
-	case "ushort":
-		_, err = strconv.ParseUint(value, 0, 16)
-	case "int":
-		_, err = strconv.ParseInt(value, 0, 32)
-	case "uint", "hexint":
-		_, err = strconv.ParseUint(value, 0, 32)
-	case "long":
-		_, err = strconv.ParseInt(value, 0, strconv.IntSize)
-	case "ulong":
-		_, err = strconv.ParseUint(value, 0, strconv.IntSize)
-	case "bool", "invbool", "bint":
-		return value == "" || strings.ContainsRune("yYtT1nNfF0oO", rune(value[0]))
-	}
-	return err == nil
+	return "its " + refused.Error() + ": correct it in modprobe.d, or on the kernel command line (" + m.Name + "." + printable(refused.Name) + "=)"
 }
 
 // signatureWords explains EKEYREJECTED.

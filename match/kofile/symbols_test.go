@@ -242,6 +242,7 @@ func FuzzSymbols(f *testing.F) {
 		}
 		_, _ = file.Symbols()
 		_, _ = file.Versions()
+		_, _ = file.Taken()
 	})
 }
 
@@ -435,6 +436,43 @@ func BenchmarkDebiansSymbols(b *testing.B) {
 				b.Fatal(err)
 			}
 			image.Close()
+		}
+	}
+}
+
+// What .modinfo tells of a parameter is true of most; kvm's nx_huge_pages, for one, is
+// called a bool, and takes "auto", too.
+func TestParametersAreFoundWhereTheKernelFindsThem(t *testing.T) {
+	for arch, dir := range trees(t) {
+		all, others := 0, 0
+		for _, path := range modulesIn(t, dir) {
+			content, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := open(t, content)
+			taken, err := f.Taken()
+			if err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+			types := make(map[string]string)
+			for _, p := range f.Parameters() {
+				types[p.Name] = p.Type
+			}
+			for _, p := range taken {
+				all++
+				said := types[p.Name]
+				isArray := strings.HasPrefix(said, "array of ")
+				if p.Name == "" || (p.Max > 0) != (p.Type == "array" || p.Type == "string") || isArray != (p.Type == "array") {
+					t.Errorf("%s: %+v, and .modinfo says %q", path, p, said)
+				}
+				if !isArray && said != p.Type {
+					others++
+				}
+			}
+		}
+		if all < 1000 || others == 0 || others > all/20 {
+			t.Errorf("%v: %d parameters, of which %d are others than .modinfo says", arch, all, others)
 		}
 	}
 }

@@ -13,9 +13,9 @@ import (
 type checking struct {
 	*System
 	Load
-	module string        // its name
+	module string         // its name
 	image  *unpack.Module // nil if the file can't be read
-	fault  error         // why
+	fault  error          // why
 }
 
 func begin(s *System, l Load) *checking {

@@ -2,7 +2,10 @@
 // kernel, and nothing that the module needs.
 //
 // The words on standard error begin with kmod's. A line with the kernel's reason in
-// plain words follows, which --compat=kmod leaves away.
+// plain words follows, which --compat=kmod leaves away. Parameters are held to what the
+// module's file says of them before the kernel is asked: what it would refuse is not
+// tried, and what it would ignore is warned of. With -f, and with --compat=kmod, all that
+// is left to the kernel.
 package insmod
 
 import (
@@ -28,6 +31,8 @@ import (
 type options struct {
 	force  bool
 	compat bool // no words but kmod's
+
+	tell func(about string) // more than kmod would say
 }
 
 func (o *options) table(version string) []getopt.Option {
@@ -49,7 +54,7 @@ Puts the module in FILE into the kernel. What it needs must be there already:
 modprobe finds that, and the file.
 
 	-f             don't compare versions of symbols, nor the kernel that the
-	               module is built for
+	               module is built for, nor parameters with their types
 	-p, -s         nothing
 	--compat=kmod  say no more than kmod does
 	-V, --version  print the version
@@ -77,13 +82,14 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 		log.Say(kmodlog.Failure, "this tool does not support loading from stdin!")
 		return 1
 	}
+	o.tell = func(about string) { log.Tell(kmodlog.Failure, about) }
 	says, err := o.insert(words[0], strings.Join(words[1:], " "))
 	if err == nil {
 		return 0
 	}
 	log.Say(kmodlog.Failure, "%s", says)
 	if !o.compat {
-		log.Tell(kmodlog.Failure, err.Error())
+		o.tell(err.Error())
 	}
 	return 1
 }
@@ -101,7 +107,11 @@ func (o *options) insert(file, parameters string) (says string, err error) {
 	if o.force {
 		m.Force = kernel.ForceVersions | kernel.ForceMagic
 	}
-	if err := insert.File(kernel.System{}, m); err != nil {
+	put := insert.File
+	if !o.compat {
+		put = func(k kernel.System, m kernel.Module) error { return insert.Checked(k, m, o.tell) }
+	}
+	if err := put(kernel.System{}, m); err != nil {
 		return fmt.Sprintf("could not insert module %s: %s", file, because(libc.Errno(err))), err
 	}
 	return "", nil
