@@ -102,9 +102,9 @@ func (r Record) oops() bool {
 	return false
 }
 
-// signed tells whether the text begins with the name of whoever wrote it, as
+// Signed tells whether the text begins with the name of whoever wrote it, as
 // nearly all do (pr_fmt): one word and a colon.
-func (r Record) signed() bool {
+func (r Record) Signed() bool {
 	name, _, found := bytes.Cut(r.Text, []byte(": "))
 	return found && !bytes.Contains(name, []byte(" "))
 }
