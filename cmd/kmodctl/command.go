@@ -99,7 +99,7 @@ device would need, "kmodctl describe", which says what a modalias is about,
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
 	root.AddCommand(
 		newStatus(o), newBoot(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
-		newRescan(o), newReload(o), newPin(o), newUnpin(o), newRelease(o), newBootComplete(o), newSettle(o), newUsage(o), newMemory(o), newResolve(o), newPlan(o), newRecord(o), newDescribe(o), newInfo(o), newDmesg(o), newDev(), newLint(),
+		newRescan(o), newReload(o), newPin(o), newUnpin(o), newRelease(o), newBootComplete(o), newSettle(o), newUsage(o), newMemory(o), newResolve(o), newPlan(o), newRecord(o), newDescribe(o), newInfo(o), newDmesg(o), newParam(o), newDev(), newLint(),
 		newTool("depmod", "Make the tables of the modules, as depmod(8) does"),
 		newTool("insmod", "Put one module file in, as insmod(8) does"),
 		newTool("kmod", "Do what kmod(8) does: list, static-nodes"),

@@ -128,9 +128,7 @@ func (l *Loop) openLog(ctx context.Context) {
 // hear shows what the kernel has written since the last time, and is about the module.
 func (l *Loop) hear() {
 	l.log.New(func(r kmsg.Record) {
-		module := l.whose.Module(r)
-		nobodys := module == "" && len(r.Device) == 0 && (!r.Signed() || r.Level <= 2)
-		if module != "" && module == l.module || l.busy && nobodys {
+		if l.module != "" && (l.whose.Module(r) == l.module || l.busy && l.whose.During(r, l.module)) {
 			l.row("kernel", "", "[%12.6f] %s", r.Time.Seconds(), r.Text)
 		}
 	})

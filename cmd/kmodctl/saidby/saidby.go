@@ -64,6 +64,13 @@ func (g *Register) Module(r kmsg.Record) string {
 	return g.named(inBrackets(text))
 }
 
+// During tells whether a record is about a module if it was written while that was on its
+// way in or out: also if nobody has put a name before it.
+func (g *Register) During(r kmsg.Record, module string) bool {
+	of := g.Module(r)
+	return of == module || of == "" && len(r.Device) == 0 && (!r.Signed() || r.Level <= 2)
+}
+
 // inBrackets is the module of a function's address, as %pS prints it: FUNCTION+0x5/0x1000
 // [MODULE], or [MODULE BUILDID].
 func inBrackets(text string) string {
