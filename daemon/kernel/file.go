@@ -32,7 +32,7 @@ func (s System) formatWords(m Module, image *io.SectionReader) string {
 	if fault != "" {
 		return fault + ": reinstall it"
 	}
-	if arch := s.machine(); file.Arch() != arch && arch != "" {
+	if arch := s.Arch(); file.Arch() != arch && arch != "" {
 		return "it is built for " + file.Arch() + " and this machine is " + arch + ": install the module for " + arch
 	}
 	release := firstLine(s.proc("sys/kernel/osrelease"))
@@ -51,21 +51,25 @@ func (s System) formatWords(m Module, image *io.SectionReader) string {
 }
 
 // magicWords shows two version magics, and the words that only one of them has.
-// The first word of each is the kernel's release, which is not compared where
-// both have symbol versions (same_magic in kernel/module/version.c).
 func magicWords(built, running, release string) string {
+	return "its version magic is \"" + built + "\" and this kernel's is \"" + running + "\" (" + MagicDifference(built, running) +
+		"): install the modules of " + release + ", or build it for them"
+}
+
+// MagicDifference names the words that only one of two version magics has, "" if there are
+// none. The first word of each is the kernel's release, which is not compared where
+// both have symbol versions (same_magic in kernel/module/version.c).
+func MagicDifference(built, running string) string {
 	has, wants := lacking(built, running), lacking(running, built)
-	differs := ""
 	switch {
 	case has != "" && wants != "":
-		differs = "it has " + has + " where this kernel has " + wants
+		return "it has " + has + " where this kernel has " + wants
 	case has != "":
-		differs = "it has " + has + ", which this kernel has not"
+		return "it has " + has + ", which this kernel has not"
 	case wants != "":
-		differs = "it lacks " + wants
+		return "it lacks " + wants
 	}
-	return "its version magic is \"" + built + "\" and this kernel's is \"" + running + "\" (" + differs +
-		"): install the modules of " + release + ", or build it for them"
+	return ""
 }
 
 // lacking lists the words of a that b has not.

@@ -21,14 +21,14 @@ const (
 
 // A Step is one thing that is looked at before a module is in.
 type Step struct {
-	Name   string // one of [Names]
-	Result Result
-	Says   []string // what was found, a line each; one at least
+	Name   string   `json:"name"` // one of those below
+	Result Result   `json:"result"`
+	Says   []string `json:"says"` // what was found, a line each; one at least
 	// Next is what to do if it fails, "" otherwise.
-	Next string
+	Next string `json:"next,omitempty"`
 	// Errno is what the load will say, 0 if the step does not fail, or if nobody would
 	// get to a load.
-	Errno syscall.Errno
+	Errno syscall.Errno `json:"-"`
 }
 
 // The names of the steps, in the order in which they are looked at.
@@ -48,10 +48,10 @@ const (
 
 // A Report is what is known of a load before it is tried.
 type Report struct {
-	Module     string // the kernel's name of it
-	File       string // absolute path
-	Parameters string // as the kernel would get them
-	Steps      []Step // all of them, in order
+	Module     string `json:"module"`               // the kernel's name of it
+	File       string `json:"file"`                 // absolute path
+	Parameters string `json:"parameters,omitempty"` // as the kernel would get them
+	Steps      []Step `json:"steps"`                // all of them, in order
 }
 
 // Failed is the first step that fails: what would be refused. It is nil if none does.
@@ -81,7 +81,7 @@ type System struct {
 type Load struct {
 	File       string // the path of the module's file, compressed or not
 	Parameters string // NAME=VALUE, with blanks between them
-	// Force is what not to compare, as with insmod -f.
+	// Force is what not to compare, as with insmod -f, which leaves parameters to the kernel, too.
 	Force kernel.Force
 	// Alone says that nothing is put in before it, as with insmod. What the module needs
 	// must be in then; otherwise it must be installed, as for modprobe.

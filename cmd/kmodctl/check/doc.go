@@ -11,9 +11,9 @@
 // # What can't be known
 //
 // Nothing is guessed. What the running kernel does not show, such as the versions of
-// its own symbols where its Module.symvers is not installed, is [Unknown], and so is
-// always what the module's init does. Of two things the running kernel gives proof: a
-// module of its own that is live was built for its version magic, with its versions of the
-// symbols that this module uses, and signed by a key that it trusts. The files of
-// such modules are where these are taken from.
+// a symbol that no module of its own uses, is [Unknown], and so is
+// always what the module's init does. What the kernel itself does not tell is taken from
+// modules of its own, those first that are in, for these it has accepted: its version
+// magic, the versions of its symbols and, only of those that are in, which keys it trusts.
+// Module.symvers of its headers comes first where it is installed.
 package check
