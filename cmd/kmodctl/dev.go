@@ -13,9 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/kmodd/kmodd/cmd/kmodctl/check"
 	"github.com/kmodd/kmodd/cmd/kmodctl/dev"
-	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/daemon/worker"
 )
 
@@ -64,13 +62,12 @@ func develop(ctx context.Context, l *dev.Loop, file string) (err error) {
 	if l.File, err = filepath.Abs(file); err != nil {
 		return err
 	}
-	release, _, err := here.kernel()
+	system, err := newCheckSystem(nil)
 	if err != nil {
 		return err
 	}
-	// The tables stay open; without them nothing is installed.
-	tables, _ := (&system{root: here.root}).tables()
-	l.System = check.System{Kernel: kernel.System{}, Release: release, Tables: tables}
+	system.Rules = nil // modprobe.d has no say
+	l.Check, l.Kernel, l.Tables = system.Run, system.Kernel, system.Tables
 	l.Users, l.Log = inspected, kernelLog
 	l.Modprobe = []string{"/proc/self/exe", "modprobe"}
 	pool, err := worker.NewPool(worker.Config{Able: []string{"/proc/self/exe"}, Idle: time.Minute})

@@ -18,6 +18,7 @@ import (
 	"github.com/kmodd/kmodd/daemon/kmsg"
 	"github.com/kmodd/kmodd/daemon/usage"
 	"github.com/kmodd/kmodd/daemon/worker"
+	"github.com/kmodd/kmodd/match"
 )
 
 // again is how often it is looked whether a build has become whole, or a module may leave.
@@ -43,7 +44,9 @@ type Loop struct {
 	Out        io.Writer
 
 	Calls  Calls
-	System check.System
+	Check  func(check.Load) check.Report
+	Kernel kernel.System
+	Tables *match.Tables // of what is installed, nil for nothing
 	Users  usage.System
 	// Modprobe is the command, as far as its arguments, that puts in what is installed.
 	Modprobe []string
@@ -115,7 +118,7 @@ func (l *Loop) later(t *time.Ticker) <-chan time.Time {
 // on.
 func (l *Loop) openLog(ctx context.Context) {
 	l.said = make(chan struct{}, 1)
-	l.whose = saidby.Register{Sys: l.System.Kernel.Sys, Installed: func(module string) bool { return module == l.module }}
+	l.whose = saidby.Register{Sys: l.Kernel.Sys, Installed: func(module string) bool { return module == l.module }}
 	var err error
 	if l.log, err = kmsg.Open(l.Log); err != nil {
 		l.print("what the kernel says is not shown: %v", err)
@@ -219,7 +222,7 @@ func (l *Loop) unfinished(err error) {
 func (l *Loop) prepare(ctx context.Context, b *build) bool {
 	l.help(ctx, b)
 	begin := time.Now()
-	report := l.System.Run(check.Load{File: l.File, Parameters: l.Parameters, Alone: true, Anew: true})
+	report := l.Check(check.Load{File: l.File, Parameters: l.Parameters, Alone: true, Anew: true})
 	failed := report.Failed()
 	if failed == nil {
 		l.row("check", since(begin), "nothing stands against it")
@@ -237,7 +240,7 @@ func (l *Loop) prepare(ctx context.Context, b *build) bool {
 // build that is ready.
 func (l *Loop) replace(ctx context.Context) {
 	b := l.ready
-	if l.System.Kernel.State(b.module) != kernel.Absent && !l.unload(ctx, b.module) {
+	if l.Kernel.State(b.module) != kernel.Absent && !l.unload(ctx, b.module) {
 		return
 	}
 	l.ready = nil
@@ -268,7 +271,7 @@ func took(r worker.Result) string {
 
 func (l *Loop) showParameters(b *build) {
 	for _, p := range b.parameters {
-		if value, shown := l.System.Kernel.Parameter(b.module, p.Name); shown {
+		if value, shown := l.Kernel.Parameter(b.module, p.Name); shown {
 			l.row("parameter", "", "%s=%s", p.Name, value)
 		}
 	}
@@ -301,7 +304,7 @@ func (l *Loop) unload(ctx context.Context, module string) bool {
 
 // holders says who holds a module, a line each, "" for nobody.
 func (l *Loop) holders(module string) string {
-	references, _ := l.System.Kernel.Uses(module)
+	references, _ := l.Kernel.Uses(module)
 	if references <= 0 {
 		return ""
 	}

@@ -41,12 +41,12 @@ func (l *Loop) help(ctx context.Context, b *build) {
 
 // absent says whether a module is neither in the kernel nor a part of it.
 func (l *Loop) absent(module string) bool {
-	if l.System.Tables != nil {
-		if _, builtin := l.System.Tables.Builtin(module); builtin {
+	if l.Tables != nil {
+		if _, builtin := l.Tables.Builtin(module); builtin {
 			return false
 		}
 	}
-	return l.System.Kernel.State(module) == kernel.Absent
+	return l.Kernel.State(module) == kernel.Absent
 }
 
 // helpWith puts in one module with what it needs: an installed one by modprobe, as all that
@@ -54,9 +54,9 @@ func (l *Loop) absent(module string) bool {
 // done is said; whether it matters the check tells.
 func (l *Loop) helpWith(ctx context.Context, module string, above []string) {
 	installed := false
-	if l.System.Tables != nil {
+	if l.Tables != nil {
 		var m match.Module
-		m, installed = l.System.Tables.Module(module)
+		m, installed = l.Tables.Module(module)
 		l.wanted = append(l.wanted, m.Needs...)
 	}
 	l.wanted = append(l.wanted, module)
@@ -105,7 +105,7 @@ func beside(file, module string) string {
 
 // loaded lists the modules in the kernel, the last one first.
 func (l *Loop) loaded() (names []string) {
-	all, _ := l.System.Kernel.Loaded()
+	all, _ := l.Kernel.Loaded()
 	for _, m := range all {
 		names = append(names, m.Name)
 	}
