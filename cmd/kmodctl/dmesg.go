@@ -167,9 +167,9 @@ func (r *logReader) print(l logLine) (err error) {
 		enc.SetEscapeHTML(false)
 		return enc.Encode(l)
 	case r.subject != "":
-		_, err = fmt.Fprintf(r.out, "%s %s\n", bracketed(l.Time), l.Text)
+		_, err = fmt.Fprintf(r.out, "[%12.6f] %s\n", l.Time.Seconds(), l.Text)
 	default:
-		_, err = fmt.Fprintf(r.out, "%s %-16s %s\n", bracketed(l.Time), l.Module, l.Text)
+		_, err = fmt.Fprintf(r.out, "[%12.6f] %-16s %s\n", l.Time.Seconds(), l.Module, l.Text)
 	}
 	return err
 }
