@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kmodd/kmodd/daemon/kernel"
@@ -35,14 +36,20 @@ func (c *checking) dependencies() (s Step) {
 	return s
 }
 
-// needs are all modules that must be in before it, in loading order.
-func (c *checking) needs() []string {
+// needs are all modules that must be in before it, in loading order: those of the tables, and
+// what the file itself says that they do not know of.
+func (c *checking) needs() (names []string) {
 	if c.Tables != nil {
 		if m, ok := c.Tables.Module(c.module); ok && m.File == c.File {
-			return m.Needs
+			names = m.Needs
 		}
 	}
-	return c.depends()
+	for _, name := range c.depends() {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func (c *checking) dependency(name string) Step {

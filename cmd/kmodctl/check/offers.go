@@ -255,12 +255,17 @@ func (c *checking) kernelCRCs() map[string]known {
 		versions, _ := m.Versions()
 		free := !slices.ContainsFunc(slices.Collect(m.Fields("import_ns")), func(ns string) bool { return !slices.Contains(imports, ns) })
 		for _, v := range versions {
-			if missing[v.Name] {
-				c.crcs[v.Name] = known{uint32(v.CRC), c.standing(name), free}
-				if free {
-					delete(missing, v.Name)
-				}
+			if !missing[v.Name] {
+				continue
 			}
+			k, heard := c.crcs[v.Name]
+			if !heard {
+				k = known{crc: uint32(v.CRC), by: c.standing(name)}
+			}
+			if k.free = free; free {
+				delete(missing, v.Name)
+			}
+			c.crcs[v.Name] = k
 		}
 		return len(missing) > 0
 	})

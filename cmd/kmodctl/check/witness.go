@@ -48,7 +48,7 @@ func (c *checking) witnesses(yield func(name string, m *unpack.Module) bool) {
 // standing says what a witness is to the kernel.
 func (c *checking) standing(name string) string {
 	if c.Kernel.State(name) == kernel.Live {
-		return name + ", which is in"
+		return name + ", which is in,"
 	}
-	return name + ", which is installed for it"
+	return name + ", which is installed for it,"
 }
