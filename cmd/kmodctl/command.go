@@ -79,7 +79,8 @@ All users may ask; rescan, reload, pin and unpin are for root. No daemon is need
 plan", which says what it would load on this or another machine, "kmodctl boot" with a
 report that was kept, "kmodctl record", which writes down what devices a machine has, "kmodctl resolve", which says what a
 device would need, "kmodctl describe", which says what a modalias is about,
-"kmodctl info", which says what a module is, "kmodctl check", which says whether it could be loaded, and "kmodctl usage", which says who uses a driver.`,
+"kmodctl info", which says what a module is, "kmodctl check", which says whether it could be loaded, "kmodctl
+dmesg", "kmodctl param" and "kmodctl dev", which are for whoever writes one, and "kmodctl usage", which says who uses a driver.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
