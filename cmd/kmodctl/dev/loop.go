@@ -196,7 +196,7 @@ func (l *Loop) look(ctx context.Context) {
 	if b.identity != l.seen {
 		l.seen, l.ready, l.held = b.identity, nil, ""
 		l.print("== %s, %d bytes, of %s", filepath.Base(l.File), b.size, b.at.Format(time.TimeOnly))
-		l.module = b.module
+		l.isCalled(b.module)
 		if l.prepare(ctx, b) {
 			l.ready = b
 		}
@@ -204,6 +204,16 @@ func (l *Loop) look(ctx context.Context) {
 	if l.ready != nil {
 		l.replace(ctx)
 	}
+}
+
+// isCalled takes in the name that a build has in the kernel. One by another name stays, and is
+// told of at the end.
+func (l *Loop) isCalled(module string) {
+	if l.module != "" && l.module != module && !l.absent(l.module) {
+		l.row("name", "", "it is called %s now; %s stays in", module, l.module)
+		l.helped = append([]string{l.module}, l.helped...)
+	}
+	l.module = module
 }
 
 // unfinished waits for a build to become whole, and says so if that takes long.
@@ -298,7 +308,7 @@ func (l *Loop) unload(ctx context.Context, module string) bool {
 		return false
 	}
 	l.held = ""
-	l.row("unload", took(result), "the one before is out")
+	l.row("unload", took(result), "%s is out", module)
 	return true
 }
 

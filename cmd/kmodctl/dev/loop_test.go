@@ -176,7 +176,7 @@ func TestTheOneBeforeStaysIfTheCheckRefusesABuild(t *testing.T) {
 	b.moves(b.module("2"))
 	b.waits("vermagic: it is built for another kernel", 1)
 	b.waits("next: build it anew", 1)
-	b.never("the one before is out", 0)
+	b.never("hello is out", 0)
 }
 
 func TestAfterALoadThatFailedTheNextBuildIsAwaited(t *testing.T) {
@@ -200,7 +200,7 @@ func TestAModuleThatIsInUseIsWaitedForAndWhoHoldsItIsSaidOnce(t *testing.T) {
 	b.waits("hello can't leave", 1)
 	b.never("hello can't leave", 1)
 	b.is("hello", 0)
-	b.waits("the one before is out", 1)
+	b.waits("hello is out", 1)
 	b.waits("it is in", 1)
 }
 
