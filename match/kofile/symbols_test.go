@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -475,4 +476,31 @@ func TestParametersAreFoundWhereTheKernelFindsThem(t *testing.T) {
 			t.Errorf("%v: %d parameters, of which %d are others than .modinfo says", arch, all, others)
 		}
 	}
+}
+
+// usb-storage has arrays, strings and types of its own among its parameters.
+func TestADamagedFilesParametersAreReadOrRefused(t *testing.T) {
+	path := filepath.Join(trees(t)[debian.AMD64], "kernel/drivers/usb/storage/usb-storage.ko")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if taken, err := open(t, whole).Taken(); err != nil || len(taken) < 4 {
+		t.Fatalf("%v, %v", taken, err)
+	}
+	at := rapid.OneOf(rapid.IntRange(0, 63), rapid.IntRange(len(whole)*3/4, len(whole)-1), rapid.IntRange(0, len(whole)-1))
+	rapid.Check(t, func(t *rapid.T) {
+		b := bytes.Clone(whole)
+		for range rapid.IntRange(1, 60).Draw(t, "changes") {
+			b[at.Draw(t, "at")] = rapid.Byte().Draw(t, "byte")
+		}
+		f, err := kofile.New(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			return
+		}
+		_, err = f.Taken()
+		if e := (*kofile.Error)(nil); err != nil && !errors.As(err, &e) {
+			t.Errorf("%#v", err)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package check
 import (
 	"bufio"
 	"cmp"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,13 +44,8 @@ func (c *checking) wanted() map[string]bool {
 // offers finds out who exports what is wanted. Whole says that nobody in the kernel
 // exports what is not among them.
 func (c *checking) offers() (offers map[string]*offer, whole bool) {
-	wanted := c.wanted()
-	offers, whole = readKallsyms(c.proc("kallsyms"), wanted)
-	c.addSymvers(offers, wanted)
-	for _, o := range offers {
-		o.in = true
-	}
-	for name := range wanted {
+	offers, whole = c.listed()
+	for name := range c.wanted() {
 		o := offers[name]
 		switch {
 		case o == nil:
@@ -69,6 +65,19 @@ func (c *checking) offers() (offers map[string]*offer, whole bool) {
 		}
 	}
 	return offers, whole
+}
+
+// listed are the offers that the kernel itself shows, or its headers do.
+func (c *checking) listed() (offers map[string]*offer, whole bool) {
+	if c.kernels == nil {
+		wanted := c.wanted()
+		c.kernels, c.whole = readKallsyms(c.proc("kallsyms"), wanted)
+		c.addSymvers(c.kernels, wanted)
+		for _, o := range c.kernels {
+			o.in = true
+		}
+	}
+	return maps.Clone(c.kernels), c.whole
 }
 
 // The kernel's symbols about a symbol's export (include/linux/export.h).
@@ -243,7 +252,13 @@ func (c *checking) kernelCRCs() map[string]known {
 		return c.crcs
 	}
 	c.crcs = make(map[string]known)
-	missing := c.wanted()
+	missing := map[string]bool{layout: true}
+	listed, whole := c.listed()
+	for _, need := range c.symbols.Needs {
+		o := listed[need.Name]
+		missing[need.Name] = o != nil && o.by == "" || o == nil && !whole
+	}
+	maps.DeleteFunc(missing, func(_ string, is bool) bool { return !is })
 	for _, row := range c.symvers() {
 		if crc, err := strconv.ParseUint(row[0], 0, 32); err == nil && missing[row[1]] {
 			c.crcs[row[1]] = known{crc: uint32(crc), by: "Module.symvers of its headers"}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/match/kofile/signature"
 )
 
@@ -117,7 +118,7 @@ func (c *checking) trusts(sig *signature.Signature) (bool, rumour) {
 	for name, w := range c.witnesses {
 		other, err := signature.Read(w.Image, w.Image.Size)
 		same := err == nil && other != nil && other.Signer == sig.Signer && bytes.Equal(other.KeyID, sig.KeyID)
-		if same && c.Kernel.State(name) == "live" && !strings.Contains(c.Kernel.Taints(name), "E") {
+		if same && c.Kernel.State(name) == kernel.Live && !strings.Contains(c.Kernel.Taints(name), "E") {
 			return true, yes
 		}
 	}

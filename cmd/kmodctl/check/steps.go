@@ -29,6 +29,8 @@ type checking struct {
 	symbols kofile.Symbols
 	fault   error // why it is none
 
+	kernels  map[string]*offer // see listed
+	whole    bool
 	exported map[string][]kofile.Export // by module
 	crcs     map[string]known           // see kernelCRCs
 }
