@@ -80,7 +80,8 @@ plan", which says what it would load on this or another machine, "kmodctl boot" 
 report that was kept, "kmodctl record", which writes down what devices a machine has, "kmodctl trim", which
 finds what modules an image for such machines needs, "kmodctl resolve", which says what a
 device would need, "kmodctl describe", which says what a modalias is about,
-"kmodctl info", which says what a module is, and "kmodctl usage", which says who uses a driver.`,
+"kmodctl info", which says what a module is, "kmodctl check", which says whether it could be loaded, "kmodctl
+dmesg", "kmodctl param" and "kmodctl dev", which are for whoever writes one, and "kmodctl usage", which says who uses a driver.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -101,6 +102,7 @@ device would need, "kmodctl describe", which says what a modalias is about,
 	root.AddCommand(
 		newStatus(o), newBoot(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
 		newRescan(o), newReload(o), newPin(o), newUnpin(o), newRelease(o), newBootComplete(o), newSettle(o), newUsage(o), newMemory(o), newResolve(o), newPlan(o), newRecord(o), newTrim(o), newDescribe(o), newInfo(o), newLint(),
+		newCheck(o), newDmesg(o), newParam(o), newDev(),
 		newTool("depmod", "Make the tables of the modules, as depmod(8) does"),
 		newTool("insmod", "Put one module file in, as insmod(8) does"),
 		newTool("kmod", "Do what kmod(8) does: list, static-nodes"),

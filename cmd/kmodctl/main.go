@@ -48,7 +48,7 @@ var tools = map[string]tool{
 
 func main() {
 	name := filepath.Base(os.Args[0])
-	if name == worker.AbleName {
+	if name == worker.AbleName || name == worker.Name {
 		os.Exit(worker.Serve(kernel.System{}, worker.Abilities{
 			Unpack: unpack.Unpack,
 			InUse:  usage.System{}.Against,

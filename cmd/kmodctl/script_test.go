@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/usage"
@@ -47,6 +48,7 @@ func TestMain(m *testing.M) {
 //	quit              end that daemon
 //	usage ARGS        run kmodctl, which must find the command line wrong
 //	module FILE SPEC  make a module's file of what SPEC says, see makeModule
+//	log FILE          have the lines of FILE be the kernel's log, for one program
 //	nuls FILE         end the lines of FILE with NUL, as modules.builtin.modinfo has them
 //	links FILE        make the symbolic links that are in FILE, a line
 //	                  PATH -> TARGET for each
@@ -78,6 +80,7 @@ func scripts(t *testing.T) {
 			"quit":   func(ts *testscript.TestScript, _ bool, _ []string) { ts.Value(machineKey{}).(*machine).stop() },
 			"links":  makeLinks,
 			"module": makeModule,
+			"log":    makeLog,
 			"nuls":   endLinesWithNUL,
 			"watch":  watch,
 			"usage":  misuse,
@@ -244,6 +247,19 @@ func makeModule(ts *testscript.TestScript, _ bool, args []string) {
 	file := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(filepath.Dir(file), 0o755))
 	ts.Check(os.WriteFile(file, m.Bytes(), 0o644))
+}
+
+// makeLog puts records into a pipe, which in its packet mode gives one to each read, as
+// /dev/kmsg does.
+func makeLog(ts *testscript.TestScript, _ bool, args []string) {
+	var ends [2]int
+	ts.Check(unix.Pipe2(ends[:], unix.O_DIRECT|unix.O_CLOEXEC))
+	ts.Defer(func() { unix.Close(ends[0]); unix.Close(ends[1]) })
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		_, err := unix.Write(ends[1], []byte(line))
+		ts.Check(err)
+	}
+	ts.Setenv("KERNEL_LOG", fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), ends[0]))
 }
 
 func endLinesWithNUL(ts *testscript.TestScript, _ bool, args []string) {

@@ -30,16 +30,26 @@ func (e *CheckError) Unwrap() error { return e.Err }
 // descriptor that can't be one: finit_module looks at permissions
 // (kernel/module/main.c, may_init_module) before it looks at the file. The
 // error is a [*CheckError].
-func (s System) Check() error {
-	return s.check(asErrno(unix.FinitModule(-1, "", 0)))
-}
+func (s System) Check() error { return s.check(canLoad()) }
+
+// MayLoad is the half of Check that is about loading.
+func (s System) MayLoad() error { return s.mayLoad(canLoad()) }
+
+func canLoad() syscall.Errno { return asErrno(unix.FinitModule(-1, "", 0)) }
 
 func (s System) check(answer syscall.Errno) error {
+	if err := s.mayLoad(answer); err != nil {
+		return err
+	}
+	if found, cure := s.secluded(); found != "" {
+		return &CheckError{Found: found, Cure: cure, Err: os.ErrPermission}
+	}
+	return nil
+}
+
+func (s System) mayLoad(answer syscall.Errno) error {
 	switch answer {
 	case unix.EBADF:
-		if found, cure := s.secluded(); found != "" {
-			return &CheckError{Found: found, Cure: cure, Err: os.ErrPermission}
-		}
 		return nil
 	case unix.ENOSYS:
 		found, cure := s.missing()

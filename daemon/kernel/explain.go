@@ -22,6 +22,10 @@ func (s System) loadWords(e *Error, m Module, image *io.SectionReader) string {
 		return s.symbolWords(m)
 	case unix.EINVAL:
 		return parameterWords(m, image)
+	case unix.ERANGE, unix.ENOSPC: // a number, or a text, that is too large
+		if words := refusedParameter(m, image); words != "" {
+			return words
+		}
 	case unix.ENOEXEC:
 		return s.formatWords(m, image)
 	case unix.EKEYREJECTED:
@@ -48,7 +52,7 @@ func (s System) permissionWords(m Module) string {
 	if found, cure := s.forbidden(); found != "" {
 		return found + ": " + cure
 	}
-	if s.blacklisted(m.Name) {
+	if s.Blacklisted(m.Name) {
 		return "module_blacklist= on the kernel command line names it: take it out there and boot again"
 	}
 	lockdown := firstLine(s.sys("kernel/security/lockdown"))
@@ -58,10 +62,10 @@ func (s System) permissionWords(m Module) string {
 	return "a security module (LoadPin, IMA, SELinux) refused this file: look in dmesg and the audit log for which"
 }
 
-// blacklisted says whether module_blacklist= names the module. The kernel
+// Blacklisted says whether module_blacklist= names the module. The kernel
 // compares exact names (blacklisted() in kernel/module/main.c), takes a dash
 // in the parameter's own name for an underscore, and the last one counts.
-func (s System) blacklisted(module string) bool {
+func (s System) Blacklisted(module string) bool {
 	found := false
 	for word := range strings.FieldsSeq(read(s.proc("cmdline"))) {
 		key, list, ok := strings.Cut(word, "=")

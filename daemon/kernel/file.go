@@ -3,10 +3,10 @@ package kernel
 import (
 	"errors"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/kmodd/kmodd/match/kofile"
+	"github.com/kmodd/kmodd/match/kofile/param"
 )
 
 // What follows explains refusals by looking into the module's file. The file
@@ -32,7 +32,7 @@ func (s System) formatWords(m Module, image *io.SectionReader) string {
 	if fault != "" {
 		return fault + ": reinstall it"
 	}
-	if arch := s.machine(); file.Arch() != arch && arch != "" {
+	if arch := s.Arch(); file.Arch() != arch && arch != "" {
 		return "it is built for " + file.Arch() + " and this machine is " + arch + ": install the module for " + arch
 	}
 	release := firstLine(s.proc("sys/kernel/osrelease"))
@@ -51,21 +51,25 @@ func (s System) formatWords(m Module, image *io.SectionReader) string {
 }
 
 // magicWords shows two version magics, and the words that only one of them has.
-// The first word of each is the kernel's release, which is not compared where
-// both have symbol versions (same_magic in kernel/module/version.c).
 func magicWords(built, running, release string) string {
+	return "its version magic is \"" + built + "\" and this kernel's is \"" + running + "\" (" + MagicDifference(built, running) +
+		"): install the modules of " + release + ", or build it for them"
+}
+
+// MagicDifference names the words that only one of two version magics has, "" if there are
+// none. The first word of each is the kernel's release, which is not compared where
+// both have symbol versions (same_magic in kernel/module/version.c).
+func MagicDifference(built, running string) string {
 	has, wants := lacking(built, running), lacking(running, built)
-	differs := ""
 	switch {
 	case has != "" && wants != "":
-		differs = "it has " + has + " where this kernel has " + wants
+		return "it has " + has + " where this kernel has " + wants
 	case has != "":
-		differs = "it has " + has + ", which this kernel has not"
+		return "it has " + has + ", which this kernel has not"
 	case wants != "":
-		differs = "it lacks " + wants
+		return "it lacks " + wants
 	}
-	return "its version magic is \"" + built + "\" and this kernel's is \"" + running + "\" (" + differs +
-		"): install the modules of " + release + ", or build it for them"
+	return ""
 }
 
 // lacking lists the words of a that b has not.
@@ -92,12 +96,8 @@ func (s System) symbolWords(m Module) string {
 
 // parameterWords explains EINVAL.
 func parameterWords(m Module, image *io.SectionReader) string {
-	file, fault := readFile(image)
-	if fault == "" {
-		if name, value, kind := badValue(file, m.Options); name != "" {
-			return "its parameter " + name + " takes a value of type " + kind + ", which " + strconv.Quote(value) +
-				" is not: correct it in modprobe.d, or on the kernel command line (" + m.Name + "." + name + "=)"
-		}
+	if words := refusedParameter(m, image); words != "" {
+		return words
 	}
 	options := ""
 	if m.Options != "" {
@@ -107,47 +107,18 @@ func parameterWords(m Module, image *io.SectionReader) string {
 		", a symbol's version (CRC) differs, or its init refused: look in dmesg for which, and correct the options or reinstall the module"
 }
 
-// badValue finds an option whose value is no number though its parameter is
-// one, by what module_param() left in .modinfo: parmtype=NAME:TYPE.
-func badValue(file *kofile.File, options string) (name, value, kind string) {
-	types := make(map[string]string)
-	for field := range file.Fields("parmtype") {
-		name, kind, _ := strings.Cut(field, ":")
-		types[name] = shown(kind)
+// refusedParameter explains what the kernel answers to a parameter's value, "" if it has
+// nothing against any.
+func refusedParameter(m Module, image *io.SectionReader) string {
+	file, fault := readFile(image)
+	if fault != "" {
+		return ""
 	}
-	for option := range strings.FieldsSeq(options) {
-		name, value, _ := strings.Cut(option, "=")
-		name, value = strings.ReplaceAll(name, "-", "_"), strings.Trim(value, `"`)
-		if kind, known := types[name]; known && !fits(strings.TrimPrefix(value, "+"), kind) {
-			return name, value, kind
-		}
+	refused := param.Refused(param.Check(file, m.Options))
+	if refused == nil {
+		return ""
 	}
-	return "", "", ""
-}
-
-// fits says whether a parameter of that type takes a value, as the functions of
-// kernel/params.c do. Of types that are not known here it says yes.
-func fits(value, kind string) bool {
-	var err error
-	switch kind {
-	case "byte":
-		_, err = strconv.ParseUint(value, 0, 8)
-	case "short":
-		_, err = strconv.ParseInt(value, 0, 16)
-	case "ushort":
-		_, err = strconv.ParseUint(value, 0, 16)
-	case "int":
-		_, err = strconv.ParseInt(value, 0, 32)
-	case "uint", "hexint":
-		_, err = strconv.ParseUint(value, 0, 32)
-	case "long":
-		_, err = strconv.ParseInt(value, 0, strconv.IntSize)
-	case "ulong":
-		_, err = strconv.ParseUint(value, 0, strconv.IntSize)
-	case "bool", "invbool", "bint":
-		return value == "" || strings.ContainsRune("yYtT1nNfF0oO", rune(value[0]))
-	}
-	return err == nil
+	return "its " + refused.Error() + ": correct it in modprobe.d, or on the kernel command line (" + m.Name + "." + printable(refused.Name) + "=)"
 }
 
 // signatureWords explains EKEYREJECTED.

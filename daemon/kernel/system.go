@@ -83,8 +83,8 @@ func read(file string) string {
 	return string(buf[:n])
 }
 
-// machine is the kernel's architecture in the words of [kofile.File.Arch].
-func (s System) machine() string {
+// Arch is the kernel's architecture in the words of [kofile.File.Arch].
+func (s System) Arch() string {
 	arch := firstLine(s.proc("sys/kernel/arch"))
 	if arch == "" { // before Linux 6.1
 		var name unix.Utsname

@@ -1,10 +1,13 @@
 package kmsg
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -20,17 +23,18 @@ func TestParseReadsARecord(t *testing.T) {
 		{name: "no semicolon", give: "6,1,2,-"},
 		{name: "no number", give: "x,1,2,-;text\n"},
 		{name: "a negative number", give: "6,-1,2,-;text\n"},
-		{name: "too few fields", give: "6;text\n"},
+		{name: "too few fields", give: "6,1;text\n"},
+		{name: "a time that is no number", give: "6,1,x,-;text\n"},
 		{name: "a line of the kernel's own", give: "3,812,7089822,-;hello: Unknown symbol foo (err -2)\n", ok: true,
-			want: Record{Level: 3, Seq: 812, Text: []byte("hello: Unknown symbol foo (err -2)")}},
+			want: Record{Level: 3, Seq: 812, Time: 7089822 * time.Microsecond, Text: []byte("hello: Unknown symbol foo (err -2)")}},
 		{name: "a facility, a caller and a semicolon in the text", give: "30,1,0,c,caller=T1;a;b\n", ok: true,
 			want: Record{Level: 6, Seq: 1, Text: []byte("a;b")}},
 		{name: "a line of a device", ok: true,
 			give: "4,9,1,-;e100 0000:01:00.0: Direct firmware load\n SUBSYSTEM=pci\n DEVICE=+pci:0000:01:00.0\n",
-			want: Record{Level: 4, Seq: 9, Text: []byte("e100 0000:01:00.0: Direct firmware load"),
+			want: Record{Level: 4, Seq: 9, Time: time.Microsecond, Text: []byte("e100 0000:01:00.0: Direct firmware load"),
 				Device: []byte("+pci:0000:01:00.0")}},
 		{name: "cut off within its properties", give: "4,9,1,-;t\n SUBSYSTEM=pci\n DEVICE=+pci:0000", ok: true,
-			want: Record{Level: 4, Seq: 9, Text: []byte("t"), Device: []byte("+pci:0000")}},
+			want: Record{Level: 4, Seq: 9, Time: time.Microsecond, Text: []byte("t"), Device: []byte("+pci:0000")}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, ok := Parse([]byte(test.give))
@@ -222,6 +226,53 @@ func TestAnEndlessLogIsNotReadToItsEnd(t *testing.T) {
 	<-ended
 	if records != atOnce {
 		t.Errorf("%d records are read at once, want %d", records, atOnce)
+	}
+}
+
+func TestNewIsWhatWasWrittenSinceTheLogWasReadLast(t *testing.T) {
+	kernel, log := newFake(t)
+	kernel.write(6, "before")
+	log.Now()
+	long := strings.Repeat("x", 2*readSize)
+	kernel.write(6, long)
+	kernel.write(6, "after")
+	var said []string
+	hear := func(r Record) { said = append(said, string(r.Text)) }
+	log.New(hear)
+	log.New(hear)
+	if diff := cmp.Diff([]string{long, "after"}, said); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestFollowWaitsForWhatIsWrittenNext(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kmsg")
+	if err := unix.Mkfifo(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kernel, err := os.OpenFile(file, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kernel.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	said, ended := make(chan string), make(chan error)
+	go func() { ended <- Follow(ctx, file, func(r Record) { said <- string(r.Text) }) }()
+	for i := range 3 {
+		if _, err := fmt.Fprintf(kernel, "6,%d,0,-;line %d\n", i, i); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := <-said, fmt.Sprintf("line %d", i); got != want {
+			t.Errorf("it hands over %q, want %q", got, want)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error("its end is no error:", err)
+	}
+	if err := Follow(t.Context(), filepath.Join(t.TempDir(), "none"), nil); err == nil || !strings.Contains(err.Error(), "/none: no such file") {
+		t.Errorf("no file: %v", err)
 	}
 }
 

@@ -65,7 +65,7 @@ func All(file string, visit func(Record)) error {
 		return err
 	}
 	defer l.Close()
-	each(l.fd, make([]byte, readSize), visit)
+	l.New(visit)
 	return nil
 }
 
@@ -126,7 +126,7 @@ func (q Question) since(r Record) bool {
 
 // orphan tells whether a record may be about a load that failed because it
 // names nobody else.
-func (q Question) orphan(r Record) bool { return q.Failed && len(r.Device) == 0 && !r.signed() }
+func (q Question) orphan(r Record) bool { return q.Failed && len(r.Device) == 0 && !r.Signed() }
 
 // Missing lists the firmware files that the kernel has looked for in vain for a
 // device, since its start if its log reaches back so far: an earlier daemon, or

@@ -3,13 +3,17 @@ package kmsg
 import (
 	"bytes"
 	"strconv"
+	"time"
 )
 
 // A Record is one line of the kernel's log. Its texts are parts of what
 // [Parse] was given.
 type Record struct {
-	Level  int    // 0 (emergency) to 7 (debug), as in syslog(3)
-	Seq    uint64 // goes up by one from record to record
+	Level int    // 0 (emergency) to 7 (debug), as in syslog(3)
+	Seq   uint64 // goes up by one from record to record
+	// Time is what dmesg prints: since the kernel's start, by a clock that drifts from
+	// CLOCK_MONOTONIC.
+	Time   time.Duration
 	Text   []byte // what is not printable stands there as \xHH
 	Device []byte // as in /dev/kmsg: +BUS:NAME, bMAJOR:MINOR, cMAJOR:MINOR, nIFINDEX; empty for none
 }
@@ -26,7 +30,7 @@ func Parse(b []byte) (r Record, ok bool) {
 	if !found {
 		return r, false
 	}
-	var numbers [2]uint64
+	var numbers [3]uint64
 	for i := range numbers {
 		var field []byte
 		field, head, _ = bytes.Cut(head, []byte(","))
@@ -37,6 +41,7 @@ func Parse(b []byte) (r Record, ok bool) {
 		numbers[i] = n
 	}
 	r.Level, r.Seq = int(numbers[0]&7), numbers[1] // above three bits stands the facility
+	r.Time = time.Duration(numbers[2]) * time.Microsecond
 	r.Text, rest, _ = bytes.Cut(rest, []byte("\n"))
 	for line := range bytes.Lines(rest) {
 		if device, ok := bytes.CutPrefix(line, []byte(" DEVICE=")); ok {
@@ -97,9 +102,9 @@ func (r Record) oops() bool {
 	return false
 }
 
-// signed tells whether the text begins with the name of whoever wrote it, as
+// Signed tells whether the text begins with the name of whoever wrote it, as
 // nearly all do (pr_fmt): one word and a colon.
-func (r Record) signed() bool {
+func (r Record) Signed() bool {
 	name, _, found := bytes.Cut(r.Text, []byte(": "))
 	return found && !bytes.Contains(name, []byte(" "))
 }

@@ -112,6 +112,7 @@ type section struct {
 	kind      uint32 // sh_type
 	flags     uint64 // sh_flags
 	at, bytes uint64
+	about     uint32 // sh_info: of relocations, the section that they are for
 }
 
 // noBits is the type of sections that have no bytes in the file (SHT_NOBITS).
@@ -120,9 +121,9 @@ const noBits = 8
 func (f *File) section(i int, header []byte) section {
 	o := f.Order
 	if f.Bits == 32 {
-		return section{i, o.Uint32(header), o.Uint32(header[4:]), uint64(o.Uint32(header[8:])), uint64(o.Uint32(header[16:])), uint64(o.Uint32(header[20:]))}
+		return section{i, o.Uint32(header), o.Uint32(header[4:]), uint64(o.Uint32(header[8:])), uint64(o.Uint32(header[16:])), uint64(o.Uint32(header[20:])), o.Uint32(header[28:])}
 	}
-	return section{i, o.Uint32(header), o.Uint32(header[4:]), o.Uint64(header[8:]), o.Uint64(header[24:]), o.Uint64(header[32:])}
+	return section{i, o.Uint32(header), o.Uint32(header[4:]), o.Uint64(header[8:]), o.Uint64(header[24:]), o.Uint64(header[32:]), o.Uint32(header[44:])}
 }
 
 // headers are buffers for section headers, some dozens at a time: most modules

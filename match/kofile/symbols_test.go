@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -294,6 +295,7 @@ func FuzzSymbols(f *testing.F) {
 		}
 		_, _ = file.Symbols()
 		_, _ = file.Versions()
+		_, _ = file.Taken()
 	})
 }
 
@@ -489,4 +491,68 @@ func BenchmarkDebiansSymbols(b *testing.B) {
 			image.Close()
 		}
 	}
+}
+
+// What .modinfo tells of a parameter is true of most; kvm's nx_huge_pages, for one, is
+// called a bool, and takes "auto", too.
+func TestParametersAreFoundWhereTheKernelFindsThem(t *testing.T) {
+	for arch, dir := range trees(t) {
+		all, others := 0, 0
+		for _, path := range modulesIn(t, dir) {
+			content, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := open(t, content)
+			taken, err := f.Taken()
+			if err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+			types := make(map[string]string)
+			for _, p := range f.Parameters() {
+				types[p.Name] = p.Type
+			}
+			for _, p := range taken {
+				all++
+				said := types[p.Name]
+				isArray := strings.HasPrefix(said, "array of ")
+				if p.Name == "" || (p.Max > 0) != (p.Type == "array" || p.Type == "string") || isArray != (p.Type == "array") {
+					t.Errorf("%s: %+v, and .modinfo says %q", path, p, said)
+				}
+				if !isArray && said != p.Type {
+					others++
+				}
+			}
+		}
+		if all < 1000 || others == 0 || others > all/20 {
+			t.Errorf("%v: %d parameters, of which %d are others than .modinfo says", arch, all, others)
+		}
+	}
+}
+
+// usb-storage has arrays, strings and types of its own among its parameters.
+func TestADamagedFilesParametersAreReadOrRefused(t *testing.T) {
+	path := filepath.Join(trees(t)[debian.AMD64], "kernel/drivers/usb/storage/usb-storage.ko")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if taken, err := open(t, whole).Taken(); err != nil || len(taken) < 4 {
+		t.Fatalf("%v, %v", taken, err)
+	}
+	at := rapid.OneOf(rapid.IntRange(0, 63), rapid.IntRange(len(whole)*3/4, len(whole)-1), rapid.IntRange(0, len(whole)-1))
+	rapid.Check(t, func(t *rapid.T) {
+		b := bytes.Clone(whole)
+		for range rapid.IntRange(1, 60).Draw(t, "changes") {
+			b[at.Draw(t, "at")] = rapid.Byte().Draw(t, "byte")
+		}
+		f, err := kofile.New(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			return
+		}
+		_, err = f.Taken()
+		if e := (*kofile.Error)(nil); err != nil && !errors.As(err, &e) {
+			t.Errorf("%#v", err)
+		}
+	})
 }

@@ -10,5 +10,10 @@ static int __init needs_init(void)
 }
 module_init(needs_init);
 
+static void __exit needs_exit(void)
+{
+}
+module_exit(needs_exit);
+
 MODULE_DESCRIPTION("needs the symbol kmodlab_given");
 MODULE_LICENSE("GPL");

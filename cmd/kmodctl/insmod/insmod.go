@@ -2,7 +2,10 @@
 // kernel, and nothing that the module needs.
 //
 // The words on standard error begin with kmod's. A line with the kernel's reason in
-// plain words follows, which --compat=kmod leaves away.
+// plain words follows, which --compat=kmod leaves away. Parameters are held to what the
+// module's file says of them before the kernel is asked: what it would refuse is not
+// tried, and what it would ignore is warned of. With -f, and with --compat=kmod, all that
+// is left to the kernel.
 package insmod
 
 import (
@@ -19,7 +22,9 @@ import (
 	"github.com/kmodd/kmodd/cmd/kmodctl/insert"
 	"github.com/kmodd/kmodd/cmd/kmodctl/kmodlog"
 	"github.com/kmodd/kmodd/cmd/kmodctl/libc"
+	"github.com/kmodd/kmodd/cmd/kmodctl/saidby"
 	"github.com/kmodd/kmodd/daemon/kernel"
+	"github.com/kmodd/kmodd/daemon/kmsg"
 	"github.com/kmodd/kmodd/modalias"
 )
 
@@ -27,6 +32,10 @@ import (
 type options struct {
 	force  bool
 	compat bool // no words but kmod's
+	aloud  bool // say what the kernel says meanwhile
+
+	tell func(about string) // more than kmod would say
+	out  io.Writer
 }
 
 func (o *options) table(version string) []getopt.Option {
@@ -35,6 +44,7 @@ func (o *options) table(version string) []getopt.Option {
 		{Short: 'p', Do: ignored},
 		{Short: 's', Do: ignored},
 		getopt.On('f', &o.force),
+		getopt.On('v', &o.aloud, "verbose"),
 		getopt.Compat(&o.compat),
 		getopt.Asks('V', "version", "kmod version "+version+"\n"),
 		getopt.Asks('h', "help", usage),
@@ -48,7 +58,8 @@ Puts the module in FILE into the kernel. What it needs must be there already:
 modprobe finds that, and the file.
 
 	-f             don't compare versions of symbols, nor the kernel that the
-	               module is built for
+	               module is built for, nor parameters with their types
+	-v, --verbose  show what the kernel writes to its log meanwhile
 	-p, -s         nothing
 	--compat=kmod  say no more than kmod does
 	-V, --version  print the version
@@ -68,13 +79,15 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 		log.Say(kmodlog.Failure, "this tool does not support loading from stdin!")
 		return 1
 	}
+	o.out = stdout
+	o.tell = func(about string) { log.Tell(kmodlog.Failure, about) }
 	says, err := o.insert(words[0], strings.Join(words[1:], " "))
 	if err == nil {
 		return 0
 	}
 	log.Say(kmodlog.Failure, "%s", says)
 	if !o.compat {
-		log.Tell(kmodlog.Failure, err.Error())
+		o.tell(err.Error())
 	}
 	return 1
 }
@@ -92,10 +105,36 @@ func (o *options) insert(file, parameters string) (says string, err error) {
 	if o.force {
 		m.Force = kernel.ForceVersions | kernel.ForceMagic
 	}
-	if err := insert.File(kernel.System{}, m); err != nil {
+	put := insert.File
+	if !o.compat {
+		put = func(k kernel.System, m kernel.Module) error { return insert.Checked(k, m, o.tell) }
+	}
+	if o.aloud {
+		defer hear(m.Name, o.out)()
+	}
+	if err := put(kernel.System{}, m); err != nil {
 		return fmt.Sprintf("could not insert module %s: %s", file, because(libc.Errno(err))), err
 	}
 	return "", nil
+}
+
+// hear returns a function that prints what the kernel has written to its log since, as
+// far as it is about a module: nothing without the right to read it.
+func hear(module string, out io.Writer) (print func()) {
+	log, err := kmsg.Open(kmsg.File)
+	if err != nil {
+		return func() {}
+	}
+	log.New(func(kmsg.Record) {}) // what was before
+	return func() {
+		defer log.Close()
+		by := saidby.Register{Installed: func(name string) bool { return name == module }}
+		log.New(func(r kmsg.Record) {
+			if by.During(r, module) {
+				fmt.Fprintf(out, "[%12.6f] %s\n", r.Time.Seconds(), r.Text)
+			}
+		})
+	}
 }
 
 // because is what insmod(8) says of a load's errno.

@@ -37,6 +37,9 @@
 //   - -r -n says what -r would do. kmod names only what is unused now.
 //   - --remove-holders takes out the holders of holders, too.
 //   - A name that leads to a module which is not installed is warned of with -n.
+//   - Parameters that the kernel would refuse it is not asked with, unless -f is given:
+//     errno, exit status and kmod's words are those of its refusal. What it would ignore
+//     is warned of.
 //
 // Not undone are: several blanks in MODPROBE_OPTIONS are as good as one, and a
 // quote there may lack its end. Of a module without versions that exports symbols in a

@@ -143,11 +143,19 @@ func (c *command) take(s rules.Step, with string) error {
 		return nil
 	}
 	m := kernel.Module{Name: s.Module, File: s.File, Options: strings.TrimSpace(with), Force: c.force}
-	err := insert.File(c.kernel, m)
+	err := c.insert(m)
 	if errors.Is(err, unix.EBUSY) && c.settled(m.Name) {
-		err = insert.File(c.kernel, m)
+		err = c.insert(m)
 	}
 	return err
+}
+
+// insert puts a module in, after a look at its parameters where kmod does not take one.
+func (c *command) insert(m kernel.Module) error {
+	if c.dialect == modprobed.Kmod {
+		return insert.File(c.kernel, m)
+	}
+	return insert.Checked(c.kernel, m, func(about string) { c.hint("%s", about) })
 }
 
 // insertFailed says why a module is not in.

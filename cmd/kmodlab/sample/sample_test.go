@@ -46,9 +46,38 @@ func TestSamplesAreWhatTheirNamesSay(t *testing.T) {
 	if sample("needs").Field("depends") != "gives" {
 		t.Error("needs does not need gives")
 	}
+	if sample("needs_gpl").Field("license") != "GPL" || sample("proprietary").GPL() {
+		t.Error("proprietary is under the GPL, or needs_gpl is not")
+	}
+	if sample("needs_apart").Field("import_ns") != "KMODLAB" || sample("noimport").Field("import_ns") != "" {
+		t.Error("needs_apart does not import its namespace, or noimport does")
+	}
+	if of(t, sample("needs"), "kmodlab_given") == of(t, sample("othercrc"), "kmodlab_given") {
+		t.Error("othercrc has the version that needs has")
+	}
+	if got := slices.Collect(sample("usb_table").Fields("alias")); len(got) != 2 || got[1] != "usb:v1209p0001d*dc*dsc*dp*ic*isc*ip*in*" {
+		t.Errorf("usb_table has %q", got)
+	}
+	if got := slices.Collect(sample("of_table").Fields("alias")); len(got) != 4 || got[0] != "of:N*T*Ckmodlab,sensor-v2C*" {
+		t.Errorf("of_table has %q", got)
+	}
+	if got := len(sample("takes").Parameters()); got < 16 {
+		t.Errorf("takes has %d parameters", got)
+	}
 	if got := slices.Collect(sample("probe_wants_firmware").Fields("firmware")); !slices.Equal(got, []string{"kmodlab/edu.bin"}) {
 		t.Errorf("probe_wants_firmware names %q", got)
 	}
+}
+
+// of is the version of a symbol that a module needs.
+func of(t *testing.T, f *kofile.File, symbol string) uint64 {
+	t.Helper()
+	versions, err := f.Versions()
+	i := slices.IndexFunc(versions, func(v kofile.Version) bool { return v.Name == symbol })
+	if err != nil || i < 0 {
+		t.Fatalf("no version of %s: %v", symbol, err)
+	}
+	return versions[i].CRC
 }
 
 func TestAnotherSourceIsAnotherBuild(t *testing.T) {
