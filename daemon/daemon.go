@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -34,6 +36,10 @@ type Config struct {
 	Reload <-chan struct{}
 }
 
+// spare is how many loads more than there are processors may be under way while these
+// have no time left: some always sleep.
+const spare = 2
+
 // Run is the daemon's life. It ends without an error when the context ends, and
 // when the system moves to another root file system.
 // An error of [kernel.System.Check] comes back as it is: this kernel, or this
@@ -58,6 +64,7 @@ func Run(ctx context.Context, c Config) error {
 	case err != nil:
 		return err
 	}
+	c.Limits.Few = min(cmp.Or(c.Limits.Few, runtime.NumCPU()+spare), c.Limits.Slots)
 	c.Limits.KeepNames = unix.Access(udevControl, unix.F_OK) != nil
 	c.Limits.KeepUnused = c.Limits.KeepUnused || kernel.System{}.Realtime()
 	l := newLoop(c, release, pool)

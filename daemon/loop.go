@@ -36,6 +36,7 @@ type loop struct {
 	system   kernel.System
 	kmsg     *kmsg.Log // nil if it can't be read
 	firmware fileWatch
+	ahead    ahead
 	paths    fileWatch // what deferred modules wait for
 	opens    openWatch
 	helper   func(on bool) error // has the kernel ask us, or not any more
@@ -256,6 +257,11 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 		return l.look(e)
 	case core.LookForSuppliers:
 		return suppliers{}.lookFor(e.Held)
+	case core.ReadAhead:
+		l.ahead.read(e.Files)
+	case core.LookAtPressure:
+		stalled, known := l.system.Pressure()
+		return core.Pressure{Stalled: stalled, Known: known}
 	case core.AwaitFirmware:
 		l.firmware.await(e.Names)
 	case core.AwaitPaths:
@@ -316,7 +322,7 @@ func (l *loop) load(e core.Load) {
 		l.pool.Run(uint64(e.Op), worker.Command{Verb: "install", Module: s.Module, Shell: s.Install, Options: s.Options, Limit: l.commandTime})
 		return
 	}
-	l.pool.Load(uint64(e.Op), kernel.Module{Name: s.Module, File: s.File, Options: s.Options, Measure: e.Measure, Async: kernel.Async(e.Async), LookInto: e.LookInto, Settings: e.Settings})
+	l.pool.Load(uint64(e.Op), kernel.Module{Name: s.Module, File: s.File, Options: s.Options, Nice: e.Nice, Measure: e.Measure, Async: kernel.Async(e.Async), LookInto: e.LookInto, Settings: e.Settings})
 }
 
 // finished turns a worker's result into what the machine is told. What the

@@ -107,6 +107,12 @@ func (s *Set) IsFirst(step Step, modalias string) bool {
 	return policy.IsFirst(policy.ClassName(s.below(step.File), modalias))
 }
 
+// IsBus tells whether a step's module drives what other devices hang on, which are not
+// there before it is.
+func (s *Set) IsBus(step Step) bool {
+	return policy.IsBus(policy.ClassName(s.below(step.File), ""))
+}
+
 // Naming returns what kind of names the devices of a step's module get in the order of
 // their probes, "" for none, when a device of that MODALIAS asks for it.
 func (s *Set) Naming(step Step, modalias string) string {

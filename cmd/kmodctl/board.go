@@ -86,3 +86,15 @@ func (b board) modules(warnings io.Writer) (map[string]control.State, error) {
 	}
 	return states, err
 }
+
+// loaded returns the names of the modules that are live, sorted.
+func (b board) loaded(warnings io.Writer) (names []string, err error) {
+	states, err := b.modules(warnings)
+	for name, state := range states {
+		if state == control.Live {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, err
+}

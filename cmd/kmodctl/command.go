@@ -77,7 +77,8 @@ func newRoot() *cobra.Command {
 
 All users may ask; rescan, reload, pin and unpin are for root. No daemon is needed by "kmodctl
 plan", which says what it would load on this or another machine, "kmodctl boot" with a
-report that was kept, "kmodctl record", which writes down what devices a machine has, "kmodctl resolve", which says what a
+report that was kept, "kmodctl record", which writes down what devices a machine has, "kmodctl trim", which
+finds what modules an image for such machines needs, "kmodctl resolve", which says what a
 device would need, "kmodctl describe", which says what a modalias is about,
 "kmodctl info", which says what a module is, "kmodctl check", which says whether it could be loaded, and "kmodctl usage", which says who uses a driver.`,
 		Version:       version,
@@ -99,7 +100,7 @@ device would need, "kmodctl describe", which says what a modalias is about,
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
 	root.AddCommand(
 		newStatus(o), newBoot(o), newDevices(o), newModules(o), newWhy(o), newMonitor(o),
-		newRescan(o), newReload(o), newPin(o), newUnpin(o), newRelease(o), newBootComplete(o), newSettle(o), newUsage(o), newMemory(o), newResolve(o), newPlan(o), newRecord(o), newDescribe(o), newInfo(o), newCheck(o), newLint(),
+		newRescan(o), newReload(o), newPin(o), newUnpin(o), newRelease(o), newBootComplete(o), newSettle(o), newUsage(o), newMemory(o), newResolve(o), newPlan(o), newRecord(o), newTrim(o), newDescribe(o), newInfo(o), newCheck(o), newLint(),
 		newTool("depmod", "Make the tables of the modules, as depmod(8) does"),
 		newTool("insmod", "Put one module file in, as insmod(8) does"),
 		newTool("kmod", "Do what kmod(8) does: list, static-nodes"),

@@ -113,16 +113,25 @@ func (p *planning) board(cmd *cobra.Command, dir string, list *devicelist.List, 
 // read reads the list of devices, nil if there is none, and sees to it that its
 // command line counts.
 func (p *planning) read(cmd *cobra.Command) (*devicelist.List, error) {
-	name := p.list
+	if p.list == "" {
+		return nil, nil
+	}
+	list, err := readList(cmd, p.list)
+	if err != nil {
+		return nil, err
+	}
+	p.obey(list)
+	return list, nil
+}
+
+// readList reads a list of devices from a file, or with "-" from standard input.
+func readList(cmd *cobra.Command, name string) (*devicelist.List, error) {
 	var text []byte
 	var err error
-	switch name {
-	case "":
-		return nil, nil
-	case "-":
+	if name == "-" {
 		name = "standard input"
 		text, err = io.ReadAll(cmd.InOrStdin())
-	default:
+	} else {
 		text, err = os.ReadFile(name)
 	}
 	if err != nil {
@@ -135,27 +144,36 @@ func (p *planning) read(cmd *cobra.Command) (*devicelist.List, error) {
 	for _, m := range mistakes {
 		fmt.Fprintf(cmd.ErrOrStderr(), "kmodctl: warning: line left out: %s:%v\n", name, m)
 	}
-	line := strings.Join(list.CommandLine, " ")
-	p.cmdline = &line
 	return list, nil
+}
+
+// obey has the kernel command line of a list count.
+func (s *system) obey(list *devicelist.List) {
+	line := strings.Join(list.CommandLine, " ")
+	s.cmdline = &line
 }
 
 // devices are those of the list, or of this machine, with the variables that
 // rules ask for.
 func (p *planning) devices(warnings io.Writer, list *devicelist.List, variables []string) ([]rules.Device, error) {
-	if list == nil {
-		if len(variables) == 0 {
-			return here.devices(warnings, nil)
-		}
-		return here.devices(warnings, func(e *uevent.Event) (env []string) {
-			for _, name := range variables {
-				if value, ok := e.Variable(name); ok {
-					env = append(env, name+"="+string(value))
-				}
-			}
-			return env
-		})
+	switch {
+	case list != nil:
+		return listed(warnings, list, variables), nil
+	case len(variables) == 0:
+		return here.devices(warnings, nil)
 	}
+	return here.devices(warnings, func(e *uevent.Event) (env []string) {
+		for _, name := range variables {
+			if value, ok := e.Variable(name); ok {
+				env = append(env, name+"="+string(value))
+			}
+		}
+		return env
+	})
+}
+
+// listed are the devices of a list with the variables that rules ask for.
+func listed(warnings io.Writer, list *devicelist.List, variables []string) []rules.Device {
 	devices := slices.Clone(list.Devices)
 	seen := make(map[string]bool)
 	for i := range devices {
@@ -166,7 +184,7 @@ func (p *planning) devices(warnings io.Writer, list *devicelist.List, variables 
 			fmt.Fprintf(warnings, "kmodctl: warning: rules look at %s, which no list has: they match no device here\n", name)
 		}
 	}
-	return devices, nil
+	return devices
 }
 
 // asked picks the variables of a device in a list that rules ask for, and notes
@@ -199,12 +217,18 @@ func (p *planning) wanted(cmd *cobra.Command) (wanted []core.Want, err error) {
 	if err != nil {
 		return nil, err
 	}
-	config := modulesload.Load(p.root, line, false)
+	return wantedBelow(p.root, line, cmd.ErrOrStderr()), nil
+}
+
+// wantedBelow is what modules-load.d below a root names, and modules_load= on a
+// kernel command line.
+func wantedBelow(root, line string, warnings io.Writer) (wanted []core.Want) {
+	config := modulesload.Load(root, line, false)
 	for _, w := range config.Warnings {
-		fmt.Fprintln(cmd.ErrOrStderr(), "kmodctl: warning:", w)
+		fmt.Fprintln(warnings, "kmodctl: warning:", w)
 	}
 	for _, m := range config.Modules {
 		wanted = append(wanted, core.Want{Name: m.Name, By: rules.Reason{Source: m.File, Line: m.Line, Says: m.Text}})
 	}
-	return wanted, nil
+	return wanted
 }

@@ -21,11 +21,12 @@ import (
 func newRecord(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "record [FILE]",
-		Short: "Write down the devices of this machine, for plan",
+		Short: "Write down the devices of this machine, for plan and trim",
 		Long: `Writes the devices that name themselves to drivers to standard output, or to
 FILE, which is replaced as a whole: a device a line, with its path, subsystem,
-MODALIAS, driver and other variables. "kmodctl plan --devices" reads such a list,
-on this machine or another one. No daemon is needed.
+MODALIAS, driver and other variables, and the names of the modules that are in the
+kernel. "kmodctl plan --devices" and "kmodctl trim" read such a list, on this
+machine or another one. No daemon is needed.
 
 The list tells what kind of machine it is, and not which one: serial numbers,
 addresses of network cards, UUIDs and names that somebody gave are left out, and
@@ -83,13 +84,17 @@ func recorded(warnings io.Writer) (*devicelist.List, error) {
 	if err != nil {
 		return nil, err
 	}
+	loaded, err := here.loaded(warnings)
+	if err != nil {
+		return nil, err
+	}
 	words, left := devicelist.KeepWords(line, installed(warnings))
 	for _, parameter := range left {
 		fmt.Fprintf(warnings, "kmodctl: warning: %s= of the kernel command line is left out: it may tell which machine this is\n", parameter)
 	}
 	devicelist.Mask(devices)
 	slices.SortFunc(devices, func(a, b rules.Device) int { return strings.Compare(a.Path, b.Path) })
-	return &devicelist.List{Tool: "kmodctl " + version, Kernel: release, Machine: machine, CommandLine: words, Devices: devices}, nil
+	return &devicelist.List{Tool: "kmodctl " + version, Kernel: release, Machine: machine, CommandLine: words, Loaded: loaded, Devices: devices}, nil
 }
 
 // installed tells which modules the running kernel has. Without tables, as in

@@ -75,7 +75,7 @@ func parse(args []string, stdout, stderr io.Writer) (daemon.Config, error) {
 	flags := flag.NewFlagSet("kmodd", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&config.Socket, "socket", control.Address, "answer kmodctl on the Unix socket `path`")
-	flags.IntVar(&config.Limits.Slots, "workers", config.Limits.Slots, "load at most `n` modules at once")
+	flags.IntVar(&config.Limits.Slots, "workers", config.Limits.Slots, "load at most `n` modules at once, fewer while the processors have no time")
 	flags.DurationVar(&config.Limits.Patience, "patience", config.Limits.Patience,
 		"a load that takes longer than this `time` makes room for another one")
 	flags.DurationVar(&config.Limits.Rest, "rest", config.Limits.Rest,

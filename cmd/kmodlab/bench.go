@@ -14,6 +14,7 @@ func bench(ctx context.Context, args []string) error {
 	if len(args) > 0 && (args[0] == "boot" || args[0] == "edge") {
 		flags := flag.NewFlagSet("bench "+args[0], flag.ContinueOnError)
 		boots := flags.Int("boots", map[string]int{"boot": 5, "edge": 20}[args[0]], "boot `n` times with each")
+		only := flags.String("only", "", "of boot: only loaders whose name has this `text` in it, and systemd-udevd")
 		async := flags.String("async", "", "of edge: only with this `way` of probing: never, auto or all")
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
@@ -21,7 +22,7 @@ func bench(ctx context.Context, args []string) error {
 		if args[0] == "edge" {
 			return benchmark.Edge(ctx, os.Stdout, os.Stderr, *boots, *async)
 		}
-		return benchmark.Contest(ctx, os.Stdout, os.Stderr, *boots)
+		return benchmark.Contest(ctx, os.Stdout, os.Stderr, *boots, *only)
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.BoolVar(&o.Markdown, "markdown", false, "print the table for documentation")

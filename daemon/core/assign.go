@@ -211,6 +211,7 @@ func (m *Machine) assigned(e Assigned) {
 	}
 	m.hold(dev, e.Held)
 	m.ask(dev)
+	m.anew = m.anew || dev.trouble != nil // what came meanwhile may have come too late for the probe
 	a := dev.assignment
 	if a == nil || !a.asked {
 		return

@@ -27,6 +27,8 @@ type board struct {
 	requests map[string]bool     // modules that may have others loaded
 	prefers  map[string][]string // modules that a rule may prefer, by the modalias of devices
 	slots    int
+	few      int  // of them, while the processors have no time
+	blind    bool // the kernel does not say how much they have
 }
 
 // An operator is what somebody says on a board, and may say otherwise later.
@@ -47,6 +49,7 @@ const bindTimeout = 2 * time.Second
 // everything works teaches little.
 func newBoard(rng *rand.Rand) *board {
 	b := &board{slots: 1 + rng.IntN(4)}
+	b.few, b.blind = rng.IntN(b.slots+1), rng.IntN(4) == 0
 	for i := range 3 + rng.IntN(6) {
 		path := fmt.Sprintf("/devices/bus/d%02d", i)
 		d := fake.Device{Path: path, Modalias: fmt.Sprintf("t:v%dd%d", rng.IntN(3), rng.IntN(3))}

@@ -55,14 +55,15 @@ func TestACriticalLoadHoldsUpNobodyForLong(t *testing.T) {
 
 func TestWhatIsCriticalNeedsNoSlotThatOthersHave(t *testing.T) {
 	b := crowdBench(t, "", "a", "b", "c", "d", "e")
-	b.loading("a", "b", "c", "d")
+	b.loading("base", "a", "b", "c")
 	b.step(core.Seen{Device: rules.Device{Path: "/nic", Modalias: "t:nic"}})
-	b.loading("a", "b", "c", "d", "mii")
+	b.loading("base", "a", "b", "c", "mii")
 }
 
 // base waits for a slot, for e's sake, when the disk comes that needs it.
 func TestWhatSomethingCriticalNeedsIsCriticalFromThenOn(t *testing.T) {
-	b := crowdBench(t, "", "a", "b", "c", "d", "e")
+	b := crowdBench(t, "", "a", "b", "c", "d")
+	b.step(core.Seen{Device: rules.Device{Path: "/e", Modalias: "t:e"}})
 	b.loading("a", "b", "c", "d")
 	b.step(core.Seen{Device: rules.Device{Path: "/disk", Modalias: "t:disk"}})
 	b.loading("a", "b", "c", "d", "base")

@@ -32,15 +32,9 @@ func (m *Machine) idle() bool {
 // startReady walks the waiting modules once. It tells whether that changed
 // what others may wait for.
 func (m *Machine) startReady() (again bool) {
-	m.dirty = false
-	m.walk = m.walk[:0]
-	for _, critical := range [...]bool{true, false} {
-		for _, mod := range m.waiting {
-			if mod.critical == critical {
-				m.walk = append(m.walk, mod)
-			}
-		}
-	}
+	m.dirty, m.slots.lacking = false, false
+	m.walk = append(m.walk[:0], m.waiting...)
+	slices.SortStableFunc(m.walk, before)
 	for _, mod := range m.walk {
 		if mod.state != control.Waiting {
 			continue
@@ -49,22 +43,66 @@ func (m *Machine) startReady() (again bool) {
 		switch {
 		case doom != nil:
 			m.fail(mod, doom.state, nil, "dependency", doom.says)
-		case ready && (m.hasSlot(mod) || m.isUrgent(mod)):
+		case ready && m.mayLoad(mod):
 			m.load(mod)
 		}
 	}
 	return m.dirty
 }
 
-// hasSlot tells whether a module may go in now, as far as others that are on their way
-// let it. What is critical waits for nothing but its own kind.
-func (m *Machine) hasSlot(mod *module) bool {
-	if mod.critical {
-		return m.loads(func(other *module) bool { return other.critical }) < m.limits.Slots
+// before orders modules that wait: what is critical goes first, then what has the longest
+// way before it. Those that are alike go in the order in which they were wanted.
+func before(a, b *module) int {
+	if a.critical != b.critical {
+		if a.critical {
+			return -1
+		}
+		return 1
 	}
-	_, rush := m.rush()
+	return b.way - a.way
+}
+
+// behindBus is how many modules may be behind that of a bus, counted one after the other:
+// they are known when its devices are.
+const behindBus = 3
+
+// wayOf is how many loads one after the other a module begins with its own, as far as
+// that is known before others wait for it.
+func (m *Machine) wayOf(mod *module) int {
+	if m.set.IsBus(mod.step) {
+		return 1 + behindBus
+	}
+	return 1
+}
+
+// lengthen has what a module needs, and that waits, know how long the way is.
+func (m *Machine) lengthen(mod *module) {
+	for _, name := range mod.step.Needs {
+		if need := m.modules[name]; need != nil && need.state == control.Waiting && need.way <= mod.way {
+			need.way = mod.way + 1
+			m.lengthen(need)
+		}
+	}
+}
+
+// mayLoad tells whether a module may go in now, as far as others that are on their way
+// let it. What is critical waits for nothing but its own kind.
+func (m *Machine) mayLoad(mod *module) bool {
+	if m.isUrgent(mod) {
+		return true
+	}
+	under := len(m.loading)
+	if mod.critical {
+		under = m.loads(func(other *module) bool { return other.critical })
+	} else if _, rush := m.rush(); rush {
+		return false
+	}
 	deferred := func(other *module) bool { return other.step.Stage == policy.Deferred }
-	return !rush && len(m.loading) < m.limits.Slots && (!deferred(mod) || m.loads(deferred) < gentle)
+	if !mod.critical && deferred(mod) && m.loads(deferred) >= gentle {
+		return false
+	}
+	m.slots.lacking = m.slots.lacking || under >= m.room()
+	return under < m.room()
 }
 
 // loads counts those of the loads in a slot that are of a kind.
@@ -90,6 +128,35 @@ func (m *Machine) rush() (until time.Duration, on bool) {
 		}
 	}
 	return until, on
+}
+
+// The nice values of loads, and for how long those that are not critical have one after a
+// critical load: what is behind a bus takes as long to come, by the kernel's own work.
+const (
+	niceCrowd    = 10
+	niceDeferred = 15
+	aftermath    = 2 * time.Second
+)
+
+// nice is how far a load stands back for others, which matters to the part of its init
+// and of its probes that is made by the worker.
+func (m *Machine) nice(mod *module) int {
+	switch {
+	case mod.critical || m.isUrgent(mod):
+		return 0
+	case mod.step.Stage == policy.Deferred && !m.released[mod.name]:
+		return niceDeferred
+	case m.hurried != 0 && m.now < m.hurried+aftermath:
+		return niceCrowd
+	}
+	return 0
+}
+
+// noteCritical takes in that a load begins or ends.
+func (m *Machine) noteCritical(mod *module) {
+	if mod.critical {
+		m.hurried = m.now
+	}
 }
 
 // isCritical tells whether a step goes before others: as a rule says, or by the class
@@ -182,11 +249,28 @@ func (m *Machine) load(mod *module) {
 	for _, other := range m.ops {
 		other.shared = len(m.ops) > 1
 	}
+	m.noteCritical(mod)
 	async, look := m.chooseProbing(mod)
 	m.emit(Load{
-		Op: mod.op, Step: mod.step, Critical: mod.critical, Measure: mod.cost == 0 && !mod.shared,
+		Op: mod.op, Step: mod.step, Critical: mod.critical, Nice: m.nice(mod), Measure: mod.cost == 0 && !mod.shared,
 		Async: async, LookInto: look, Settings: m.settingsFor(mod),
 	})
+}
+
+// readAhead has the files read of modules that have begun to wait: others keep the
+// processors busy meanwhile, not the disk.
+func (m *Machine) readAhead() {
+	slices.SortStableFunc(m.queued, before)
+	var files []string
+	for _, mod := range m.queued {
+		if mod.state == control.Waiting && mod.step.Install == "" {
+			files = append(files, mod.step.File)
+		}
+	}
+	clear(m.queued)
+	if m.queued = m.queued[:0]; len(files) > 0 {
+		m.emit(ReadAhead{Files: files})
+	}
 }
 
 // deviceOrNone returns what wanted a module if that is a device.

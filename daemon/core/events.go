@@ -99,6 +99,13 @@ type (
 	// probe the kernel has put off.
 	Supplying struct{ Needs []Need }
 
+	// Pressure answers a [LookAtPressure]: for how long some task has waited for a
+	// processor since the kernel's start. Known says that the kernel tells.
+	Pressure struct {
+		Stalled time.Duration
+		Known   bool
+	}
+
 	// PathThere tells that a file is there that was awaited.
 	PathThere struct{ Path string }
 
@@ -245,6 +252,7 @@ type Want struct {
 
 func (Seen) event()          {}
 func (Supplying) event()     {}
+func (Pressure) event()      {}
 func (Expected) event()      {}
 func (Gone) event()          {}
 func (Moved) event()         {}
@@ -289,6 +297,13 @@ type (
 	// The answer, a [Supplying], is expected before the next event.
 	LookForSuppliers struct{ Held []string }
 
+	// ReadAhead asks for the files of modules to be in memory when their turn comes, in
+	// this order. Nothing waits for that.
+	ReadAhead struct{ Files []string }
+
+	// LookAtPressure asks how much the processors have to do, in the same way.
+	LookAtPressure struct{}
+
 	// Load asks for a module to be put in by a worker, or for its install
 	// command to be run by one.
 	Load struct {
@@ -296,6 +311,8 @@ type (
 		Step rules.Step
 		// Critical says that it goes before others, and takes no slot from them.
 		Critical bool
+		// Nice is how far it stands back for other work, as in setpriority(2): 0 to 19.
+		Nice int
 		// Measure asks how much memory it takes, if that is not known yet: nothing
 		// else is on its way that would be counted with it.
 		Measure bool
@@ -439,6 +456,8 @@ type (
 
 func (Load) effect()             {}
 func (LookForSuppliers) effect() {}
+func (LookAtPressure) effect()   {}
+func (ReadAhead) effect()        {}
 func (Remember) effect()         {}
 func (Abandon) effect()          {}
 func (Rescan) effect()           {}

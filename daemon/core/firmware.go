@@ -63,11 +63,14 @@ func (m *Machine) firmwareFound(e FirmwareFound) {
 		if !slices.Contains(t.lacks, e.Name) || !e.Changed && slices.Contains(t.inVain, e.Name) {
 			continue
 		}
+		if dev.act != nil && dev.act.assign != nil {
+			continue // it is looked for anew when that has ended
+		}
 		if !slices.Contains(t.inVain, e.Name) {
 			t.inVain = append(t.inVain, e.Name)
 		}
 		if dev.act != nil {
-			dev.act.again = dev.act.again || dev.act.assign == nil && dev.act.op != 0
+			dev.act.again = dev.act.again || dev.act.op != 0
 			continue
 		}
 		m.note("probe", dev.Path, "", reason("firmware", e.Name+" is there"))

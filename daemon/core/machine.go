@@ -12,9 +12,12 @@ import (
 
 // Limits are the numbers that a [Machine] works by.
 type Limits struct {
-	// Slots is how many loads may be under way at once. Many drivers sleep in
+	// Slots is how many loads may be under way at once at most. Many drivers sleep in
 	// their init or probe, so it is not bound to the number of CPUs.
 	Slots int
+	// Few is how many may be while the processors have no time left, 0 for as many as
+	// there are slots.
+	Few int
 	// Patience is how long a load keeps its slot, and how long a module that
 	// somebody else is loading is waited for by those that merely come after it.
 	Patience time.Duration
@@ -36,7 +39,7 @@ type Limits struct {
 }
 
 // DefaultLimits are the limits of a daemon that was told nothing else.
-var DefaultLimits = Limits{Slots: 8, Patience: 5 * time.Second, Rest: 30 * time.Second, Remember: 30 * time.Second}
+var DefaultLimits = Limits{Slots: 16, Patience: 5 * time.Second, Rest: 30 * time.Second, Remember: 30 * time.Second}
 
 // A Machine is the deciding part of the daemon. Its methods must be called by
 // one goroutine at a time. Make one with [New].
@@ -75,6 +78,7 @@ type Machine struct {
 	inherited map[string]control.Module // by name, until the first scan has ended
 
 	waiting []*module // for what they need or for a slot, in the order wanted
+	queued  []*module // those that have begun to in this step
 	loading []*module // in a slot
 	unsure  []*module // coming or going by somebody else's doing: looked at again
 
@@ -89,6 +93,8 @@ type Machine struct {
 	markedOp   OpID   // the last load that had begun when it was asked for
 	lastOp     OpID
 	rushing    bool // critical loads had just begun
+	slots      slots
+	hurried    time.Duration // when a critical load began or ended last
 	foresight  *foresight
 	syncOnly   bool // the kernel does not know async_probe
 
@@ -121,6 +127,7 @@ func New(limits Limits) *Machine {
 	limits.Remember = cmp.Or(limits.Remember, DefaultLimits.Remember)
 	return &Machine{
 		limits:   limits,
+		slots:    slots{now: min(limits.Few, limits.Slots)},
 		verdicts: make(map[string]*verdict),
 		modules:  make(map[string]*module),
 		ops:      make(map[OpID]*module),
@@ -148,7 +155,9 @@ func (m *Machine) Step(now time.Duration, e Event, out []Effect) []Effect {
 	m.handle(e)
 	m.passTime()
 	m.carryOn()
+	m.readAhead()
 	m.persist()
+	m.lookAtPressure()
 	m.startActs()
 	m.askToCatchUp()
 	m.awaitFirmware()
@@ -199,6 +208,8 @@ func (m *Machine) handle(e Event) {
 		m.firmwareFound(e)
 	case Supplying:
 		m.supplying(e)
+	case Pressure:
+		m.pressure(e)
 	case PathThere:
 		m.release(e.Path)
 	case Probed:
@@ -301,7 +312,7 @@ func (m *Machine) Deadline() (at time.Duration, ok bool) {
 			}
 		}
 	}
-	if at := min(m.releaseAt, m.missAt, m.rememberAt()); at != never {
+	if at := min(m.releaseAt, m.missAt, m.rememberAt(), m.pressureTime()); at != never {
 		earlier(at)
 	}
 	for _, r := range m.rests {

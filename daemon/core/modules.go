@@ -33,6 +33,7 @@ type module struct {
 	requests Requests // whether it may have others loaded, as far as its file was looked into
 
 	critical  bool  // it goes before others that wait, as what needs it does
+	way       int   // how many loads one after the other its own begins, while it waits
 	shared    bool  // other loads were under way during its own
 	share     share // of the boot, and when a worker made the call
 	called    stamp
@@ -221,7 +222,11 @@ func (m *Machine) want(s rules.Step, by string, since uint64) {
 // queue lets a module wait for what it needs and for a slot.
 func (m *Machine) queue(mod *module) {
 	mod.state, mod.remarks = control.Waiting, nil
-	m.waiting = append(m.waiting, mod)
+	m.waiting, m.queued = append(m.waiting, mod), append(m.queued, mod)
+	if mod.way = 0; m.limits.Slots > 1 { // else all ways take the same time
+		mod.way = m.wayOf(mod)
+		m.lengthen(mod)
+	}
 	m.dirty = true
 }
 
@@ -265,6 +270,7 @@ func (m *Machine) nowLive(mod *module) {
 		}
 	case control.InLoad:
 		what, mod.ours = "live", true
+		m.noteCritical(mod)
 	}
 	if !mod.ours {
 		m.setAside(mod)

@@ -97,6 +97,12 @@ func (w *world) checkTurn(e core.Load) {
 	if taken >= w.board.slots {
 		w.violate("%s is loaded while %d loads hold all slots", name, taken)
 	}
+	if w.board.few > 0 && taken >= w.board.few && !w.eased {
+		w.violate("%s is loaded while %d loads are under way, and the processors never had time", name, taken)
+	}
+	if e.Critical && e.Nice != 0 {
+		w.violate("%s is critical, and stands back for others", name)
+	}
 }
 
 // isPreferred tells whether a module may be loaded since a device prefers it.
@@ -151,10 +157,11 @@ func (w *world) checkAtRest() {
 
 // checkServed: every matching, allowed module of every present device was
 // asked for, and every wanted one, and is live if it can be. What somebody took
-// out since then is nobody's fault.
+// out since then is nobody's fault. A device whose driver somebody has taken out is not
+// served again either when another of its drivers, that slept, is awake.
 func (w *world) checkServed(by string, since time.Duration, name string) {
 	removed, taken := w.removed[name]
-	if slices.Contains(w.says.blacklist, name) || taken && removed >= since || w.isGoing(name) || w.unlucky[name] || w.sleeps(by) || w.hasSlept(name) && w.kernel.Driver(by) != "" {
+	if slices.Contains(w.says.blacklist, name) || taken && removed >= since || w.isGoing(name) || w.unlucky[name] || w.sleeps(by) || w.hasSlept(name) && (w.kernel.Driver(by) != "" || w.letGo[by]) {
 		return
 	}
 	for _, need := range w.board.closure(*w.board.module(name)) {
@@ -240,7 +247,7 @@ func (w *world) checkModules() {
 		if m.State != control.Absent { // as what sleeps is
 			said[m.Name] = m.State
 		}
-		if w.handed[m.Name] && !m.Ours {
+		if w.handed[m.Name] && !m.Ours && m.State != control.Going { // somebody took one out before the first scan met it
 			w.violate("%s was ours before, and is not any more", m.Name)
 		}
 	}

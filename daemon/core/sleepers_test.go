@@ -265,7 +265,7 @@ func (w *world) hasSleeper(name string) bool {
 		if s.Module == name || slices.Contains(w.board.closure(*w.board.module(s.Module)), name) {
 			return true
 		}
-		for _, d := range w.sortedPresent() {
+		for _, d := range w.was { // one that has gone may be awaited yet
 			for _, path := range s.Devices {
 				if d.Path == path || len(d.Path) > len(path) && d.Path[:len(path)+1] == path+"/" {
 					for _, step := range set.Decide(asDevice(d)).Steps {
@@ -329,7 +329,7 @@ func (w *world) checkSleepers() {
 		if w.isMade(d.Path) && there && !w.aside[name] {
 			continue
 		}
-		if made := w.nodes[name]; !there && made != "" || made == "daemon" && !w.isStuck(d.Path) || w.aside[name] && !w.isStuck(d.Path) {
+		if made := w.nodes[name]; !there && made != "" && !leaving || made == "daemon" && !w.isStuck(d.Path) || w.aside[name] && !w.isStuck(d.Path) {
 			w.violate("%s is there: %v; the node there is the %s's, and one is aside: %v", d.Path, there, made, w.aside[name])
 		}
 	}

@@ -43,6 +43,7 @@ type world struct {
 
 	present map[string]fake.Device // the devices that are there
 	appears map[string]time.Duration
+	was     map[string]fake.Device   // those that there ever were, as they were last
 	letGo   map[string]bool          // devices whose driver somebody has taken out
 	removed map[string]time.Duration // modules that somebody took out, and when
 	badly   map[string]bool          // modules of which another build was loaded
@@ -74,6 +75,9 @@ type world struct {
 	calls    map[fake.Call]flight
 	inFlight map[string]core.OpID
 	slots    map[core.OpID]slot // of loads that hold one
+	eased    bool               // the processors had time in this life, or nobody knows
+	stalled  time.Duration      // for how long tasks have waited for them
+	pressed  time.Duration      // when that was asked last
 
 	firstScan         time.Duration // when the first one of this life ended, 0 for not yet
 	booted, fileThere bool
@@ -144,6 +148,7 @@ func newWorld(t testing.TB, seed uint64, breaks breaker) *world {
 	w := &world{
 		t: t, rng: rng, board: b, kernel: fake.New(append(b.badBuilds(), b.modules...)...), breaks: breaks,
 		present:  make(map[string]fake.Device),
+		was:      make(map[string]fake.Device),
 		appears:  make(map[string]time.Duration),
 		letGo:    make(map[string]bool),
 		removed:  make(map[string]time.Duration),
@@ -267,12 +272,12 @@ func (w *world) soon() time.Duration {
 func (w *world) start(modules []control.Module) {
 	w.life++
 	w.began = w.now
-	w.machine = w.breaks(w, core.New(core.Limits{Slots: w.board.slots, Patience: patience}))
+	w.machine = w.breaks(w, core.New(core.Limits{Slots: w.board.slots, Few: w.board.few, Patience: patience}))
 	w.socket, w.overrun, w.mark, w.wanted, w.reading = nil, false, 0, 0, false
 	w.settlers = make(map[uint64]time.Duration)
 	w.told, w.lastScan = make(map[string]tidings), 0
 	w.inFlight = make(map[string]core.OpID)
-	w.slots = make(map[core.OpID]slot)
+	w.slots, w.eased = make(map[core.OpID]slot), false
 	w.asked = make(map[string]time.Duration)
 	w.bootBefore = make(map[string]control.BootLoad)
 	w.loadsBegan = make(map[string][]time.Duration)
@@ -450,6 +455,8 @@ func (w *world) carryOut(e core.Effect) core.Event {
 		return w.look(e.Path)
 	case core.LookForSuppliers:
 		return w.supplying(e)
+	case core.LookAtPressure:
+		return w.pressure()
 	case core.AwaitPaths:
 		w.paths = e.Paths
 		if w.fileThere && slices.Contains(e.Paths, goFile) {
@@ -497,6 +504,20 @@ func (w *world) carryOut(e core.Effect) core.Event {
 		return core.ModuleIs{Name: e.Name, State: control.State(w.kernel.State(e.Name))}
 	}
 	return nil
+}
+
+// pressure says how much of the time since the last look tasks have waited for a
+// processor, unless this board's kernel does not tell.
+func (w *world) pressure() core.Pressure {
+	if w.board.blind {
+		w.eased = true
+		return core.Pressure{}
+	}
+	share := w.rng.IntN(101)
+	w.eased = w.eased || share < 60
+	w.stalled += (w.now - w.pressed) * time.Duration(share) / 100
+	w.pressed = w.now
+	return core.Pressure{Stalled: w.stalled, Known: true}
 }
 
 // supplying says of what is held back, now and then, that others wait for it.
@@ -781,7 +802,7 @@ func (w *world) noteTruth(e fake.Event) {
 		delete(w.exiting, name)
 	case e.What == fake.Add:
 		w.present[e.Path] = fake.Device{Path: e.Path, Modalias: e.Modalias}
-		w.appears[e.Path] = w.now
+		w.appears[e.Path], w.was[e.Path] = w.now, w.present[e.Path]
 		delete(w.letGo, e.Path)
 	case e.What == fake.Bind:
 		w.nodeChanges(e.Path, true)

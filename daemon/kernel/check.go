@@ -105,6 +105,16 @@ func (s System) has(capability uint) bool {
 	return err != nil || set>>capability&1 == 1
 }
 
+// CanHurry tells whether a thread of this process that has less priority than others can
+// have it back (setpriority(2), getrlimit(2) RLIMIT_NICE).
+func (s System) CanHurry() bool {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NICE, &limit); err == nil && limit.Cur >= 20 {
+		return true
+	}
+	return s.has(unix.CAP_SYS_NICE)
+}
+
 // firstUserNamespace says whether uid_map is the identity, as it is in the
 // system's own user namespace (user_namespaces(7)).
 func (s System) firstUserNamespace() bool {

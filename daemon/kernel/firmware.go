@@ -74,15 +74,21 @@ func (s System) lookFor(names iter.Seq[string]) (missing Firmware) {
 // FirmwareDirs are the directories in which the kernel looks, in its order
 // (fw_path in drivers/base/firmware_loader/main.c). Most are not there.
 func (s System) FirmwareDirs() []string {
-	release := firstLine(s.proc("sys/kernel/osrelease"))
-	dirs := []string{
-		firstLine(s.sys("module/firmware_class/parameters/path")),
+	dirs := s.FirmwareDirsOf(firstLine(s.proc("sys/kernel/osrelease")))
+	if own := firstLine(s.sys("module/firmware_class/parameters/path")); own != "" {
+		return slices.Insert(dirs, 0, own)
+	}
+	return dirs
+}
+
+// FirmwareDirsOf are those of a kernel that somebody has told of no other one.
+func (s System) FirmwareDirsOf(release string) []string {
+	return []string{
 		s.lib("firmware/updates/" + release),
 		s.lib("firmware/updates"),
 		s.lib("firmware/" + release),
 		s.lib("firmware"),
 	}
-	return slices.DeleteFunc(dirs, func(dir string) bool { return dir == "" })
 }
 
 func absent(dir string) bool { return unix.Access(dir, unix.F_OK) != nil }

@@ -17,6 +17,9 @@ type Module struct {
 	Force   Force  // what not to compare; always zero in the daemon
 	Measure bool   // whether a worker is to tell how much memory the call took
 	Async   Async  // how a worker is to have its drivers probe
+	// Nice is the priority that a worker makes the call with, as in setpriority(2).
+	// What the kernel does for it elsewhere is not slowed by that.
+	Nice int
 	// LookInto are the files of modules that must not have others loaded either if
 	// Async is AsyncIfSafe.
 	LookInto []string

@@ -129,6 +129,7 @@ type Pool struct {
 	idleFor time.Duration
 	system  kernel.System
 	native  string // the compression that the kernel undoes
+	nicely  bool   // workers can be given less priority, and have it back
 	able    []string
 	results chan Result
 	closing chan struct{}
@@ -223,6 +224,7 @@ func NewPool(c Config) (*Pool, error) {
 		idleFor: c.Idle,
 		system:  c.System,
 		native:  c.System.Compression(),
+		nicely:  c.System.CanHurry(),
 		able:    c.Able,
 		results: make(chan Result),
 		closing: make(chan struct{}),
@@ -246,6 +248,9 @@ func (p *Pool) Results() <-chan Result { return p.results }
 // Load puts one module in. Its result comes with the same op, which no other
 // call on its way may have.
 func (p *Pool) Load(op uint64, m kernel.Module) {
+	if !p.nicely {
+		m.Nice = 0
+	}
 	p.call(op, &call{request: request{module: m}})
 }
 

@@ -410,8 +410,8 @@ func TestAWorkerOutlivesTheSignalsMeantForTheDaemon(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if session, err := unix.Getsid(pid); err != nil || session != pid {
-		t.Errorf("session %d, %v, want one of its own", session, err)
+	if group, err := unix.Getpgid(pid); err != nil || group != pid {
+		t.Errorf("process group %d, %v, want one of its own: a terminal signals the daemon's", group, err)
 	}
 	release()
 	if r := <-p.Results(); r.Err != nil {
@@ -587,5 +587,40 @@ func TestAResultTellsWhenTheCallWasMade(t *testing.T) {
 	p.Load(2, kernel.Module{Name: "m", File: "/nowhere.ko"})
 	if r := <-p.Results(); r.Got != 0 || r.Called != 0 {
 		t.Errorf("nothing was called, at %v", r.Called)
+	}
+}
+
+// priorities are the nice values of a process's threads (proc(5), stat).
+func priorities(t *testing.T, pid int) (nice []string) {
+	t.Helper()
+	files, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/stat")
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended
+		}
+		_, after, _ := strings.Cut(string(text), ") ")
+		nice = append(nice, strings.Fields(after)[16])
+	}
+	return nice
+}
+
+func TestALoadThatStandsBackDoesNotSlowTheNextOne(t *testing.T) {
+	p := newPool(t, worker.Config{})
+	may := kernel.System{}.CanHurry()
+	for op, want := range []int{7, 0} {
+		place := newFIFO(t)
+		m := place.module(t)
+		m.Nice = want
+		p.Load(uint64(op+1), m)
+		release, pid := place.reached(t)
+		slow := slices.Contains(priorities(t, pid), "7")
+		if slow != (want == 7 && may) {
+			t.Errorf("nice values %v of a load that is to have %d; this process may change them back: %v", priorities(t, pid), want, may)
+		}
+		release()
+		if r := <-p.Results(); r.Err != nil {
+			t.Error(r.Err)
+		}
 	}
 }

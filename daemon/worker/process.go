@@ -103,7 +103,9 @@ func execute(k program, theirs *os.File) (*os.Process, error) {
 		Dir:   "/",
 		Env:   environment,
 		Files: []*os.File{null, null, os.Stderr, theirs},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
+		// Not a session of its own: by those the kernel shares out the processors
+		// before it looks at any priority (sched(7), autogroup).
+		Sys: &syscall.SysProcAttr{Setpgid: true},
 	})
 }
 

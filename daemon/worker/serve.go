@@ -136,6 +136,7 @@ func futex(operation, value uintptr) {
 }
 
 func serve(loader Loader, can Abilities) int {
+	nice := 0
 	for {
 		r, f, err := receive()
 		if errors.Is(err, io.EOF) {
@@ -145,6 +146,10 @@ func serve(loader Loader, can Abilities) int {
 			fmt.Fprintln(os.Stderr, Name+":", err)
 			return exitPacket
 		}
+		if r.module.Nice != nice {
+			nice = r.module.Nice
+			renice(nice)
+		}
 		answer := carryOut(r, f, loader, can)
 		f.Close() // of no file that is an error, which says nothing
 		if unix.Send(socket, answer.append(nil), unix.MSG_NOSIGNAL) != nil {
@@ -152,6 +157,10 @@ func serve(loader Loader, can Abilities) int {
 		}
 	}
 }
+
+// renice sets the priority of this thread, which makes the calls. One that can't be had
+// is no reason not to make them.
+func renice(nice int) { _ = unix.Setpriority(unix.PRIO_PROCESS, 0, nice) }
 
 // receive reads one request and the file that comes with it, nil if none does.
 func receive() (r request, f *os.File, err error) {

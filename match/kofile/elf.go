@@ -185,6 +185,12 @@ func (f *File) named(name string, info *section) *section {
 		return &f.strtab
 	case "__versions":
 		return &f.versions
+	case "__version_ext_crcs":
+		return &f.longCRCs
+	case "__version_ext_names":
+		return &f.longNames
+	case "__kflagstab":
+		return &f.flags
 	case "__ksymtab_strings":
 		return &f.exported
 	case "__ksymtab_gpl":

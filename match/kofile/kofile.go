@@ -23,6 +23,8 @@ type File struct {
 	table sectionTable
 
 	symtab, strtab, versions, exported, gpl section
+	// Of newer kernels: versions of symbols with long names, and flags of exports.
+	longCRCs, longNames, flags section
 }
 
 // What a file may lack, so that it is no module: an [Error] wraps them.

@@ -20,7 +20,7 @@ const page = 4096
 func (f *File) Memory() (size int64, err error) {
 	var parts [8]int64
 	err = f.each(func(name string, s section) {
-		discarded := strings.HasPrefix(name, ".init") || name == ".modinfo" || name == "__versions"
+		discarded := strings.HasPrefix(name, ".init") || name == ".modinfo" || strings.HasPrefix(name, "__version")
 		if s.flags&allocated != 0 && !discarded {
 			parts[s.flags&(writable|executable)] += int64(min(s.bytes, 1<<40))
 		}

@@ -79,7 +79,7 @@ type reading struct {
 	rows    []byte // some of .symtab
 	names   []byte // those that are kept, one after the other
 
-	exports, needs, tables, spaces []named
+	exports, needs, tables, spaces, flags []named
 
 	// crcs is a window on the file where CRCs were last found.
 	crcs   []byte
@@ -110,6 +110,7 @@ func (f *File) Symbols() (Symbols, error) {
 func (r *reading) begin(f *File) {
 	r.file, r.names, r.crcs, r.table = f, r.names[:0], r.crcs[:0], section{}
 	r.exports, r.needs, r.tables, r.spaces = r.exports[:0], r.needs[:0], r.tables[:0], r.spaces[:0]
+	r.flags = r.flags[:0]
 }
 
 // someRows is how much of .symtab is read at a time. It is a multiple of the
@@ -160,12 +161,13 @@ const (
 	ofCRC       = "__crc_"
 	ofTable     = "__ksymtab_"
 	ofNamespace = "__kstrtabns_"
+	ofFlags     = "__flags_"
 )
 
 // list is where a symbol is kept, if it is one that matters, and how much of
 // its name is about what it is. The name goes to the end of all names.
 func (r *reading) list(s symbol, name []byte) (to *[]named, prefix int) {
-	special := len(name) > 3 && name[0] == '_' && (name[2] == 'c' || name[2] == 'k')
+	special := len(name) > 3 && name[0] == '_' && (name[2] == 'c' || name[2] == 'f' || name[2] == 'k')
 	switch {
 	case special && bytes.HasPrefix(name, []byte(ofCRC)):
 		return &r.exports, len(ofCRC)
@@ -178,6 +180,8 @@ func (r *reading) list(s symbol, name []byte) (to *[]named, prefix int) {
 		return &r.tables, len(ofTable)
 	case special && bytes.HasPrefix(name, []byte(ofNamespace)):
 		return &r.spaces, len(ofNamespace)
+	case special && bytes.HasPrefix(name, []byte(ofFlags)):
+		return &r.flags, len(ofFlags)
 	}
 	return nil, 0
 }
@@ -274,9 +278,12 @@ func (r *reading) describe(exports []Export) error {
 		byName[exports[i].Name] = &exports[i]
 	}
 	for _, t := range r.tables {
-		if e := byName[string(r.names[t.from:t.to])]; e != nil {
+		if e := r.of(t, byName); e != nil {
 			e.GPL = int(t.section) == r.file.gpl.index && t.section != undefined
 		}
+	}
+	if err := r.readFlags(byName); err != nil {
+		return err
 	}
 	if len(r.spaces) == 0 || r.file.exported.index == 0 {
 		return nil
@@ -286,8 +293,37 @@ func (r *reading) describe(exports []Export) error {
 		return err
 	}
 	for _, s := range r.spaces {
-		if e := byName[string(r.names[s.from:s.to])]; e != nil && s.value < uint64(len(text)) {
+		if e := r.of(s, byName); e != nil && s.value < uint64(len(text)) {
 			e.Namespace = nameAt(text, uint32(s.value))
+		}
+	}
+	return nil
+}
+
+// of is the export that a row is about, nil if there is none.
+func (r *reading) of(n named, byName map[string]*Export) *Export {
+	return byName[string(r.names[n.from:n.to])]
+}
+
+// onlyGPL is a bit of a symbol's flags (KSYM_FLAG_GPL_ONLY in
+// include/linux/module_symbol.h).
+const onlyGPL = 1
+
+// readFlags takes from __kflagstab who may use what. Kernels that write it, a byte
+// for each export, have no section __ksymtab_gpl.
+func (r *reading) readFlags(byName map[string]*Export) error {
+	table := r.file.flags
+	if table.index == 0 || len(r.flags) == 0 {
+		return nil
+	}
+	flags, err := r.file.text(table, "__kflagstab", maxSymbols)
+	if err != nil {
+		return err
+	}
+	for _, f := range r.flags {
+		e := r.of(f, byName)
+		if e != nil && int(f.section) == table.index && f.value < uint64(len(flags)) {
+			e.GPL = flags[f.value]&onlyGPL != 0
 		}
 	}
 	return nil
@@ -344,7 +380,13 @@ const maxVersions = 4 << 20
 // Versions reads the versions of the symbols that the module needs, in the order
 // of the file, among them that of module_layout, which is no Need. There are none in
 // modules for kernels without CONFIG_MODVERSIONS. The error is an [*Error].
+//
+// Since Linux 6.14 there may be a second list, for names of any length, which then
+// is the one that counts (check_version in kernel/module/version.c).
 func (f *File) Versions() ([]Version, error) {
+	if f.longCRCs.index != 0 && f.longCRCs.bytes > 0 {
+		return f.longVersions()
+	}
 	if f.versions.index == 0 {
 		return nil, nil
 	}
@@ -362,11 +404,43 @@ func (f *File) Versions() ([]Version, error) {
 	return versions, nil
 }
 
+// longVersions reads CRCs of 32 bits from one section, and from another one as many
+// names, each ended by a NUL (CONFIG_EXTENDED_MODVERSIONS).
+func (f *File) longVersions() ([]Version, error) {
+	crcs, err := f.text(f.longCRCs, "__version_ext_crcs", maxVersions)
+	if err != nil {
+		return nil, err
+	}
+	if len(crcs)%4 != 0 {
+		return nil, &Error{int64(f.longCRCs.at), fmt.Sprintf("__version_ext_crcs of %d bytes, which is no multiple of 4", len(crcs)), nil}
+	}
+	var names string
+	if f.longNames.index != 0 {
+		if names, err = f.text(f.longNames, "__version_ext_names", maxVersions); err != nil {
+			return nil, err
+		}
+	}
+	versions := make([]Version, 0, len(crcs)/4)
+	for ; len(crcs) > 0; crcs = crcs[4:] {
+		name, rest, ended := strings.Cut(names, "\x00")
+		if !ended {
+			says := fmt.Sprintf("__version_ext_names has %d names, and __version_ext_crcs %d versions", len(versions), cap(versions))
+			return nil, &Error{int64(f.longNames.at), says, nil}
+		}
+		versions = append(versions, Version{undotted(name), uint64(f.Order.Uint32([]byte(crcs[:4])))})
+		names = rest
+	}
+	return versions, nil
+}
+
+// undotted is the name of a symbol on ppc64, where functions are known by a name
+// with a dot before it.
+func undotted(name string) string { return strings.TrimPrefix(name, ".") }
+
 func (f *File) version(entry string) Version {
 	crc := entry[:f.Bits/8]
 	name, _, _ := strings.Cut(entry[len(crc):], "\x00")
-	// On ppc64 functions are known by a name with a dot before it.
-	name = strings.TrimPrefix(name, ".")
+	name = undotted(name)
 	if f.Bits == 32 {
 		return Version{name, uint64(f.Order.Uint32([]byte(crc)))}
 	}

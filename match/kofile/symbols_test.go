@@ -128,6 +128,55 @@ func TestVersionsOfAnOddLengthAreRefused(t *testing.T) {
 	}
 }
 
+// What Linux 6.14 and later write: names that __versions has no room for.
+func TestVersionsOfLongNames(t *testing.T) {
+	m := giving
+	m.Long = true
+	m.Versions = []kofile.Version{{Name: "module_layout", CRC: 0xaabbccdd}, {Name: strings.Repeat("_R", 300), CRC: 7}}
+	b := m.Bytes()
+	versions, err := open(t, b).Versions()
+	if diff := gocmp.Diff(m.Versions, versions); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	at := places(t, b)
+	for _, tt := range []struct {
+		name  string
+		row   int64
+		bytes byte
+		says  string
+	}{
+		{"half a CRC", 11, 7, fmt.Sprintf("__version_ext_crcs of 7 bytes, which is no multiple of 4 (at byte %d)", at["__version_ext_crcs"].Offset)},
+		{"a name missing", 12, 14, fmt.Sprintf("__version_ext_names has 1 names, and __version_ext_crcs 2 versions (at byte %d)", at["__version_ext_names"].Offset)},
+		{"a name cut short", 12, 20, fmt.Sprintf("__version_ext_names has 1 names, and __version_ext_crcs 2 versions (at byte %d)", at["__version_ext_names"].Offset)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			damaged := bytes.Clone(b)
+			size := damaged[int64(at["table"].Offset)+64*tt.row+32:]
+			size[0], size[1] = tt.bytes, 0
+			if _, err := open(t, damaged).Versions(); err == nil || err.Error() != tt.says {
+				t.Errorf("got %v\nwant %s", err, tt.says)
+			}
+		})
+	}
+}
+
+// A flag outside of the table says nothing, as one that is not there.
+func TestFlagsOutsideOfTheirTable(t *testing.T) {
+	m := giving
+	m.Flagged = true
+	b := m.Bytes()
+	b[int64(places(t, b)["table"].Offset)+64*11+32] = 0
+	symbols, err := open(t, b).Symbols()
+	if err != nil || len(symbols.Exports) != len(m.Exports) {
+		t.Fatal(symbols, err)
+	}
+	for _, e := range symbols.Exports {
+		if e.GPL {
+			t.Errorf("%s is for GPL modules only, and nothing says so", e.Name)
+		}
+	}
+}
+
 func TestModulesWithoutVersions(t *testing.T) {
 	m := giving
 	m.Versions = nil
@@ -189,6 +238,7 @@ func generated(t *rapid.T) kofiletest.Module {
 		Bits:  rapid.SampledFrom([]int{32, 64}).Draw(t, "bits"),
 		Order: rapid.SampledFrom([]binary.ByteOrder{binary.LittleEndian, binary.BigEndian}).Draw(t, "order"),
 		Info:  []string{"license=GPL"},
+		Long:  rapid.Bool().Draw(t, "long"), Flagged: rapid.Bool().Draw(t, "flagged"),
 	}
 	for i, name := range names {
 		crc := uint64(rapid.Uint32().Draw(t, "crc"))
@@ -235,6 +285,8 @@ func FuzzSymbols(f *testing.F) {
 	f.Add(giving.Bytes())
 	big := giving
 	big.Bits, big.Order = 32, binary.BigEndian
+	f.Add(big.Bytes())
+	big.Long, big.Flagged = true, true
 	f.Add(big.Bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		file, err := kofile.New(bytes.NewReader(b), int64(len(b)))

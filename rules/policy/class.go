@@ -176,6 +176,9 @@ var first = []string{
 // says at which stage.
 func IsFirst(class string) bool { return slices.Contains(first, class) }
 
+// IsBus tells whether modules of a class drive what other devices hang on.
+func IsBus(class string) bool { return class == "bus" || class == "usb-host" }
+
 // neverDeferred are the classes of what other devices, or the board itself, rest on:
 // unused regulators are switched off half a minute after the boot, say.
 var neverDeferred = []string{"watchdog", "mfd", "regulator", "clock", "pinctrl", "power", "iommu", "mailbox", "thermal", "rtc", "reset", "gpio", "phy"}

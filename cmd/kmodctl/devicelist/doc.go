@@ -18,6 +18,7 @@
 //	kernel 6.1.0-49-amd64        and the kernel that it ran on
 //	machine x86_64               uname -m
 //	cmdline loop.max_loop=4      a word of the kernel command line, one a line
+//	loaded vfat                  a module that was in the kernel, one a line
 //
 // A \xNN is the byte of that number: blanks within a field, what is no printable
 // ASCII, and the backslash itself are written so.

@@ -19,6 +19,9 @@ type List struct {
 	Machine string // uname -m
 	// CommandLine holds words of the kernel command line.
 	CommandLine []string
+	// Loaded names the modules that were in its kernel, which no device may have
+	// asked for: file systems, what somebody has put in by hand.
+	Loaded []string
 	// Devices are in the order in which they were written. Their Env has no
 	// DRIVER, which is [rules.Device.Driver].
 	Devices []rules.Device
@@ -46,6 +49,9 @@ func (l *List) Append(b []byte) []byte {
 	b = appendFact(b, "machine", l.Machine)
 	for _, word := range l.CommandLine {
 		b = appendFact(b, "cmdline", word)
+	}
+	for _, module := range l.Loaded {
+		b = appendFact(b, "loaded", module)
 	}
 	b = append(b, '\n')
 	for _, d := range l.Devices {
@@ -197,7 +203,7 @@ func (p *parser) fact(word, rest string) {
 		to = &p.list.Kernel
 	case "machine":
 		to = &p.list.Machine
-	case "cmdline":
+	case "cmdline", "loaded":
 		to = new(string)
 	}
 	switch {
@@ -209,6 +215,8 @@ func (p *parser) fact(word, rest string) {
 		p.mistake("%s says nothing", word)
 	case word == "cmdline":
 		p.list.CommandLine = append(p.list.CommandLine, says)
+	case word == "loaded":
+		p.list.Loaded = append(p.list.Loaded, says)
 	default:
 		*to = says
 	}

@@ -37,6 +37,7 @@ func TestLinesThatAreLeftOut(t *testing.T) {
 	for _, tt := range []struct{ name, line, says string }{
 		{"an unknown word", "boat yes", `2: there is no word "boat", and a device's path begins with a slash`},
 		{"a word that says nothing", "kernel", "2: kernel says nothing"},
+		{"a module without a name", "loaded", "2: loaded says nothing"},
 		{"a device without a MODALIAS", "/devices/a pci", "2: a device has a path, a subsystem and a MODALIAS, between blanks"},
 		{"a variable without a value", "/devices/a pci pci:a DEVTYPE", `2: "DEVTYPE" is no VARIABLE=VALUE; a blank within a field is written \x20`},
 		{"a variable without a name", "/devices/a pci pci:a =x", `2: "=x" is no VARIABLE=VALUE; a blank within a field is written \x20`},
@@ -63,12 +64,13 @@ func TestLinesThatAreLeftOut(t *testing.T) {
 
 func TestWhatAPersonWrites(t *testing.T) {
 	l, mistakes, err := Parse("\n# mine\n  format 1\r\ncmdline\t loop.max_loop=4 \ncmdline a.b=\"c d\"\n" +
-		"/devices/a\tpci  pci:a\n/devices/b - of:b DEVTYPE= DRIVER=c OF_NAME=\\x41=b\n/devices/c \\x2d c:d")
+		"loaded vfat\n/devices/a\tpci  pci:a\n/devices/b - of:b DEVTYPE= DRIVER=c OF_NAME=\\x41=b\n/devices/c \\x2d c:d")
 	if err != nil || mistakes != nil {
 		t.Fatal(mistakes, err)
 	}
 	want := &List{
 		CommandLine: []string{"loop.max_loop=4", `a.b="c d"`},
+		Loaded:      []string{"vfat"},
 		Devices: []rules.Device{
 			{Path: "/devices/a", Subsystem: "pci", Modalias: "pci:a"},
 			{Path: "/devices/b", Modalias: "of:b", Driver: "c", Env: []string{"DEVTYPE=", "OF_NAME=A=b"}},
@@ -105,6 +107,7 @@ func lists() *rapid.Generator[*List] {
 			Kernel:      anyBytes(0).Draw(t, "kernel"),
 			Machine:     anyBytes(0).Draw(t, "machine"),
 			CommandLine: rapid.SliceOf(anyBytes(1)).Draw(t, "words"),
+			Loaded:      rapid.SliceOf(anyBytes(1)).Draw(t, "loaded"),
 			Devices:     rapid.SliceOfDistinct(device, func(d rules.Device) string { return d.Path }).Draw(t, "devices"),
 		}
 	})

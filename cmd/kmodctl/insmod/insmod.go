@@ -9,7 +9,6 @@
 package insmod
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -67,18 +66,10 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 	var o options
 	log := kmodlog.New("insmod", stderr, false, kmodlog.Failure)
 	words, err := getopt.Parse(args, o.table(version))
-	about, asked := errors.AsType[getopt.Answer](err)
-	switch {
-	case asked:
-		io.WriteString(stdout, string(about))
-		return 0
-	case err != nil:
-		log.Misread(err)
-		return 1
-	case len(words) == 0:
-		log.Say(kmodlog.Failure, "missing filename.")
-		return 1
-	case words[0] == "-":
+	if status, over := log.Over(words, err, "missing filename.", stdout); over {
+		return status
+	}
+	if words[0] == "-" {
 		log.Say(kmodlog.Failure, "this tool does not support loading from stdin!")
 		return 1
 	}

@@ -3,9 +3,12 @@
 package kmodlog
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/syslog"
+
+	"github.com/kmodd/kmodd/cmd/kmodctl/getopt"
 )
 
 // Priorities, as in syslog(3).
@@ -63,3 +66,22 @@ func (l *Log) Tell(priority int, line string) {
 // Misread says what getopt_long(3) has found wrong with a command line, however
 // little is to be said.
 func (l *Log) Misread(err error) { fmt.Fprintf(l.stderr, "%s: %v\n", l.name, err) }
+
+// Over tells whether a command line leaves nothing to do, and the exit status then:
+// it asks about the tool itself, getopt could not read it, or it has no words but options,
+// of which none is what to say.
+func (l *Log) Over(words []string, err error, none string, stdout io.Writer) (status int, over bool) {
+	about, asked := errors.AsType[getopt.Answer](err)
+	switch {
+	case asked:
+		io.WriteString(stdout, string(about))
+		return 0, true
+	case err != nil:
+		l.Misread(err)
+		return 1, true
+	case len(words) == 0:
+		l.Say(Failure, "%s", none)
+		return 1, true
+	}
+	return 0, false
+}

@@ -198,20 +198,30 @@ func (m *maker) add(s rules.Step) {
 // relate notes which modules of a decision are there for others of it. It is told
 // of each decision once, in the order of the loads.
 func (m *maker) relate(d rules.Decision) {
+	Relate(d, func(module, by string) {
+		m.note(module, func(mod *Module) { mod.Needed = once(mod.Needed, by) })
+	}, func(module, by string) {
+		m.note(module, func(mod *Module) { mod.Softdep = once(mod.Softdep, by) })
+	})
+}
+
+// Relate calls needed for each module of a decision that another one of it needs,
+// and softdep for each that another one names in a softdep.
+func Relate(d rules.Decision, needed, softdep func(module, by string)) {
 	soft := make(map[string]bool)
 	for _, s := range d.Steps {
 		soft[s.Module] = s.Soft
 		for _, need := range s.Needs {
-			m.note(need, func(mod *Module) { mod.Needed = once(mod.Needed, s.Module) })
+			needed(need, s.Module)
 		}
 	}
 	for _, s := range d.Steps {
 		for _, first := range s.After {
 			switch { // a pre-softdep, or a post-softdep
 			case soft[first]:
-				m.note(first, func(mod *Module) { mod.Softdep = once(mod.Softdep, s.Module) })
+				softdep(first, s.Module)
 			case s.Soft:
-				m.note(s.Module, func(mod *Module) { mod.Softdep = once(mod.Softdep, first) })
+				softdep(s.Module, first)
 			}
 		}
 	}

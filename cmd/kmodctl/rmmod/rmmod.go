@@ -75,17 +75,8 @@ func (c *command) run(args []string, version string, stdout, stderr io.Writer) i
 	c.verbosity = kmodlog.Failure
 	names, err := getopt.Parse(args, c.table(version))
 	c.Log = kmodlog.New("rmmod", stderr, c.syslog, c.verbosity)
-	about, asked := errors.AsType[getopt.Answer](err)
-	switch {
-	case asked:
-		io.WriteString(stdout, string(about))
-		return 0
-	case err != nil:
-		c.Misread(err)
-		return 1
-	case len(names) == 0:
-		c.Say(kmodlog.Failure, "missing module name.")
-		return 1
+	if status, over := c.Over(names, err, "missing module name.", stdout); over {
+		return status
 	}
 	status := 0
 	for _, name := range names {

@@ -68,6 +68,7 @@ type coldplug struct {
 	loaded, bound, first time.Duration
 	named                time.Duration // when the last one of those was bound that a rule may name
 	user                 time.Duration // of all its processes
+	forecast             string        // what it has written down for the next boot
 }
 
 // coldplugOf boots a busy PC and has a loader load its drivers.
@@ -175,7 +176,14 @@ func (g guest) measure(ctx context.Context) (c coldplug, err error) {
 	}
 	c.loaded, c.bound = t.load, t.last()
 	c.first, c.named = t.last(strings.Fields(first)...), t.last(strings.Fields(named)...)
-	_, err = g.shell(ctx, g.sure)
+	if _, err := g.shell(ctx, g.sure); err != nil || !g.remembers {
+		return c, err
+	}
+	if _, err := g.Until(ctx, quietTime, "test", "-s", forecast); err != nil {
+		return c, fmt.Errorf("wait until it has written down what the boot had: %w", err)
+	}
+	content, err := g.ReadFile(ctx, forecast)
+	c.forecast = string(content)
 	return c, err
 }
 

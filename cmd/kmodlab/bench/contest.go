@@ -19,6 +19,8 @@ type contender struct {
 	loader
 	files map[string]string // that the guest gets, by path
 	ends  bool              // it ends when all is loaded, so it has no memory at rest
+	// remembers says that it writes a forecast, which is waited for.
+	remembers bool
 }
 
 // account is the cgroup that all of a loader's processes are in, for their time.
@@ -45,7 +47,7 @@ const (
 	rulesAllAsync = "[[rule]]\nname = \"all at the same time\"\nmodule = \"*\"\nasync = true\n"
 	rulesNamed    = `[[rule]]
 name = "what this board waits for"
-module = ["e1000", "virtio_scsi", "usbhid", "hid_generic"]
+module = ["e1000", "virtio_pci", "virtio_scsi", "xhci_pci", "ehci_pci", "uhci_hcd", "usbhid", "hid_generic"]
 stage = "critical"
 
 [[rule]]
@@ -54,10 +56,11 @@ module = "*"
 stage = "normal"
 `
 	rulesFastBoot = "deploy/kmodd/fast-boot.toml"
+	rulesForesee  = "prediction = true\n"
 )
 
-// contenders are all of them. modules are the names of those that kmodd has loaded.
-func contenders(fastBoot string, modules []string) []contender {
+// contenders are all of them. before is an earlier boot of the same machine with kmodd.
+func contenders(fastBoot string, before coldplug) []contender {
 	ours := func(name, rules string) contender {
 		c := contender{loader: kmodd}
 		if rules != "" {
@@ -68,7 +71,12 @@ func contenders(fastBoot string, modules []string) []contender {
 	}
 	deferring := ours("kmodd, fast-boot", fastBoot)
 	deferring.settled = "kmodctl settle && kmodctl boot-complete && kmodctl settle && " + kmodd.settled
-	list := strings.Join(modules, "\n")
+	foreseeing := func(name, rules string) contender {
+		c := ours(name, rulesForesee+rules)
+		c.files[forecast] = before.forecast
+		return c
+	}
+	list := strings.Join(before.modules, "\n")
 	bare := func(name, options string) contender {
 		return contender{loader: ending(name, "/usr/lib/kmodlab/agent load /root/list "+options), files: map[string]string{"/root/list": list}, ends: true}
 	}
@@ -79,6 +87,8 @@ func contenders(fastBoot string, modules []string) []contender {
 		ours("kmodd, async = true for all", rulesAllAsync),
 		ours("kmodd, three drivers critical by rule", rulesNamed),
 		deferring,
+		foreseeing("kmodd, prediction", ""),
+		foreseeing("kmodd, prediction, three drivers critical by rule", rulesNamed),
 		bare("the list in advance", ""),
 		bare("the list in advance, async_probe", "async_probe"),
 	}
@@ -91,9 +101,20 @@ type standing struct {
 	memory                            []float64 // in bytes, none if it ends
 }
 
+// forecast is where kmodd writes down what the next boot may expect.
+const forecast = "/var/lib/kmodd/forecast.json"
+
+// learning is a contender that does so.
+func learning() contender {
+	c := contender{loader: kmodd, files: map[string]string{"/etc/kmodd/kmodd.toml": rulesForesee}, remembers: true}
+	c.start = "mkdir -p /var/lib/kmodd; exec kmodd -remember 1s"
+	return c
+}
+
 // Contest has each of the contenders boot a busy PC n times, by turns, and prints what
-// it took them.
-func Contest(ctx context.Context, out, progress io.Writer, n int) error {
+// it took them. only, if it is not empty, leaves out those whose title lacks it, but for
+// the first, whose times the others' are compared with.
+func Contest(ctx context.Context, out, progress io.Writer, n int, only string) error {
 	build, err := lab.Prepare(ctx, progress, lab.Programs...)
 	if err != nil {
 		return err
@@ -103,11 +124,12 @@ func Contest(ctx context.Context, out, progress io.Writer, n int) error {
 		return err
 	}
 	fmt.Fprintln(progress, "a boot to know the list of modules")
-	c, err := coldplugOf(ctx, build, contender{loader: kmodd})
+	before, err := coldplugOf(ctx, build, learning())
 	if err != nil {
 		return err
 	}
-	all := contenders(string(fastBoot), c.modules)
+	all := contenders(string(fastBoot), before)
+	all = append(all[:1], slices.DeleteFunc(all[1:], func(c contender) bool { return !strings.Contains(c.of(), only) })...)
 	standings := make([]standing, len(all))
 	for i := range n {
 		for j, c := range all {

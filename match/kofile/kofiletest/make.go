@@ -20,6 +20,10 @@ type Module struct {
 	Needs    []kofile.Need
 	Versions []kofile.Version // of what is needed
 
+	// Long has versions as Linux 6.14 and later write them if names may be long,
+	// and Flagged what is exported as those do that have __kflagstab.
+	Long, Flagged bool
+
 	// Code is how many bytes of code there are before .modinfo.
 	Code int
 	// Appended comes after the file's end, as a signature does.

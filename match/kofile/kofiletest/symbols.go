@@ -9,6 +9,7 @@ const (
 	indexCRCs
 	indexCRCsGPL
 	indexStrings
+	indexFlags = indexStrings + 3 // after .symtab and .strtab
 )
 
 // A symtab is .symtab and .strtab while they are made.
@@ -39,10 +40,14 @@ func (m Module) symbols() []section {
 	t := &symtab{module: m}
 	t.add("", 0, 0, 0)
 	var tables, crcs [2][]byte
-	var text []byte
+	var text, flags []byte
 	for _, e := range m.Exports {
 		gpl := 0
-		if e.GPL {
+		switch {
+		case m.Flagged:
+			t.add("__flags_"+e.Name, 0, indexFlags, len(flags))
+			flags = append(flags, flagsOf(e))
+		case e.GPL:
 			gpl = 1
 		}
 		t.add("__crc_"+e.Name, 0, uint16(indexCRCs+gpl), len(crcs[gpl]))
@@ -67,10 +72,33 @@ func (m Module) symbols() []section {
 		{"__ksymtab_strings", progBits, text, 0},
 		{".symtab", symTab, t.rows, 0}, {".strtab", strTab, t.text, 0},
 	}
-	if len(m.Versions) > 0 {
+	if m.Flagged {
+		sections = append(sections, section{"__kflagstab", progBits, flags, 0})
+	}
+	switch {
+	case m.Long:
+		crcs, names := m.longVersions()
+		sections = append(sections, section{"__version_ext_crcs", progBits, crcs, 0}, section{"__version_ext_names", progBits, names, 0})
+	case len(m.Versions) > 0:
 		sections = append(sections, section{"__versions", progBits, m.versions(), 0})
 	}
 	return sections
+}
+
+// flagsOf are the flags of an export, and one that nobody has given a meaning yet.
+func flagsOf(e kofile.Export) byte {
+	if e.GPL {
+		return 0x81
+	}
+	return 0x80
+}
+
+func (m Module) longVersions() (crcs, names []byte) {
+	for _, v := range m.Versions {
+		crcs = m.append(crcs, uint32(v.CRC))
+		names = append(names, v.Name+"\x00"...)
+	}
+	return crcs, names
 }
 
 func (m Module) versions() (b []byte) {
