@@ -191,6 +191,17 @@ func only(all []parameterState, name string) []parameterState {
 	return nil
 }
 
+// forShell is a word as a shell takes it (sh(1)).
+func forShell(word string) string {
+	plain := func(r rune) bool {
+		return '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || strings.ContainsRune("_-=.,:/@+%", r)
+	}
+	if strings.TrimLeftFunc(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
 // assign sets a parameter of a module that is in, or keeps it, or both.
 func (m *takenBy) assign(w io.Writer, name, value string, save bool) error {
 	if err := m.fits(name, value); err != nil {
@@ -204,7 +215,7 @@ func (m *takenBy) assign(w io.Writer, name, value string, save bool) error {
 	if in && settable {
 		err = m.set(w, name, value)
 	}
-	cure := fmt.Sprintf("kmodctl param --save %s '%s' has it set at the next load", m.name, line)
+	cure := fmt.Sprintf("kmodctl param --save %s %s has it set at the next load", m.name, forShell(line))
 	switch {
 	case err != nil:
 		return err

@@ -314,11 +314,14 @@ func (l *Loop) unload(ctx context.Context, module string) bool {
 
 // holders says who holds a module, a line each, "" for nobody.
 func (l *Loop) holders(module string) string {
-	references, _ := l.Kernel.Uses(module)
+	references, modules := l.Kernel.Uses(module)
 	if references <= 0 {
 		return ""
 	}
 	var lines []string
+	if len(modules) > 0 {
+		lines = append(lines, "needed by "+strings.Join(modules, ", "))
+	}
 	for _, f := range l.Users.Module(module) {
 		if f.State == usage.InUse {
 			lines = append(lines, strings.TrimSpace(f.Says+" "+f.Device))
