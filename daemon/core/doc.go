@@ -55,6 +55,12 @@
 // somebody who asks for it. What is not deferred and needs it has it loaded all the same,
 // and so has a device that waits for a supplier. Two deferred loads at a time are under way.
 //
+// Of modules that are alike in this the one goes first that the longest chain of others
+// waits for. How many go in at once follows from what the processors have to do, which
+// is asked for while modules lack a slot ([LookAtPressure]). Files of those that wait are
+// read ahead ([ReadAhead]); what is not critical stands back for the kernel's own work
+// while critical drivers come (Load.Nice).
+//
 // # When a module goes
 //
 // A module that this machine has put in, and that no device which is present leads
