@@ -51,11 +51,14 @@ func unfinished(err error) bool {
 
 // readBuild reads a module's file, if it is whole.
 func readBuild(file string) (*build, error) {
-	f, err := os.Open(file)
+	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0) // a FIFO would never open
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
+		return nil, errors.New("it is no regular file")
+	}
 	if err := unwritten(f); err != nil {
 		return nil, err
 	}
