@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -87,8 +88,17 @@ func newCheckSystem(certificates []string) (*check.System, error) {
 	return s, nil
 }
 
+// errNoName is said of an empty argument, which a script has by mistake.
+var errNoName = errors.New("name a module, or its file")
+
 // toCheck is what an argument stands for.
 func toCheck(s *check.System, arg string) (loads []check.Load, err error) {
+	if arg == "" {
+		return nil, errNoName
+	}
+	if info, err := os.Stat(arg); err == nil && info.IsDir() && isModuleFile(arg) {
+		return nil, fmt.Errorf("%s is a directory: name a module's file in it", arg)
+	}
 	if isModuleFile(arg) {
 		return []check.Load{{File: arg, Alone: true}}, nil
 	}

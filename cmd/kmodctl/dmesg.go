@@ -19,6 +19,7 @@ import (
 
 	"github.com/kmodd/kmodd/cmd/kmodctl/saidby"
 	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/daemon/kmsg"
 	"github.com/kmodd/kmodd/match"
 	"github.com/kmodd/kmodd/modalias"
@@ -74,6 +75,7 @@ type logReader struct {
 	tied    []string
 	whose   saidby.Register
 	failed  error // of out
+	shown   int
 }
 
 func newReader(out io.Writer, asJSON bool) *logReader {
@@ -133,8 +135,17 @@ func (r *logReader) read(ctx context.Context, follow bool) (err error) {
 		return fmt.Errorf("dmesg: %w; kernel.dmesg_restrict is 1, so run it as root", err)
 	case err != nil:
 		return fmt.Errorf("dmesg: %w", err)
+	case r.subject != "" && r.shown == 0 && !follow && !r.isModule(r.subject):
+		return fmt.Errorf("dmesg: no line is of %s, and no module is called that; lsmod lists those that are in", r.subject)
 	}
 	return r.failed
+}
+
+// isModule says whether a name is that of a module that is in, or installed.
+func (r *logReader) isModule(name string) bool {
+	k := kernel.System{Sys: here.sys, Proc: here.proc}
+	installed := installedHere()
+	return k.State(name) != kernel.Absent || installed != nil && installed(name)
 }
 
 // show shows a record if it is one of those that are asked for.
@@ -146,6 +157,7 @@ func (r *logReader) show(record kmsg.Record) {
 		}
 		module = r.subject
 	}
+	r.shown++
 	line := logLine{record.Time, record.Seq, record.Level, module, string(record.Device), unescaped(record.Text)}
 	if err := r.print(line); r.failed == nil {
 		r.failed = err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -111,6 +112,9 @@ func parameters(w io.Writer, args []string, save, asJSON bool) error {
 
 // openTaken finds a module in the kernel, among the installed ones, or in a file.
 func openTaken(arg string) (*takenBy, error) {
+	if slices.Contains([]string{"", ".", ".."}, filepath.Base(arg)) || arg == "" {
+		return nil, errNoName
+	}
 	m := &takenBy{name: modalias.ModuleName(arg), kernel: kernel.System{Sys: here.sys, Proc: here.proc}}
 	file := ""
 	if isModuleFile(arg) {
@@ -212,6 +216,9 @@ func (m *takenBy) assign(w io.Writer, name, value string, save bool) error {
 		return err
 	}
 	in, settable := m.kernel.State(m.name) != kernel.Absent, m.kernel.Settable(m.name, name)
+	if m.kernel.Builtin(m.name) {
+		return m.assignBuiltin(w, name, value, line, settable && !save)
+	}
 	if in && settable {
 		err = m.set(w, name, value)
 	}
@@ -227,6 +234,19 @@ func (m *takenBy) assign(w io.Writer, name, value string, save bool) error {
 		return fmt.Errorf("%s can be given at the load only: %s", name, cure)
 	}
 	_, err = fmt.Fprintf(w, "until it is loaded anew; %s\n", cure)
+	return err
+}
+
+// assignBuiltin sets a parameter of code that is built in, which modprobe.d has no say in.
+func (m *takenBy) assignBuiltin(w io.Writer, name, value, line string, set bool) error {
+	cure := forShell(m.name+"."+line) + " on the kernel command line has it set at the next boot"
+	if !set {
+		return fmt.Errorf("%s is part of the kernel: %s", m.name, cure)
+	}
+	if err := m.set(w, name, value); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "until the next boot; %s\n", cure)
 	return err
 }
 

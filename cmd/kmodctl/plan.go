@@ -132,7 +132,7 @@ func readList(cmd *cobra.Command, name string) (*devicelist.List, error) {
 		name = "standard input"
 		text, err = io.ReadAll(cmd.InOrStdin())
 	} else {
-		text, err = os.ReadFile(name)
+		text, err = readAtMost(name, 64<<20)
 	}
 	if err != nil {
 		return nil, err

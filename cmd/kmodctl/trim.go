@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -47,6 +48,9 @@ has done all its work once, and name the rest with --add, by name or alias.`,
   kmodctl trim --root /srv/image --copy /srv/trimmed --add vfat --add fs-nfs4 *.devices
   ssh router kmodctl record | kmodctl trim --json -`,
 		RunE: func(cmd *cobra.Command, lists []string) error {
+			if cmd.Flags().Changed("copy") && t.copy == "" {
+				return errors.New("trim: --copy needs a directory")
+			}
 			if err := t.run(cmd, lists, o.json); err != nil {
 				return fmt.Errorf("trim: %w", err)
 			}

@@ -2,8 +2,10 @@ package kernel
 
 import (
 	"cmp"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -52,6 +54,20 @@ func (s System) State(module string) State {
 		return Absent
 	}
 	return Coming
+}
+
+// Builtin tells whether a name is that of code that is built in and has parameters: there
+// is a directory, and no module in it. The tables know of those without parameters, too.
+func (s System) Builtin(module string) bool {
+	dir := s.sys("module/" + module)
+	if unix.Access(dir, unix.F_OK) != nil || unix.Access(dir+"/initstate", unix.F_OK) == nil {
+		return false
+	}
+	list, err := os.ReadFile(s.proc("modules"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return false
+	}
+	return !slices.ContainsFunc(strings.Split(string(list), "\n"), func(line string) bool { return strings.HasPrefix(line, module+" ") })
 }
 
 // Realtime tells whether the kernel is made for real time (PREEMPT_RT).

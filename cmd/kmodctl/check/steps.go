@@ -163,8 +163,8 @@ func (c *checking) blacklist() Step {
 // presence is about the name, of which there can be one.
 func (c *checking) presence() Step {
 	state := c.Kernel.State(c.module)
-	builtin := false
-	if c.Tables != nil {
+	builtin := c.Kernel.Builtin(c.module)
+	if c.Tables != nil && !builtin {
 		_, builtin = c.Tables.Builtin(c.module)
 	}
 	switch {

@@ -81,10 +81,9 @@ func (l *Loop) Run(ctx context.Context) error {
 	l.openLog(ctx)
 	defer l.log.Close()
 	l.print("watching %s; Ctrl-C ends it", l.File)
-	if l.Rebuild != "" {
-		l.build(ctx)
+	if l.Rebuild == "" || l.build(ctx) {
+		l.look(ctx)
 	}
-	l.look(ctx)
 	timer := time.NewTicker(again)
 	defer timer.Stop()
 	for ctx.Err() == nil {
@@ -95,8 +94,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		case <-l.watching.built:
 			l.look(ctx)
 		case <-l.watching.sources:
-			if l.Rebuild != "" && sum(filepath.Dir(l.File)) != l.sources {
-				l.build(ctx)
+			if l.Rebuild != "" && sum(filepath.Dir(l.File)) != l.sources && l.build(ctx) {
 				l.look(ctx)
 			}
 		case <-l.later(timer):
@@ -152,19 +150,25 @@ func (l *Loop) row(step, took, format string, args ...any) {
 // since is how long it took since then, for people.
 func since(begin time.Time) string { return fmt.Sprintf("%d ms", time.Since(begin).Milliseconds()) }
 
-// build runs the command that builds the module, and says when it fails.
-func (l *Loop) build(ctx context.Context) {
+// build runs the command that builds the module, and reports whether there is something
+// to look at: it may have failed, or ctx have ended it.
+func (l *Loop) build(ctx context.Context) bool {
 	l.sources = sum(filepath.Dir(l.File))
 	l.print("== %s", l.Rebuild)
 	begin := time.Now()
 	cmd := l.command(ctx, "/bin/sh", "-c", l.Rebuild)
 	cmd.Dir = filepath.Dir(l.File)
 	cmd.Stdout, cmd.Stderr = l.Out, l.Out
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return false
+	case err != nil:
 		l.row("build", since(begin), "failed (%v); what is in the kernel stays", err)
-		return
+		return false
 	}
 	l.row("build", since(begin), "done")
+	return true
 }
 
 // command is a program that Ctrl-C does not reach: it ends with ctx.
@@ -249,6 +253,9 @@ func (l *Loop) prepare(ctx context.Context, b *build) bool {
 // replace takes out the module that is in, as soon as nobody holds it, and puts in the
 // build that is ready.
 func (l *Loop) replace(ctx context.Context) {
+	if ctx.Err() != nil {
+		return
+	}
 	b := l.ready
 	if l.Kernel.State(b.module) != kernel.Absent && !l.unload(ctx, b.module) {
 		return

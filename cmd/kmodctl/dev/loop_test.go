@@ -224,6 +224,8 @@ func TestABuildThatFailsLeavesWhatIsIn(t *testing.T) {
 		b.Rebuild = "exit 3"
 	})
 	b.waits("failed (exit status 3)", 1)
+	b.never("it is in", 0) // the file of an earlier build
+	b.moves(b.module("2"))
 	b.waits("it is in", 1)
 }
 

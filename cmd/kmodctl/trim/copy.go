@@ -36,6 +36,9 @@ func (t *Trim) Copy(dir string) (warnings []string, err error) {
 	if err := Free(dir); err != nil {
 		return nil, err
 	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real // a link to an empty one stays
+	}
 	c := &copying{Trim: t}
 	if c.top, err = os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".*"); err != nil {
 		return nil, err
@@ -46,9 +49,10 @@ func (t *Trim) Copy(dir string) (warnings []string, err error) {
 			return nil, err
 		}
 	}
-	// An empty directory is replaced, and one that has got something meanwhile is not.
-	if err := os.Rename(c.top, dir); err != nil {
-		return nil, err
+	// An empty directory is replaced, which os.Rename would refuse, and one that has got
+	// something meanwhile is not.
+	if err := unix.Rename(c.top, dir); err != nil {
+		return nil, &os.LinkError{Op: "rename", Old: c.top, New: dir, Err: err}
 	}
 	return c.warnings, syncDir(filepath.Dir(dir))
 }
