@@ -44,7 +44,7 @@ test: ## run every test, those on a real kernel too
 	$(GO) test -timeout 60m ./...
 
 # These are long, and about code that runs in one thread.
-ONE_THREAD := ^TestPromisesHoldForThousandsOfDays$$
+ONE_THREAD := ^(TestPromisesHoldForThousandsOfDays|TestBrokenMachinesAreCaught)$$
 
 race: ## run the tests of what runs concurrently under the race detector (needs gcc)
 	$(GO) test -race -timeout 60m -skip '$(ONE_THREAD)' ./daemon/... ./rules/... ./match/... ./cmd/kmodd/... ./cmd/kmodctl/... ./cmd/kmodd-exporter/...

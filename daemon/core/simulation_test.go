@@ -249,7 +249,7 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 	}
 	for _, b := range broken {
 		t.Run(b.name, func(t *testing.T) {
-			for seed := range uint64(5000) {
+			for seed := range uint64(20000) {
 				w := newWorld(t, seed+1, b.breaks)
 				w.run()
 				if len(w.violations) > 0 {
@@ -257,7 +257,7 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 					return
 				}
 			}
-			t.Error("not caught by 5000 seeds")
+			t.Error("not caught by 20000 seeds")
 		})
 	}
 }
