@@ -101,8 +101,8 @@ func (m *Machine) mayLoad(mod *module) bool {
 	if !mod.critical && deferred(mod) && m.loads(deferred) >= gentle {
 		return false
 	}
-	m.slots.lacking = m.slots.lacking || under >= m.room()
-	return under < m.room()
+	m.slots.lacking = m.slots.lacking || under >= m.slots.now
+	return under < m.slots.now
 }
 
 // loads counts those of the loads in a slot that are of a kind.

@@ -127,7 +127,7 @@ func New(limits Limits) *Machine {
 	limits.Remember = cmp.Or(limits.Remember, DefaultLimits.Remember)
 	return &Machine{
 		limits:   limits,
-		slots:    slots{now: min(limits.Few, limits.Slots)},
+		slots:    slots{now: cmp.Or(min(limits.Few, limits.Slots), limits.Slots)},
 		verdicts: make(map[string]*verdict),
 		modules:  make(map[string]*module),
 		ops:      make(map[OpID]*module),

@@ -7,7 +7,7 @@ import "time"
 // the longest way. While the processors have time left it grows, since then those that
 // are under way sleep.
 type slots struct {
-	now     int
+	now     int  // as things are
 	lacking bool // a module could go in, and has none
 	blind   bool // the kernel does not say how its processors are used
 
@@ -24,17 +24,9 @@ const (
 	easy, hard    = 0.5, 0.9
 )
 
-// room is how many loads may be under way at once, as things are.
-func (m *Machine) room() int {
-	if m.slots.now == 0 {
-		return m.limits.Slots
-	}
-	return m.slots.now
-}
-
 // pressureTime is when it is looked at the processors, never for not at all.
 func (m *Machine) pressureTime() time.Duration {
-	if m.slots.asked || !m.slots.lacking || m.slots.blind || m.limits.Few == 0 || m.room() >= m.limits.Slots || len(m.waiting) == 0 {
+	if m.slots.asked || !m.slots.lacking || m.slots.blind || m.limits.Few == 0 || m.slots.now >= m.limits.Slots || len(m.waiting) == 0 {
 		return never
 	}
 	return m.slots.looked + pressurePause
@@ -54,7 +46,7 @@ func (m *Machine) pressure(e Pressure) {
 	share := float64(e.Stalled-s.stalled) / float64(max(m.now-s.looked, 1))
 	stale := m.now-s.looked > 4*pressurePause
 	s.asked, s.looked, s.stalled, s.blind = false, m.now, e.Stalled, !e.Known
-	before := m.room()
+	before := s.now
 	switch {
 	case s.blind:
 		s.now = max(m.limits.Few, m.limits.Slots/2)
@@ -65,5 +57,5 @@ func (m *Machine) pressure(e Pressure) {
 	case share > hard:
 		s.now = max(before-1, m.limits.Few)
 	}
-	m.dirty = m.dirty || m.room() > before
+	m.dirty = m.dirty || s.now > before
 }
