@@ -116,10 +116,7 @@ func (q *inquiry) file(name, path string) (*moduleInfo, error) {
 		return nil, err
 	}
 	defer image.Close()
-	if own := image.Field("name"); own != "" && !strings.ContainsAny(own, "/.") {
-		name = own // the kernel does not go by the file's
-	}
-	m := &moduleInfo{Name: name, File: path, Packing: image.Packing, OnDisk: image.OnDisk, Arch: image.Arch()}
+	m := &moduleInfo{Name: image.Name(name), File: path, Packing: image.Packing, OnDisk: image.OnDisk, Arch: image.Arch()}
 	if image.Packing != "" {
 		m.Unpacked = image.Size
 	}

@@ -21,6 +21,16 @@ func (i Info) All() iter.Seq2[string, string] {
 	}
 }
 
+// Name is what the kernel calls the module, which does not go by the file's name; called
+// if the file does not say, as those of old kernels do not, or says what can be
+// none.
+func (i Info) Name(called string) string {
+	if own := i.Field("name"); own != "" && !strings.ContainsAny(own, "/.") {
+		return own
+	}
+	return called
+}
+
 // Field returns the first value of a field, such as vermagic, license or depends,
 // and "" if there is none.
 func (i Info) Field(key string) string {

@@ -51,9 +51,7 @@ func begin(s *System, l Load) *checking {
 		return c
 	}
 	c.file = file
-	if own := file.Field("name"); own != "" && !strings.ContainsAny(own, "/.") {
-		c.module = own // the kernel does not go by the file's
-	}
+	c.module = file.Name(c.module)
 	return c
 }
 

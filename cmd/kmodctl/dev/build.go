@@ -79,10 +79,7 @@ func readBuild(file string) (*build, error) {
 }
 
 func (b *build) describe(file string, info kofile.Info) {
-	b.module = modalias.ModuleName(filepath.Base(file))
-	if own := info.Field("name"); own != "" && !strings.ContainsAny(own, "/.") {
-		b.module = own // the kernel does not go by the file's
-	}
+	b.module = info.Name(modalias.ModuleName(filepath.Base(file)))
 	for need := range strings.SplitSeq(info.Field("depends"), ",") {
 		if need != "" {
 			b.needs = append(b.needs, modalias.ModuleName(need))
