@@ -17,77 +17,55 @@ type names struct {
 	pciFile, usbFile string
 	warnings         io.Writer
 
-	pci    *ids.PCI
-	usb    *ids.USB
-	sought map[string]bool
+	pci, usb *ids.List
+	sought   map[string]bool
 }
 
 var _ words.Names = (*names)(nil)
 
 // open opens the files that are named.
-func (n *names) open() error {
-	n.sought = map[string]bool{}
+func (n *names) open() (err error) {
+	n.sought = map[string]bool{ids.PCIFile: n.pciFile != "", ids.USBFile: n.usbFile != ""}
 	if n.pciFile != "" {
-		if err := n.openPCI(n.pciFile); err != nil {
+		if n.pci, err = ids.Open(n.pciFile); err != nil {
 			return err
 		}
 	}
 	if n.usbFile != "" {
-		return n.openUSB(n.usbFile)
-	}
-	return nil
-}
-
-func (n *names) openPCI(file string) error {
-	n.sought[ids.PCIFile] = true
-	p, err := ids.OpenPCI(file)
-	if err == nil {
-		n.pci = p
-	}
-	return err
-}
-
-func (n *names) openUSB(file string) error {
-	n.sought[ids.USBFile] = true
-	u, err := ids.OpenUSB(file)
-	if err == nil {
-		n.usb = u
+		n.usb, err = ids.Open(n.usbFile)
 	}
 	return err
 }
 
 func (n *names) close() {
-	if n.usb != nil {
-		n.usb.Close()
+	for _, list := range []*ids.List{n.pci, n.usb} {
+		if list != nil {
+			list.Close()
+		}
 	}
 }
 
-// seek opens a file where it usually is, if nobody has tried. Without it there
-// are numbers.
-func (n *names) seek(open func(string) error, fileNames ...string) {
+// seek opens a file where it usually is, if nobody has tried, and tells whether it is
+// there. Without it there are numbers.
+func (n *names) seek(list **ids.List, fileNames ...string) bool {
 	name := fileNames[0]
 	if n.sought[name] {
-		return
+		return *list != nil
 	}
 	n.sought[name] = true
 	file, err := ids.Find(idsRoot, fileNames...)
 	if err == nil {
-		err = open(file)
+		*list, err = ids.Open(file)
 	}
 	if err != nil {
 		fmt.Fprintln(n.warnings, "kmodctl: numbers have no names:", oneLine(err.Error()))
 	}
+	return err == nil
 }
 
-func (n *names) seekPCI() bool {
-	n.seek(n.openPCI, ids.PCIFile, ids.PCIFile+".gz")
-	return n.pci != nil
-}
+func (n *names) seekPCI() bool { return n.seek(&n.pci, ids.PCIFile, ids.PCIFile+".gz") }
 
-func (n *names) seekUSB() bool {
-	n.seek(n.openUSB, ids.USBFile)
-	return n.usb != nil
-}
+func (n *names) seekUSB() bool { return n.seek(&n.usb, ids.USBFile, ids.USBFile+".gz") }
 
 // A vendor or class that is empty may be any.
 

@@ -2,8 +2,8 @@
 // the files pci.ids and usb.ids that distributions install.
 //
 // A file is looked for where distributions put it ([Find]). What is missing is
-// never fetched from anywhere. pci.ids is read by pcidb; usb.ids, which no
-// well-kept library reads, by [USB].
+// never fetched from anywhere. No library reads usb.ids; the one for pci.ids (pcidb)
+// takes 20 MB for it, and brings in all of net/http, since it could fetch the file.
 //
 // # The form of the files
 //
@@ -16,7 +16,7 @@
 //		01  Boot Interface Subclass
 //			02  Mouse
 //
-// Entries without a tab are vendors, or begin with the letters of another list:
+// Below a PCI device are the boards that it is on, with two numbers. Entries without a tab are vendors, or begin with the letters of another list:
 // C is that of classes. The names are from people anywhere, and are printed only
 // where control characters do no harm.
 package ids

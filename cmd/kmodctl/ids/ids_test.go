@@ -1,6 +1,8 @@
 package ids_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"io"
 	"os"
@@ -15,7 +17,8 @@ import (
 	"github.com/kmodd/kmodd/cmd/kmodlab/debian"
 )
 
-var usbText = strings.Join([]string{
+// text is a list with all that may be in one.
+var text = strings.Join([]string{
 	"# vendor  comment",
 	"0627  Adomax Technology Co., Ltd",
 	"\t0001  QEMU Tablet",
@@ -42,17 +45,17 @@ var usbText = strings.Join([]string{
 	"C 08  Mass \xffStorage",
 }, "\n")
 
-func readUSB(t *testing.T, text string) *ids.USB {
+func read(t *testing.T, content string) *ids.List {
 	t.Helper()
-	u, err := ids.ReadUSB(strings.NewReader(text), int64(len(text)))
+	u, err := ids.Read(strings.NewReader(content), int64(len(content)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return u
 }
 
-func TestUSBNames(t *testing.T) {
-	u := readUSB(t, usbText)
+func TestNames(t *testing.T) {
+	u := read(t, text)
 	for _, tt := range []struct {
 		name      string
 		got, want []string
@@ -97,7 +100,7 @@ func (b broken) ReadAt(p []byte, at int64) (int, error) {
 }
 
 func TestAFileThatCannotBeReadIsAnError(t *testing.T) {
-	if _, err := ids.ReadUSB(broken{usbText}, 1<<20); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := ids.Read(broken{text}, 1<<20); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -105,10 +108,10 @@ func TestAFileThatCannotBeReadIsAnError(t *testing.T) {
 // A file that is replaced while it is open has other names, or none.
 func TestAFileThatShrinksHasNoNames(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "usb.ids")
-	if err := os.WriteFile(file, []byte(usbText), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	u, err := ids.OpenUSB(file)
+	u, err := ids.Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,26 +149,46 @@ func TestFilesThatAreNoListsOfNamesAreRefused(t *testing.T) {
 		{write("empty", ""), "no vendor and no class is in it"},
 		{write("words", "# hello\n"), "no vendor and no class is in it"},
 	} {
-		for kind, open := range map[string]func(string) error{
-			ids.PCIFile: func(file string) error { _, err := ids.OpenPCI(file); return err },
-			ids.USBFile: func(file string) error { _, err := ids.OpenUSB(file); return err },
-		} {
-			if err := open(tt.file); err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("%s of %s: error %v, want %q", kind, tt.file, err, tt.want)
-			}
+		if _, err := ids.Open(tt.file); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: error %v, want %q", tt.file, err, tt.want)
 		}
 	}
 }
 
-// pcidb panics on lines without the columns that it counts on.
-func TestLinesThatPcidbTripsOverAreAnError(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "pci.ids")
+// Lines without what belongs there are passed over.
+func TestLinesThatAreNoEntriesLoseNoOthers(t *testing.T) {
 	for _, text := range []string{"80\n", "8086  Intel\n\t1\n", "C\n", "\t1000  of nobody\n", "8086  Intel\n\t1000  x\n\t\t1af4\n"} {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		if names := read(t, text+"1af4  Red Hat\n\t1000  card\n").Device("1AF4", "1000"); len(names) != 2 {
+			t.Errorf("%q: names %q", text, names)
+		}
+	}
+}
+
+func TestACompressedListIsUnpacked(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "pci.ids.gz")
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	z.Write([]byte(text))
+	z.Close()
+	if err := os.WriteFile(file, packed.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := ids.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if names := l.Device("0627", "0001"); len(names) != 2 {
+		t.Errorf("names %q", names)
+	}
+	for name, content := range map[string][]byte{"half.gz": packed.Bytes()[:packed.Len()/2], "plain.gz": []byte(text)} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ids.OpenPCI(file); err == nil || !strings.Contains(err.Error(), "is it a pci.ids?") {
-			t.Errorf("%q: error %v", text, err)
+		if _, err := ids.Open(file); err == nil {
+			t.Errorf("%s: no error", name)
 		}
 	}
 }
@@ -196,11 +219,12 @@ func TestDebiansFilesHaveNames(t *testing.T) {
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
-	p, err := ids.OpenPCI(pciFile)
+	p, err := ids.Open(pciFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := ids.OpenUSB(usbFile)
+	defer p.Close()
+	u, err := ids.Open(usbFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,13 +248,13 @@ func TestDebiansFilesHaveNames(t *testing.T) {
 	}
 }
 
-// FuzzUSB looks for files that make it panic, or that have names which are not
+// FuzzList looks for files that make it panic, or that have names which are not
 // in them.
-func FuzzUSB(f *testing.F) {
+func FuzzList(f *testing.F) {
 	f.Add("0627  a\n\t0001  b\r\n\t\t00  c\n\n# d\n0628\nHUT 01  e\n\t01  f", "0627", "0001", "00")
 	f.Add("C 03  x\n\t01  y\n\t\t02  z", "03", "01", "02")
 	f.Fuzz(func(t *testing.T, text, first, second, third string) {
-		u, err := ids.ReadUSB(strings.NewReader(text), int64(len(text)))
+		u, err := ids.Read(strings.NewReader(text), int64(len(text)))
 		if err != nil {
 			return
 		}
