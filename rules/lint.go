@@ -58,7 +58,14 @@ func (l *linter) rule(r *policy.Rule) {
 	if r.Stage == policy.Deny && !r.OnDevice() && !r.OnModule() {
 		l.say(r, r.LineOf(policy.KeyStage), "it has no condition, and denies every device of this machine")
 	}
-	for _, name := range r.Prefer {
+	if r.Stage == policy.Deny && len(r.Prefer) > 0 {
+		l.say(r, r.LineOf(policy.KeyPrefer), "its prefer can never count, for it denies what it is about")
+	}
+	for i, name := range r.Prefer {
+		if slices.Contains(r.Prefer[:i], name) {
+			l.say(r, r.LineOf(policy.KeyPrefer), "prefer names %s twice", name)
+			continue
+		}
 		if !slices.Contains(l.names, name) {
 			l.say(r, r.LineOf(policy.KeyPrefer), "module %s is not installed%s", name, l.instead(name))
 		}

@@ -137,14 +137,20 @@ func (s *Set) Class(module, modalias string) (c policy.Class, installed bool) {
 
 // Unused says how long nothing has called for a module when it is to go,
 // policy.Never for never, and by what. That is said for all modules together: what
-// rules say of devices counts for none that has none any more.
+// rules say of devices counts for none that has none any more. A packet filter goes only
+// by force: the kernel counts its rules as users (xt_replace_table(),
+// net/netfilter/x_tables.c), but not a policy that denies all.
 func (s *Set) Unused(module string) (timeout time.Duration, by Reason) {
+	class, _ := s.Class(module, "")
+	filter := class.Name == policy.Netfilter
 	if s.policy != nil {
-		class, _ := s.Class(module, "")
 		m := policy.Module{Name: module, Class: class}
-		if r := s.policy.OfModule(m, nil).First(policy.KeyIdle); r != nil {
+		if r := s.policy.OfModule(m, nil).First(policy.KeyIdle); r != nil && (!filter || r.Force) {
 			return r.Idle, because(r, policy.KeyIdle, m)
 		}
+	}
+	if filter {
+		return policy.Never, Reason{Source: "kmodd", Says: "it may be what a firewall consists of, and only a rule that names it, with idle and force = true, passes over that"}
 	}
 	timeout, file, line := s.goneTimeout()
 	return timeout, Reason{Source: file, Line: line, Says: "gone_timeout"}

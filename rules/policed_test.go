@@ -260,3 +260,28 @@ func TestWhichDriversSleep(t *testing.T) {
 		})
 	}
 }
+
+func TestAPacketFilterGoesOnlyByForce(t *testing.T) {
+	installed, err := match.Parse(dir, map[string]string{"modules.dep": "kernel/net/ipv4/netfilter/filter.ko:\nkernel/drivers/net/drv.ko:\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const mine = `k.toml:3: a rule without a name: idle = "5s"`
+	for _, tt := range []struct {
+		module, policy string
+		want           time.Duration
+		by             string
+	}{
+		{"drv", "", policy.DefaultGoneTimeout, "gone_timeout"},
+		{"drv", rule(`module = "drv"`, `idle = "5s"`), 5 * time.Second, mine},
+		{"filter", "", policy.Never, "kmodd: "},
+		{"filter", rule(`module = "filter"`, `idle = "5s"`), policy.Never, "kmodd: "},
+		{"filter", rule(`module = "filter"`, `idle = "5s"`, `force = true`), 5 * time.Second, mine},
+	} {
+		s := rules.NewSet(installed, modprobed.Parse("", modprobed.File{}), rules.WithPolicy(policy.Parse(policy.File{Name: "k.toml", Text: tt.policy})))
+		got, by := s.Unused(tt.module)
+		if got != tt.want || !strings.HasPrefix(by.String(), tt.by) {
+			t.Errorf("%s, with %q: %v by %s", tt.module, tt.policy, got, by)
+		}
+	}
+}

@@ -13,8 +13,12 @@ type Class struct {
 	Because string
 }
 
-// Other is the class of what belongs to no other one.
-const Other = "other"
+const (
+	// Other is the class of what belongs to no other one.
+	Other = "other"
+	// Netfilter is the class of packet filters.
+	Netfilter = "netfilter"
+)
 
 // byPlace says which class of modules is kept where below the kernel's
 // directory: the longest path counts. An empty class is that of a place for
@@ -115,8 +119,12 @@ var byPlace = []struct{ dir, class string }{
 	{"fs", "filesystem"},
 	{"net", "network"},
 	{"net/bluetooth", "bluetooth"},
+	{"net/bridge/netfilter", Netfilter},
 	{"net/can", "can"},
+	{"net/ipv4/netfilter", Netfilter},
+	{"net/ipv6/netfilter", Netfilter},
 	{"net/mac80211", "wifi"},
+	{"net/netfilter", Netfilter},
 	{"net/wireless", "wifi"},
 	{"sound", "sound"},
 
