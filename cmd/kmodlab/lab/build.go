@@ -95,7 +95,11 @@ func newBuild(f family, progress io.Writer, programs []Program) *Build {
 
 func (b *Build) prepare(ctx context.Context) (err error) {
 	for _, k := range b.family.kinds() {
-		if _, err := debian.Need(ctx, b.progress, k.board.Program, k.board.Package); err != nil {
+		_, err := debian.Need(ctx, b.progress, k.board.Program, k.board.Package)
+		if err == nil && k.board.Adds != "" {
+			_, err = debian.Need(ctx, b.progress, treeCompiler, treePackage)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -283,7 +287,7 @@ func (b *Build) id(ctx context.Context, root *image.Image) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("%s --version: %w", k.board.Program, err)
 		}
-		fmt.Fprintln(h, string(version), qemu.Config{Board: k.board, Append: k.commandLine()}.Args(), k.board.ACPI)
+		fmt.Fprintln(h, string(version), qemu.Config{Board: k.board, Append: k.commandLine()}.Args(), k.board.ACPI, k.board.Adds)
 	}
 	return fmt.Sprintf("%x", h.Sum(nil)[:8]), nil
 }

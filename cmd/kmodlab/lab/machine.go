@@ -106,7 +106,7 @@ func (m *Machine) setClock(ctx context.Context) error {
 
 // config is what all guests of that kind have in common; what they need files
 // for is in dir.
-func (b *Build) config(dir string, k kind) (c qemu.Config, err error) {
+func (b *Build) config(ctx context.Context, dir string, k kind) (c qemu.Config, err error) {
 	c = qemu.Config{
 		Board:   k.board,
 		Kernel:  filepath.Join(b.dir, kernelFile),
@@ -115,7 +115,7 @@ func (b *Build) config(dir string, k kind) (c qemu.Config, err error) {
 		Console: filepath.Join(dir, "console"),
 	}
 	if k.board.Tree != "" {
-		c.Tree, err = b.tree(dir, k.board)
+		c.Tree, err = b.tree(ctx, dir, k.board)
 	}
 	if err == nil && k.board.HasCard {
 		c.Card = filepath.Join(dir, "card")
@@ -129,20 +129,13 @@ func (b *Build) config(dir string, k kind) (c qemu.Config, err error) {
 }
 
 // tree is the file with a board's device tree, a changed one in dir if need be.
-func (b *Build) tree(dir string, board *qemu.Board) (string, error) {
+func (b *Build) tree(ctx context.Context, dir string, board *qemu.Board) (string, error) {
 	file, err := b.Kernel.DeviceTree(board.Tree)
-	if err != nil || board.Enable == "" {
+	if err != nil || board.Adds == "" {
 		return file, err
 	}
-	tree, err := os.ReadFile(file)
-	if err == nil {
-		err = enable(tree, board.Enable)
-	}
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", file, err)
-	}
-	changed := filepath.Join(dir, "tree.dtb")
-	return changed, os.WriteFile(changed, tree, 0o644)
+	other := filepath.Join(dir, "tree.dtb")
+	return other, changed(ctx, file, board.Adds, other)
 }
 
 // writeCard writes the content of an SD card. The sizes of cards are powers of
@@ -171,7 +164,7 @@ func (b *Build) start(ctx context.Context, dir string, k kind, vary func(*qemu.C
 	if err != nil {
 		return nil, err
 	}
-	c, err := b.config(dir, k)
+	c, err := b.config(ctx, dir, k)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}

@@ -15,7 +15,7 @@ type Board struct {
 	Program  string // QEMU's
 	Package  string // Debian's name of the package that has it
 	Tree     string // its device tree in the kernel's package, "" if QEMU describes the board
-	Enable   string // a node of that which is disabled, and must not be; "" for none
+	Adds     string // source text that changes that; "" for none
 	Console  string // how the kernel names the serial port that goes to a file
 	Port     string // how it names the line to the agent
 	Words    string // for its kernel's command line
@@ -73,23 +73,57 @@ var (
 	// SabreLite is a SABRE Lite with an i.MX6. Its network interface has a PHY
 	// of its own. One processor is emulated: with more, QEMU 7.2 was seen to
 	// have them wait for each other for ever. The engine for DMA is not
-	// emulated, and what asks for it would wait for ever, too.
+	// emulated, and what asks for it would wait for ever, too. It has what no
+	// board has that is emulated: a remote processor, and pins that are controlled.
 	SabreLite = &Board{
 		Name: "sabrelite", About: "a SABRE Lite", Arch: debian.ARMHF, Program: "qemu-system-arm", Package: "qemu-system-arm",
-		Tree: "imx6q-sabrelite.dtb", Console: "ttymxc0", Port: "ttymxc1", Words: "rootfstype=ramfs initcall_blacklist=sdma_driver_init",
+		Tree: "imx6q-sabrelite.dtb", Adds: remoteProcessor, Console: "ttymxc0", Port: "ttymxc1", Words: "rootfstype=ramfs initcall_blacklist=sdma_driver_init",
 		machine: "sabrelite", memoryMiB: 1024,
 		args: []string{"-smp", "1", "-serial", "chardev:agent", "-nic", "user,restrict=on,model=imx.enet"},
 		usb:  "usb-bus.1",
 	}
 	// OrangePiPC is an Orange Pi PC with an Allwinner H3. Its network interface has a
-	// PHY of its own.
+	// PHY of its own. Its second serial port is on no connector, and so left out of the
+	// tree.
 	OrangePiPC = &Board{
 		Name: "orangepi-pc", About: "an Orange Pi PC", Arch: debian.ARMHF, Program: "qemu-system-arm", Package: "qemu-system-arm",
-		Tree: "sun8i-h3-orangepi-pc.dtb", Enable: "/soc/serial@1c28400", Console: "ttyS0", Port: "ttyS1", Words: "rootfstype=ramfs",
+		Tree: "sun8i-h3-orangepi-pc.dtb", Adds: `&{/soc/serial@1c28400} { status = "okay"; };`, Console: "ttyS0", Port: "ttyS1", Words: "rootfstype=ramfs",
 		machine: "orangepi-pc", memoryMiB: 1024, args: []string{"-serial", "chardev:agent", "-nic", "user,restrict=on"},
 		usb: "usb-bus.0",
 	}
 )
+
+// remoteProcessor is a processor of another kind of chip on the i.MX6, with a pin
+// controller: their drivers only look at registers until somebody starts it, and at
+// ones that are not emulated, which read as 0
+// (Documentation/devicetree/bindings/remoteproc/st,stm32-rproc.yaml,
+// pinctrl/pinctrl-single.yaml).
+const remoteProcessor = `
+/ {
+	apart {
+		compatible = "simple-bus";
+		#address-cells = <1>;
+		#size-cells = <1>;
+		ranges;
+		dma-ranges = <0 0 0x10000>;
+		pins: pins {
+			compatible = "pinctrl-single";
+			reg = <0x0f000000 0x40>;
+			pinctrl-single,register-width = <32>;
+			pinctrl-single,function-mask = <0xff>;
+			chosen: chosen { pinctrl-single,pins = <0 0>; };
+		};
+		m4 {
+			compatible = "st,stm32mp1-m4";
+			resets = <&{/soc/bus@2000000/reset-controller@20d8000} 3>;
+			st,syscfg-tz = <&{/soc/bus@2000000/iomuxc-gpr@20e0000} 0x30 1>;
+			st,syscfg-holdboot = <&{/soc/bus@2000000/iomuxc-gpr@20e0000} 0x30 2>;
+			pinctrl-names = "default";
+			pinctrl-0 = <&chosen>;
+		};
+	};
+};
+`
 
 // Boards are all of them.
 var Boards = []*Board{PC, RealtimePC, Virt, RPi3, SabreLite, OrangePiPC, Buses}
