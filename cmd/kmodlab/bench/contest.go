@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/kmodd/kmodd/cmd/kmodlab/lab"
+	"github.com/kmodd/kmodd/cmd/kmodlab/qemu"
 )
 
 // A contender is a loader with what it is given.
@@ -134,14 +135,30 @@ func Contest(ctx context.Context, out, progress io.Writer, n int, only string) e
 	for i := range n {
 		for j, c := range all {
 			fmt.Fprintf(progress, "boot %d of %d: %s\n", i+1, n, c.of())
-			boot, err := coldplugOf(ctx, build, c)
+			boot, err := soundly(ctx, progress, build, c)
 			if err != nil {
+				if i > 0 { // half an hour's figures
+					err = errors.Join(writeStandings(out, standings), err)
+				}
 				return err
 			}
 			standings[j].add(c, boot)
 		}
 	}
 	return writeStandings(out, standings)
+}
+
+// soundly is coldplugOf, again if the emulator crashes, which says nothing of a loader.
+func soundly(ctx context.Context, progress io.Writer, build *lab.Build, c contender) (boot coldplug, err error) {
+	for range 3 {
+		boot, err = coldplugOf(ctx, build, c)
+		var ended *qemu.Ended
+		if !errors.As(err, &ended) || !ended.Killed() || ctx.Err() != nil {
+			break
+		}
+		fmt.Fprintln(progress, "QEMU has crashed; once more")
+	}
+	return boot, err
 }
 
 func (s *standing) add(c contender, boot coldplug) {
