@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"sync"
 )
 
 // An inquiry is one call: the devices that the walk found, and what detectors
@@ -77,7 +78,7 @@ func (q *inquiry) ask(d *device) (found []Finding) {
 		found = append(found, ask(q, d)...)
 	case d.hasNode:
 		found = append(found, character(q, d)...)
-	case d.class && !silent[d.subsystem] && !known:
+	case d.class && !silent()[d.subsystem] && !known:
 		found = append(found, d.finding(KindDriver, Unknown, "%s is of the class %s, whose users nothing shows", d.name(), d.subsystem))
 	}
 	return found
@@ -85,17 +86,19 @@ func (q *inquiry) ask(d *device) (found []Finding) {
 
 // silent are the classes whose devices have no users of their own: these are
 // those of the devices that they belong to.
-var silent = map[string]bool{
-	"ata_device": true, "ata_link": true, "ata_port": true,
-	"fc_host": true, "fc_remote_ports": true, "fc_transport": true, "fc_vports": true,
-	"iscsi_connection": true, "iscsi_endpoint": true, "iscsi_host": true, "iscsi_iface": true, "iscsi_session": true, "iscsi_transport": true,
-	"sas_device": true, "sas_end_device": true, "sas_expander": true, "sas_host": true, "sas_phy": true, "sas_port": true,
-	"spi_host": true, "spi_transport": true,
-	"scsi_device": true, "scsi_disk": true, "enclosure": true,
-	"bdi": true, "devlink": true, "wakeup": true,
-	"ieee80211": true, "ieee802154": true, "mdio_bus": true, "rfkill": true,
-	"nvme-subsystem": true, "memstick_host": true,
-}
+var silent = sync.OnceValue(func() map[string]bool {
+	return map[string]bool{
+		"ata_device": true, "ata_link": true, "ata_port": true,
+		"fc_host": true, "fc_remote_ports": true, "fc_transport": true, "fc_vports": true,
+		"iscsi_connection": true, "iscsi_endpoint": true, "iscsi_host": true, "iscsi_iface": true, "iscsi_session": true, "iscsi_transport": true,
+		"sas_device": true, "sas_end_device": true, "sas_expander": true, "sas_host": true, "sas_phy": true, "sas_port": true,
+		"spi_host": true, "spi_transport": true,
+		"scsi_device": true, "scsi_disk": true, "enclosure": true,
+		"bdi": true, "devlink": true, "wakeup": true,
+		"ieee80211": true, "ieee802154": true, "mdio_bus": true, "rfkill": true,
+		"nvme-subsystem": true, "memstick_host": true,
+	}
+})
 
 // decides tells whether a finding is about a device's users, and not a hint.
 func decides(f Finding) bool { return f.Kind != KindPower && f.Kind != KindWakeup }

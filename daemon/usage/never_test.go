@@ -28,7 +28,7 @@ sys/devices/soc/part/%s/subsystem -> ../../../../%s
 }
 
 func TestWhatIsNeverIdleByDefault(t *testing.T) {
-	for subsystem, is := range users {
+	for subsystem, is := range users() {
 		found := oneDevice(t, "class/"+subsystem, "x0").Device("/devices/soc/part")
 		if len(found) != 1 || found[0].State != Unknown || !found[0].Never || found[0].Says != "x0 is "+is {
 			t.Errorf("%s: %+v", subsystem, found)

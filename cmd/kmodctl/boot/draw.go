@@ -3,8 +3,8 @@ package boot
 import (
 	"bytes"
 	"cmp"
-	"encoding/xml"
 	"fmt"
+	"html"
 	"io"
 	"math"
 	"path"
@@ -88,9 +88,12 @@ func (d *drawing) printf(format string, args ...any) { fmt.Fprintf(d, format, ar
 
 // escaped is a text that can be in a document, whatever bytes it has.
 func escaped(s string) string {
-	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(s)) // a Builder takes all
-	return b.String()
+	return html.EscapeString(strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' && r != '\n' || r == '\uFFFE' || r == '\uFFFF' { // not in XML 1.0, 2.2
+			return '\uFFFD'
+		}
+		return r
+	}, s))
 }
 
 func (d *drawing) open(height float64) {

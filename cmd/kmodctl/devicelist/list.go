@@ -152,12 +152,13 @@ func Parse(text string) (*List, []Mistake, error) {
 		}
 	}
 	if !p.begun {
-		return nil, nil, fmt.Errorf("no list of devices: it has no line %q", begin)
+		return nil, nil, fmt.Errorf("no list of devices: it has no line %q", begin())
 	}
 	return p.list, p.mistakes, nil
 }
 
-var begin = fmt.Sprintf("format %d", Format)
+// begin is how a list begins.
+func begin() string { return "format " + strconv.Itoa(Format) }
 
 type parser struct {
 	list     *List
@@ -179,7 +180,7 @@ func (p *parser) read(line string) error {
 	}
 	switch {
 	case !p.begun && word != "format":
-		return fmt.Errorf("no list of devices: the first line that says anything is %q there", begin)
+		return fmt.Errorf("no list of devices: the first line that says anything is %q there", begin())
 	case word == "format" && rest != strconv.Itoa(Format):
 		return fmt.Errorf("a list of format %s: this program knows format %d; it is older than the one that wrote it", rest, Format)
 	case word == "format":

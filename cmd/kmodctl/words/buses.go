@@ -4,85 +4,91 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 )
+
+// A bus is what a device of it is, and how its fields are put into words.
+type bus struct {
+	is   string
+	tell func(*subject)
+}
 
 // buses has what a device of each bus is, and how its fields are put into words
 // beyond their names.
-var buses = map[string]struct {
-	is   string
-	tell func(*subject)
-}{
-	"hid":                {"a human interface device", tellHID},
-	"firewire":           {"a unit on FireWire", tellFireWire},
-	"pci":                {"a PCI device", tellPCI},
-	"vfio_pci":           {"a PCI device that is handed to a virtual machine", tellPCI},
-	"ccw":                {"a channel-attached device of a mainframe", nil},
-	"ap":                 {"a cryptographic adapter of a mainframe", nil},
-	"css":                {"a subchannel of a mainframe", nil},
-	"serio":              {"a PS/2 or serial port for input", tellSerio},
-	"acpi":               {"a device that ACPI describes", tellACPI},
-	"pcmcia":             {"a PCMCIA card", func(s *subject) { s.called(s.look("function's id", pcmciaFunctions)) }},
-	"vio":                {"a virtual device of POWER", func(s *subject) { s.called(s.value("compatible")) }},
-	"input":              {"an input device", tellInput},
-	"eisa":               {"an EISA card", func(s *subject) { s.called(s.value("signature")) }},
-	"parisc":             {"a device of a PA-RISC machine", nil},
-	"sdio":               {"an SDIO function", tellSDIO},
-	"ssb":                {"a core on the Sonics Silicon Backplane", tellSSB},
-	"bcma":               {"a core on Broadcom's AMBA backplane", tellBCMA},
-	"virtio":             {"a virtio device", tellVirtio},
-	"vmbus":              {"a device of Hyper-V", func(s *subject) { s.called(s.look("class", vmbusClasses)) }},
-	"rpmsg":              {"a channel to a remote processor", nil},
-	"i2c":                {"an I2C chip", nil},
-	"i3c":                {"an I3C device", nil},
-	"slimbus":            {"a SLIMbus device", nil},
-	"spi":                {"an SPI chip", nil},
-	"dmi":                {"the machine, as its firmware describes it", tellDMI},
-	"platform":           {"a platform device", nil},
-	"mdio_bus":           {"a network PHY", tellPHY},
-	"zorro":              {"a Zorro card", nil},
-	"pnp":                {"an ISA plug-and-play device", func(s *subject) { s.called(s.look("id", acpiIDs)) }},
-	"ipack":              {"an IndustryPack module", nil},
-	"amba":               {"an AMBA peripheral", tellAMBA},
-	"mipscdmm":           {"a device in MIPS's common device memory map", nil},
-	"cpu":                {"a processor", tellCPU},
-	"mcb":                {"a device on the MEN chameleon bus", nil},
-	"mei":                {"a client of Intel's management engine", nil},
-	"rapidio":            {"a RapidIO device", nil},
-	"ulpi":               {"a USB PHY with ULPI", tellULPI},
-	"hdaudio":            {"a codec of HD audio", tellHDAudio},
-	"soundwire":          {"a SoundWire device", nil},
-	"fsl-mc":             {"an object of NXP's management complex", func(s *subject) { s.called(s.value("type")) }},
-	"thunderbolt":        {"a service of a Thunderbolt host", func(s *subject) { s.called(s.value("protocol's key")) }},
-	"typec":              {"an alternate mode of USB Type-C", tellTypeC},
-	"tee":                {"a trusted application", nil},
-	"wmi":                {"a WMI object of the firmware", nil},
-	"mhi":                {"a channel to a modem", nil},
-	"mhi_ep":             {"a channel of a modem to its host", nil},
-	"auxiliary":          {"a part of another driver's device", tellAuxiliary},
-	"surface_aggregator": {"a device of the Surface's controller", nil},
-	"dfl":                {"a feature of an FPGA", nil},
-	"ishtp":              {"a client of Intel's sensor hub", nil},
-	"cdx":                {"a CDX device of an FPGA", tellCDX},
-	"vfio_cdx":           {"a CDX device that is handed to a virtual machine", tellCDX},
-	"vchiq":              {"a service of VideoCore", nil},
-	"coreboot":           {"an entry of coreboot's table", nil},
-	"of":                 {"a device in the device tree", tellTree},
-	"usb":                {"a USB interface", tellUSB},
-	"scsi":               {"a SCSI device", func(s *subject) { s.called(s.look("type", scsiTypes)) }},
-	"mmc":                {"a card on an MMC bus", tellMMC},
-	"nd":                 {"a part of persistent memory", func(s *subject) { s.called(s.look("type", ndTypes)) }},
-	"dax":                {"a range of memory for direct access", nil},
-	"cxl":                {"a CXL object", func(s *subject) { s.called(s.look("type", cxlTypes)) }},
-	"xen":                {"a device of a Xen guest", nil},
-	"xen-backend":        {"a device that a Xen guest is served with", nil},
-	"mipi-dsi":           {"a display on MIPI DSI", nil},
-	"arm_ffa":            {"a partition of Arm's secure firmware", nil},
-	"aprbus":             {"a service of Qualcomm's audio processor", nil},
-	"hsi":                {"a client of a high-speed serial interface", nil},
-	"gio":                {"a GIO card", nil},
-	"ps3_system_bus":     {"a device of the PlayStation 3", nil},
-	"scm":                {"a unit of a mainframe's storage-class memory", nil},
-}
+var buses = sync.OnceValue(func() map[string]bus {
+	return map[string]bus{
+		"hid":                {"a human interface device", tellHID},
+		"firewire":           {"a unit on FireWire", tellFireWire},
+		"pci":                {"a PCI device", tellPCI},
+		"vfio_pci":           {"a PCI device that is handed to a virtual machine", tellPCI},
+		"ccw":                {"a channel-attached device of a mainframe", nil},
+		"ap":                 {"a cryptographic adapter of a mainframe", nil},
+		"css":                {"a subchannel of a mainframe", nil},
+		"serio":              {"a PS/2 or serial port for input", tellSerio},
+		"acpi":               {"a device that ACPI describes", tellACPI},
+		"pcmcia":             {"a PCMCIA card", func(s *subject) { s.called(s.look("function's id", pcmciaFunctions())) }},
+		"vio":                {"a virtual device of POWER", func(s *subject) { s.called(s.value("compatible")) }},
+		"input":              {"an input device", tellInput},
+		"eisa":               {"an EISA card", func(s *subject) { s.called(s.value("signature")) }},
+		"parisc":             {"a device of a PA-RISC machine", nil},
+		"sdio":               {"an SDIO function", tellSDIO},
+		"ssb":                {"a core on the Sonics Silicon Backplane", tellSSB},
+		"bcma":               {"a core on Broadcom's AMBA backplane", tellBCMA},
+		"virtio":             {"a virtio device", tellVirtio},
+		"vmbus":              {"a device of Hyper-V", func(s *subject) { s.called(s.look("class", vmbusClasses())) }},
+		"rpmsg":              {"a channel to a remote processor", nil},
+		"i2c":                {"an I2C chip", nil},
+		"i3c":                {"an I3C device", nil},
+		"slimbus":            {"a SLIMbus device", nil},
+		"spi":                {"an SPI chip", nil},
+		"dmi":                {"the machine, as its firmware describes it", tellDMI},
+		"platform":           {"a platform device", nil},
+		"mdio_bus":           {"a network PHY", tellPHY},
+		"zorro":              {"a Zorro card", nil},
+		"pnp":                {"an ISA plug-and-play device", func(s *subject) { s.called(s.look("id", acpiIDs())) }},
+		"ipack":              {"an IndustryPack module", nil},
+		"amba":               {"an AMBA peripheral", tellAMBA},
+		"mipscdmm":           {"a device in MIPS's common device memory map", nil},
+		"cpu":                {"a processor", tellCPU},
+		"mcb":                {"a device on the MEN chameleon bus", nil},
+		"mei":                {"a client of Intel's management engine", nil},
+		"rapidio":            {"a RapidIO device", nil},
+		"ulpi":               {"a USB PHY with ULPI", tellULPI},
+		"hdaudio":            {"a codec of HD audio", tellHDAudio},
+		"soundwire":          {"a SoundWire device", nil},
+		"fsl-mc":             {"an object of NXP's management complex", func(s *subject) { s.called(s.value("type")) }},
+		"thunderbolt":        {"a service of a Thunderbolt host", func(s *subject) { s.called(s.value("protocol's key")) }},
+		"typec":              {"an alternate mode of USB Type-C", tellTypeC},
+		"tee":                {"a trusted application", nil},
+		"wmi":                {"a WMI object of the firmware", nil},
+		"mhi":                {"a channel to a modem", nil},
+		"mhi_ep":             {"a channel of a modem to its host", nil},
+		"auxiliary":          {"a part of another driver's device", tellAuxiliary},
+		"surface_aggregator": {"a device of the Surface's controller", nil},
+		"dfl":                {"a feature of an FPGA", nil},
+		"ishtp":              {"a client of Intel's sensor hub", nil},
+		"cdx":                {"a CDX device of an FPGA", tellCDX},
+		"vfio_cdx":           {"a CDX device that is handed to a virtual machine", tellCDX},
+		"vchiq":              {"a service of VideoCore", nil},
+		"coreboot":           {"an entry of coreboot's table", nil},
+		"of":                 {"a device in the device tree", tellTree},
+		"usb":                {"a USB interface", tellUSB},
+		"scsi":               {"a SCSI device", func(s *subject) { s.called(s.look("type", scsiTypes())) }},
+		"mmc":                {"a card on an MMC bus", tellMMC},
+		"nd":                 {"a part of persistent memory", func(s *subject) { s.called(s.look("type", ndTypes())) }},
+		"dax":                {"a range of memory for direct access", nil},
+		"cxl":                {"a CXL object", func(s *subject) { s.called(s.look("type", cxlTypes())) }},
+		"xen":                {"a device of a Xen guest", nil},
+		"xen-backend":        {"a device that a Xen guest is served with", nil},
+		"mipi-dsi":           {"a display on MIPI DSI", nil},
+		"arm_ffa":            {"a partition of Arm's secure firmware", nil},
+		"aprbus":             {"a service of Qualcomm's audio processor", nil},
+		"hsi":                {"a client of a high-speed serial interface", nil},
+		"gio":                {"a GIO card", nil},
+		"ps3_system_bus":     {"a device of the PlayStation 3", nil},
+		"scm":                {"a unit of a mainframe's storage-class memory", nil},
+	}
+})
 
 func tellPCI(s *subject) {
 	vendor, device := s.low("vendor", 4), s.low("device", 4)
@@ -131,7 +137,7 @@ func with(names []string, is string) []string {
 // without it.
 func (s *subject) usbClass(class, subclass, protocol string) []string {
 	names := s.names.USBClass(s.value(class), s.value(subclass), s.value(protocol))
-	if base := usbClasses[s.value(class)]; len(names) == 0 && base != "" {
+	if base := usbClasses()[s.value(class)]; len(names) == 0 && base != "" {
 		names = []string{base}
 	}
 	s.sayAll(names, class, subclass, protocol)
@@ -158,8 +164,8 @@ func (s *subject) overUSB(vendor, product string) []string {
 }
 
 func tellHID(s *subject) {
-	bus := s.look("bus", inputBuses)
-	s.look("group", hidGroups)
+	bus := s.look("bus", inputBuses())
+	s.look("group", hidGroups())
 	names := s.overUSB(s.low("vendor", 4), s.low("product", 4))
 	if len(names) == 0 && bus != "" {
 		names = []string{"on " + bus}
@@ -168,9 +174,9 @@ func tellHID(s *subject) {
 }
 
 func tellInput(s *subject) {
-	s.look("bus", inputBuses)
+	s.look("bus", inputBuses())
 	names := s.overUSB(s.value("vendor"), s.value("product"))
-	for field, table := range inputCodes {
+	for field, table := range inputCodes() {
 		s.say(field, listed(s.valueOfCodes(field), table))
 	}
 	keys := keyKinds(s.valueOfCodes("keys"))
@@ -238,15 +244,15 @@ func keyKinds(list string) string {
 }
 
 func tellSerio(s *subject) {
-	s.look("type", serioTypes)
-	s.called(s.description.Fields[0].Says, s.look("protocol", serioProtocols))
+	s.look("type", serioTypes())
+	s.called(s.description.Fields[0].Says, s.look("protocol", serioProtocols()))
 }
 
 func tellACPI(s *subject) {
 	text, _ := s.id.Get("ids")
 	var fields []Field
 	for i, id := range strings.FieldsFunc(text, func(r rune) bool { return r == ':' || r == '*' }) {
-		f := Field{Name: "id", Value: id, Says: acpiIDs[id]}
+		f := Field{Name: "id", Value: id, Says: acpiIDs()[id]}
 		if i > 0 {
 			f.Name = "compatible"
 		}
@@ -261,14 +267,14 @@ func tellACPI(s *subject) {
 
 func tellVirtio(s *subject) {
 	device := s.low("device", 2)
-	s.say("device", virtioDevices[device])
+	s.say("device", virtioDevices()[device])
 	s.sayAll(s.names.PCIDevice(s.low("vendor", 4), ""), "vendor")
-	s.called(virtioDevices[device])
+	s.called(virtioDevices()[device])
 }
 
 func tellSDIO(s *subject) {
-	class := s.look("class", sdioClasses)
-	s.called(s.look("vendor", sdioVendors), class)
+	class := s.look("class", sdioClasses())
+	s.called(s.look("vendor", sdioVendors()), class)
 }
 
 func tellMMC(s *subject) {
@@ -280,12 +286,12 @@ func tellMMC(s *subject) {
 
 func tellSSB(s *subject) {
 	vendor := s.look("vendor", map[string]string{"4243": "Broadcom"})
-	s.called(vendor, s.look("core", backplaneCores))
+	s.called(vendor, s.look("core", backplaneCores()))
 }
 
 func tellBCMA(s *subject) {
 	vendor := s.look("manufacturer", map[string]string{"04BF": "Broadcom", "043B": "Arm", "04A7": "MIPS"})
-	s.called(vendor, s.look("core", backplaneCores))
+	s.called(vendor, s.look("core", backplaneCores()))
 }
 
 func tellHDAudio(s *subject) {
@@ -338,7 +344,7 @@ func tellDMI(s *subject) {
 		}
 	}
 	s.description.Fields = append([]Field{}, known...)
-	s.look("chassis type", chassisTypes)
+	s.look("chassis type", chassisTypes())
 	s.called(s.value("system vendor"), s.value("product name"))
 }
 
@@ -359,7 +365,7 @@ func tellAMBA(s *subject) {
 	}
 	designer, part := n>>12&0xff, n&0xfff
 	if designer == 0x41 {
-		says := strings.TrimRight(fmt.Sprintf("Arm PL%03X, %s", part, primeCells[part]), ", ")
+		says := strings.TrimRight(fmt.Sprintf("Arm PL%03X, %s", part, primeCells()[part]), ", ")
 		s.say("peripheral id", fmt.Sprintf("%s, revision %d", says, n>>20&0xf))
 		s.called(says)
 		return
@@ -368,7 +374,7 @@ func tellAMBA(s *subject) {
 }
 
 func tellCPU(s *subject) {
-	vendor := s.look("vendor", cpuVendors)
+	vendor := s.look("vendor", cpuVendors())
 	for _, field := range []string{"family", "model"} {
 		if n, err := strconv.ParseUint(s.value(field), 16, 16); err == nil {
 			s.say(field, fmt.Sprint(n))

@@ -71,7 +71,7 @@ func describe(text string, id modalias.ID, names Names) Description {
 		d.Fields = append(d.Fields, Field{Name: v.Field.Name, Value: v.Text, Any: strings.Trim(v.Text, "*") == "" && v.Text != ""})
 		d.Pattern = d.Pattern || v.Text == "*"
 	}
-	if tell := buses[id.Form.Bus].tell; tell != nil {
+	if tell := buses()[id.Form.Bus].tell; tell != nil {
 		tell(&s)
 	}
 	if d.Name == "" {
@@ -82,7 +82,7 @@ func describe(text string, id modalias.ID, names Names) Description {
 
 // Kind says what a device of a bus of package modalias is, such as "a PCI device".
 func Kind(bus string) string {
-	if is := buses[bus].is; is != "" {
+	if is := buses()[bus].is; is != "" {
 		return is
 	}
 	return "a device of bus " + bus
