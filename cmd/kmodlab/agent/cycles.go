@@ -72,16 +72,30 @@ func reload(out io.Writer, module, count string) error {
 	if err != nil {
 		return err
 	}
-	lines := json.NewEncoder(out)
 	for range n {
 		if err := takeOut(module); err != nil {
 			return err
 		}
+		if err := timed(out, "1", "modprobe", module); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// timed runs a program often, and writes an agentwire.Cycle for each time.
+func timed(out io.Writer, count string, program ...string) error {
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		return err
+	}
+	lines := json.NewEncoder(out)
+	for range n {
 		began := time.Now()
-		err := exec.Command("modprobe", module).Run()
+		err := exec.Command(program[0], program[1:]...).Run()
 		c := agentwire.Cycle{Took: time.Since(began)}
 		if err != nil {
-			return fmt.Errorf("modprobe %s: %w", module, err)
+			return fmt.Errorf("%s: %w", program[0], err)
 		}
 		if err := lines.Encode(c); err != nil {
 			return err

@@ -14,7 +14,7 @@
 // looks through those notes. send has the kernel broadcast events that somebody
 // wrote down on another machine. camera is a USB camera, plugged in as long as
 // it runs, and capture takes pictures from one. wake has a driver that sleeps wake
-// again and again, and reload does the same with modprobe, each for the sake of time;
+// again and again, and reload does the same with modprobe, and time runs any program, each for the sake of time;
 // load puts in a list of modules, faster than anybody could who had to find them.
 // bluetooth is a Bluetooth controller, hci0 brings it up or down, and bitrate sets the
 // bit rate of a CAN interface.
@@ -72,6 +72,8 @@ func play(args []string) error {
 		return loadList(args[1], strings.Join(args[2:], " "))
 	case len(args) == 3 && args[0] == "reload":
 		return reload(os.Stdout, args[1], args[2])
+	case len(args) > 2 && args[0] == "time":
+		return timed(os.Stdout, args[1], args[2:]...)
 	}
-	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE | camera [PROPERTY=VALUE...] | bluetooth | hci0 up | hci0 down | bitrate INTERFACE BITS | capture DEVICE COUNT | wake DEVICE MODULE COUNT | reload MODULE COUNT | load FILE [OPTION...] | memory")
+	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE | camera [PROPERTY=VALUE...] | bluetooth | hci0 up | hci0 down | bitrate INTERFACE BITS | capture DEVICE COUNT | wake DEVICE MODULE COUNT | reload MODULE COUNT | time COUNT PROGRAM [ARGUMENT...] | load FILE [OPTION...] | memory")
 }

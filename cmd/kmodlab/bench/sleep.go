@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,9 +42,13 @@ func sleeping(ctx context.Context, progress io.Writer, cycles int) (rows []row, 
 	if err != nil {
 		return nil, err
 	}
+	native, err := nativeTime(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, s := range sleepers {
 		fmt.Fprintf(progress, "  %s, %d times\n", s.what, cycles)
-		all, peer, err := s.cycle(ctx, build, cycles)
+		all, peer, emulated, err := s.cycle(ctx, build, cycles)
 		if err != nil {
 			return nil, err
 		}
@@ -49,10 +56,39 @@ func sleeping(ctx context.Context, progress io.Writer, cycles int) (rows []row, 
 		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, s.rows(all, peer)...)
+		rows = append(rows, s.rows(all, peer, median(took(emulated))/native)...)
 		rows = append(rows, leftRows(asleep, never)...)
 	}
 	return rows, nil
+}
+
+// A program that does little but start is timed so often here, and in the guest, to know
+// how many times as slow that is.
+const startsTimed = 40
+
+// starter is that program, as it is called in the guest.
+var starter = []string{"kmodctl", "--version"}
+
+// nativeTime is how long that program takes here, in nanoseconds.
+func nativeTime(ctx context.Context) (float64, error) {
+	dir, err := os.MkdirTemp("", "kmodlab-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	program := filepath.Join(dir, starter[0])
+	if err := build(ctx, program, "github.com/kmodd/kmodd/cmd/kmodctl"); err != nil {
+		return 0, err
+	}
+	var all []float64
+	for range startsTimed {
+		began := time.Now()
+		if err := exec.CommandContext(ctx, program, starter[1:]...).Run(); err != nil {
+			return 0, err
+		}
+		all = append(all, float64(time.Since(began)))
+	}
+	return median(all), nil
 }
 
 // leftOver is how often it is measured what a sleep leaves behind, and leftCycles after
@@ -163,30 +199,34 @@ func (s sleeper) failed(m *lab.Machine, err error) error {
 	return errors.Join(err, m.Close())
 }
 
-// cycle has the driver sleep and wake, and then modprobe take it out and put it in.
-func (s sleeper) cycle(ctx context.Context, build *lab.Build, cycles int) (ours, peer []agentwire.Cycle, err error) {
+// cycle has the driver sleep and wake, and then modprobe take it out and put it in; and
+// then a program start.
+func (s sleeper) cycle(ctx context.Context, build *lab.Build, cycles int) (ours, peer, starts []agentwire.Cycle, err error) {
 	g, err := s.boot(ctx, build, "/etc/kmodd/kmodd.toml", s.rule())
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if _, err = g.Until(ctx, settleTime, "test", "-e", s.device); err != nil {
-		return nil, nil, s.failed(g.Machine, err)
+		return nil, nil, nil, s.failed(g.Machine, err)
 	}
 	if ours, err = g.cycles(ctx, "wake", s.device, s.module, strconv.Itoa(cycles)); err != nil {
-		return nil, nil, s.failed(g.Machine, err)
+		return nil, nil, nil, s.failed(g.Machine, err)
 	}
 	if _, err = g.shell(ctx, "kill $(pidof kmodd); while pidof kmodd; do sleep 0.1; done >/dev/null; modprobe "+s.module); err != nil {
-		return nil, nil, s.failed(g.Machine, err)
+		return nil, nil, nil, s.failed(g.Machine, err)
 	}
 	if peer, err = g.cycles(ctx, "reload", s.module, strconv.Itoa(min(cycles, 100))); err != nil {
-		return nil, nil, s.failed(g.Machine, err)
+		return nil, nil, nil, s.failed(g.Machine, err)
 	}
-	return ours, peer, g.Close()
+	if starts, err = g.cycles(ctx, "time", append([]string{strconv.Itoa(startsTimed)}, starter...)...); err != nil {
+		return nil, nil, nil, s.failed(g.Machine, err)
+	}
+	return ours, peer, starts, g.Close()
 }
 
 // cycles has the agent do something often.
-func (g guest) cycles(ctx context.Context, args ...string) (all []agentwire.Cycle, err error) {
-	out, err := g.shell(ctx, lab.AgentPath+" "+strings.Join(args, " "))
+func (g guest) cycles(ctx context.Context, what string, args ...string) (all []agentwire.Cycle, err error) {
+	out, err := g.shell(ctx, lab.AgentPath+" "+what+" "+strings.Join(args, " "))
 	for lines := json.NewDecoder(strings.NewReader(out)); err == nil && lines.More(); {
 		var c agentwire.Cycle
 		err = lines.Decode(&c)
@@ -214,20 +254,24 @@ func leftRows(asleep, never []sizes) (rows []row) {
 	return rows
 }
 
-func (s sleeper) rows(ours, peer []agentwire.Cycle) []row {
-	took := func(all []agentwire.Cycle) (ns []float64) {
-		for _, c := range all {
-			ns = append(ns, float64(c.Took))
-		}
-		return ns
+// took is how long each time was, in nanoseconds.
+func took(all []agentwire.Cycle) (ns []float64) {
+	for _, c := range all {
+		ns = append(ns, float64(c.Took))
 	}
+	return ns
+}
+
+// rows are about the times, in a guest that is so many times as slow as this machine,
+// and about what grows.
+func (s sleeper) rows(ours, peer []agentwire.Cycle, slow float64) []row {
 	slope := func(figure func(agentwire.Cycle) float64) []float64 {
 		return []float64{growth(ours, figure) * 1000}
 	}
 	opens, loads := took(ours), took(peer)
-	const most = 10e6 // nanoseconds that a wake may take longer
+	most := 10e6 * slow // nanoseconds that a wake may take longer: 10 ms of this machine's
 	return []row{
-		{what: s.what + ": open() that wakes it, emulated", unit: inMilliseconds, ours: opens, whose: "modprobe", peer: loads, bound: atMost(median(loads) + most)},
+		{what: fmt.Sprintf("%s: open() that wakes it, %.0f times as slow", s.what, slow), unit: inMilliseconds, ours: opens, whose: "modprobe", peer: loads, bound: atMost(median(loads) + most)},
 		{what: "  the slowest of 100", unit: inMilliseconds, ours: []float64{percentile(opens, 99)}, whose: "modprobe", peer: []float64{percentile(loads, 99)}, bound: atMost(percentile(loads, 99) + most)},
 		{what: "  growth in 1000 sleeps: memory", unit: inBytes, ours: slope(func(c agentwire.Cycle) float64 { return float64(c.Memory) })},
 		{what: "  nodes, modules, open files", unit: inFull, ours: slope(func(c agentwire.Cycle) float64 { return float64(c.Nodes + c.Modules + c.Files) }), bound: atMost(0.5)},
