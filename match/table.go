@@ -3,7 +3,6 @@ package match
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kmodd/kmodd/match/index"
+	"github.com/kmodd/kmodd/match/regular"
 )
 
 // files is where a directory's files come from.
@@ -26,46 +26,12 @@ type files interface {
 type directory string
 
 func (d directory) text(name string) (string, error) {
-	f, _, err := d.open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(f)
-	return string(data), err
-}
-
-// open opens a regular file. Of a FIFO, os.Open would wait for a writer.
-func (d directory) open(name string) (*os.File, os.FileInfo, error) {
-	f, err := os.OpenFile(filepath.Join(string(d), name), os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file")
-	}
-	if err != nil {
-		f.Close()
-		return nil, nil, err
-	}
-	return f, info, nil
+	text, _, err := regular.Read(filepath.Join(string(d), name))
+	return text, err
 }
 
 func (d directory) mapped(name string) ([]byte, error) {
-	f, info, err := d.open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info.Size() == 0 {
-		return nil, errors.New("empty file")
-	}
-	data, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
-	if err != nil {
-		return nil, fmt.Errorf("mmap: %w", err)
-	}
-	return data, nil
+	return regular.Map(filepath.Join(string(d), name))
 }
 
 // texts are files in memory, which have no indexes.
@@ -104,11 +70,11 @@ type source struct {
 }
 
 // nothing is an index without entries.
-var nothing = func() *index.Index {
+var nothing = sync.OnceValue(func() *index.Index {
 	data, _ := index.Write(nil)
 	x, _ := index.New(data)
 	return x
-}()
+})
 
 // table opens the table that is called name: NAME.bin, or else the text.
 func (t *Tables) table(from files, name, textName string, parse func(string) []line) *table {
@@ -128,7 +94,7 @@ func (t *Tables) table(from files, name, textName string, parse func(string) []l
 
 // fromText returns what the text has in place of the index, which failed.
 func (b *table) fromText(failed error) *source {
-	s := &source{Index: nothing, path: filepath.Join(b.of.dir, b.textName)}
+	s := &source{Index: nothing(), path: filepath.Join(b.of.dir, b.textName)}
 	text, err := b.from.text(b.textName)
 	if _, made := b.from.(texts); !made {
 		b.warnBinary(failed, err)
@@ -153,7 +119,7 @@ func (b *table) fromText(failed error) *source {
 	}
 	if err != nil {
 		b.of.warn("%s: %v", s.path, err)
-		s.Index = nothing
+		s.Index = nothing()
 	}
 	return s
 }
@@ -173,7 +139,7 @@ func (b *table) warnBinary(failed, text error) {
 }
 
 // missing reports whether the table is nowhere.
-func (b *table) missing() bool { return b.now.Load().Index == nothing }
+func (b *table) missing() bool { return b.now.Load().Index == nothing() }
 
 // look runs a look-up in the table and returns where the answer is from. If the
 // mapped index turns out to be unsound, look runs again, in the text.

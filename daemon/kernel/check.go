@@ -66,7 +66,7 @@ func (s System) mayLoad(answer syscall.Errno) error {
 func (s System) missing() (found, cure string) {
 	if _, err := os.Stat(s.proc("modules")); err != nil {
 		return "this kernel is built without support for modules (there is no " + s.proc("modules") + ")",
-			"boot one built with CONFIG_MODULES=y, or switch kmodd off: all drivers are built in here"
+			"boot one built with CONFIG_MODULES=y; in this one all drivers are built in, and there is nothing to load"
 	}
 	if s.status("Seccomp") != "0" {
 		return "finit_module is hidden from this process by a seccomp filter",

@@ -21,13 +21,15 @@ package dropin
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/match/regular"
 )
 
 var places = [...]string{"etc", "run", "usr/local/lib", "usr/lib", "lib"}
@@ -97,25 +99,13 @@ func SortByName(files []string) {
 // null is the device number of /dev/null (mem_fops in drivers/char/mem.c).
 const null = 1<<8 | 3
 
-// Read reads a regular file. Of a FIFO, os.ReadFile would wait for a writer.
+// Read reads a regular file. What is linked to /dev/null is empty.
 func Read(path string) (string, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	if device, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode()&fs.ModeCharDevice != 0 && device.Rdev == null {
+	text, stat, err := regular.Read(path)
+	if err == regular.ErrNot && stat.Mode&unix.S_IFMT == unix.S_IFCHR && uint64(stat.Rdev) == null {
 		return "", nil
 	}
-	if !info.Mode().IsRegular() {
-		return "", errors.New("not a regular file")
-	}
-	text, err := io.ReadAll(f)
-	return string(text), err
+	return text, err
 }
 
 // Bare returns the part of an error of package os that does not name the file.

@@ -14,6 +14,7 @@ import (
 	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/match"
 	"github.com/kmodd/kmodd/rules"
+	"github.com/kmodd/kmodd/rules/dropin"
 	"github.com/kmodd/kmodd/rules/modprobed"
 	"github.com/kmodd/kmodd/rules/policy"
 )
@@ -56,7 +57,7 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 		c.Say(kmodlog.Fatal, "%v", err)
 		return 1
 	}
-	defer c.tables.Close()
+	// The tables' mappings end with the process.
 	ok := c.do(names)
 	if c.without != nil {
 		c.hint("%v", c.without)
@@ -97,12 +98,12 @@ func (c *command) open() error {
 	if err != nil {
 		return err
 	}
-	cmdline, _ := os.ReadFile("/proc/cmdline") // not there in a chroot without /proc
+	cmdline, _ := dropin.Read("/proc/cmdline") // not there in a chroot without /proc
 	paths := c.configs
 	if len(paths) == 0 {
 		paths = modprobed.Directories("/")
 	}
-	config := c.dialect.LoadPaths(paths, c.dir, strings.TrimSpace(string(cmdline)))
+	config := c.dialect.LoadPaths(paths, c.dir, strings.TrimSpace(cmdline))
 	c.tables = tables
 	c.set = rules.NewSet(tables, config, rules.WithPolicy(policy.Load("/")))
 	return nil

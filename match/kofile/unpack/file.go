@@ -2,11 +2,11 @@ package unpack
 
 import (
 	"io"
-	"os"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/kmodd/kmodd/match/kofile"
+	"github.com/kmodd/kmodd/match/regular"
 )
 
 // A file is an open file. An [os.File] would cost three more system calls and five
@@ -16,17 +16,8 @@ type file int
 var _ io.ReaderAt = file(0)
 
 func open(name string) (file, error) {
-	for {
-		// Opening a FIFO would wait for its other end.
-		fd, err := unix.Open(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_LARGEFILE, 0)
-		switch err {
-		case nil:
-			return file(fd), nil
-		case unix.EINTR: // of a file system over a network
-		default:
-			return 0, &os.PathError{Op: "open", Path: name, Err: err}
-		}
-	}
+	fd, err := regular.Open(name)
+	return file(fd), err
 }
 
 func (f file) Close() error { return unix.Close(int(f)) }
