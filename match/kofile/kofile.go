@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // A File is what was read of a module file. Only what returns an error reads
@@ -89,16 +90,18 @@ func New(r io.ReaderAt, size int64) (*File, error) {
 
 // architectures are the names of machines, as the kernel calls them
 // (UTS_MACHINE in its Makefiles). Those that are missing here have no Debian.
-var architectures = map[uint16]string{
-	2: "sparc", 3: "i386", 4: "m68k", 8: "mips", 15: "parisc", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "arm",
-	42: "sh", 43: "sparc64", 50: "ia64", 62: "x86_64", 183: "aarch64", 243: "riscv", 258: "loongarch64", 0x9026: "alpha",
-}
+var architectures = sync.OnceValue(func() map[uint16]string {
+	return map[uint16]string{
+		2: "sparc", 3: "i386", 4: "m68k", 8: "mips", 15: "parisc", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "arm",
+		42: "sh", 43: "sparc64", 50: "ia64", 62: "x86_64", 183: "aarch64", 243: "riscv", 258: "loongarch64", 0x9026: "alpha",
+	}
+})
 
 // Arch is the architecture that the file is built for, in the words of
 // /proc/sys/kernel/arch, or its number if it has no name here. All of 32-bit
 // ARM is "arm" and all of 32-bit x86 is "i386".
 func (f *File) Arch() string {
-	name, known := architectures[f.Machine]
+	name, known := architectures()[f.Machine]
 	switch {
 	case !known:
 		return fmt.Sprintf("machine %d", f.Machine)

@@ -134,44 +134,46 @@ var byPlace = []struct{ dir, class string }{
 // byCode says what the class codes of PCI (bc, sc, i: include/linux/pci_ids.h)
 // and of USB interfaces (ic, isc, ip: usb.org's list of class codes) stand for:
 // the longest prefix of the digits counts.
-var byCode = map[string][]struct{ digits, class string }{
-	"PCI": {
-		{"01", "storage"},
-		{"02", "network"},
-		{"0280", "wifi"}, // "other network controller", which wireless cards say of themselves
-		{"03", "gpu"},
-		{"04", "sound"},
-		{"0400", "camera"},
-		{"0c00", "bus"},
-		{"0c03", "usb-host"},
-		{"0c05", "bus"},
-		{"0c09", "can"},
-		{"0700", "serial"},
-		{"0703", "serial"},
-		{"0800", Other},
-		{"0803", "clock"},
-		{"0805", "storage"},
-		{"09", "input"},
-		{"0d", "wifi"},
-		{"0d11", "bluetooth"},
-		{"10", "crypto"},
-	},
-	"USB": {
-		{"01", "sound"},
-		{"02", "network"},
-		{"0202", "serial"},
-		{"03", "input"},
-		{"06", "camera"},
-		{"07", "printer"},
-		{"08", "storage"},
-		{"0a", "network"},
-		{"0e", "camera"},
-		{"e001", "wifi"},
-		{"e00101", "bluetooth"},
-		{"e00103", "network"}, // RNDIS
-		{"ef0205", "network"},
-	},
-}
+var byCode = sync.OnceValue(func() map[string][]struct{ digits, class string } {
+	return map[string][]struct{ digits, class string }{
+		"PCI": {
+			{"01", "storage"},
+			{"02", "network"},
+			{"0280", "wifi"}, // "other network controller", which wireless cards say of themselves
+			{"03", "gpu"},
+			{"04", "sound"},
+			{"0400", "camera"},
+			{"0c00", "bus"},
+			{"0c03", "usb-host"},
+			{"0c05", "bus"},
+			{"0c09", "can"},
+			{"0700", "serial"},
+			{"0703", "serial"},
+			{"0800", Other},
+			{"0803", "clock"},
+			{"0805", "storage"},
+			{"09", "input"},
+			{"0d", "wifi"},
+			{"0d11", "bluetooth"},
+			{"10", "crypto"},
+		},
+		"USB": {
+			{"01", "sound"},
+			{"02", "network"},
+			{"0202", "serial"},
+			{"03", "input"},
+			{"06", "camera"},
+			{"07", "printer"},
+			{"08", "storage"},
+			{"0a", "network"},
+			{"0e", "camera"},
+			{"e001", "wifi"},
+			{"e00101", "bluetooth"},
+			{"e00103", "network"}, // RNDIS
+			{"ef0205", "network"},
+		},
+	}
+})
 
 // first are the classes of what somebody waits for when a machine starts, and of what
 // such devices hang on: a keyboard on a host of USB devices, a disk on a regulator.
@@ -203,7 +205,7 @@ var classes = sync.OnceValue(func() []string {
 	for _, p := range byPlace {
 		all = append(all, p.class)
 	}
-	for _, codes := range byCode {
+	for _, codes := range byCode() {
 		for _, c := range codes {
 			all = append(all, c.class)
 		}
@@ -261,7 +263,7 @@ func classOfCode(device string) (Class, bool) {
 	bus, digits := classCode(device)
 	best := ""
 	var class Class
-	for _, c := range byCode[bus] {
+	for _, c := range byCode()[bus] {
 		if strings.HasPrefix(digits, c.digits) && len(c.digits) > len(best) {
 			best = c.digits
 			class = Class{c.class, "the device has the " + bus + " class code " + digits}

@@ -236,7 +236,7 @@ func (r *reader) inlineRules(array *toml.Node) {
 
 // ruleKey reads a key of a rule.
 func (r *reader) ruleKey(d *draft, key string, line int, value *toml.Node) {
-	read := fields[key]
+	read := fields()[key]
 	var err error
 	switch {
 	case key == "env":

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	toml "github.com/pelletier/go-toml/v2/unstable"
@@ -14,26 +15,28 @@ import (
 )
 
 // fields reads the value of each key of a rule but env.
-var fields = map[string]func(*Rule, *toml.Node) error{
-	"name":         func(r *Rule, n *toml.Node) (err error) { r.Name, err = text(n); return err },
-	"class":        func(r *Rule, n *toml.Node) error { return list(&r.Class, n, classNamed) },
-	"module":       func(r *Rule, n *toml.Node) error { return list(&r.Module, n, modalias.Normalize) },
-	"modalias":     func(r *Rule, n *toml.Node) error { return list(&r.Modalias, n, modalias.Normalize) },
-	"subsystem":    func(r *Rule, n *toml.Node) error { return list(&r.Subsystem, n, asItIs) },
-	"stage":        func(r *Rule, n *toml.Node) (err error) { r.Stage, err = stage(n); return err },
-	"after":        func(r *Rule, n *toml.Node) (err error) { r.After, err = after(n); return err },
-	"async":        func(r *Rule, n *toml.Node) (err error) { r.Async, err = async(n); return err },
-	"idle":         func(r *Rule, n *toml.Node) (err error) { r.Idle, err = durationOrOff(n); return err },
-	"force":        func(r *Rule, n *toml.Node) (err error) { r.Force, err = boolean(n); return err },
-	"identity":     func(r *Rule, n *toml.Node) (err error) { r.Identity, err = identity(n); return err },
-	"prefer":       func(r *Rule, n *toml.Node) error { return list(&r.Prefer, n, moduleNamed) },
-	"bind_timeout": func(r *Rule, n *toml.Node) (err error) { r.BindTimeout, err = duration(n); return err },
-	"options":      func(r *Rule, n *toml.Node) (err error) { r.Options, err = text(n); return err },
-}
+var fields = sync.OnceValue(func() map[string]func(*Rule, *toml.Node) error {
+	return map[string]func(*Rule, *toml.Node) error{
+		"name":         func(r *Rule, n *toml.Node) (err error) { r.Name, err = text(n); return err },
+		"class":        func(r *Rule, n *toml.Node) error { return list(&r.Class, n, classNamed) },
+		"module":       func(r *Rule, n *toml.Node) error { return list(&r.Module, n, modalias.Normalize) },
+		"modalias":     func(r *Rule, n *toml.Node) error { return list(&r.Modalias, n, modalias.Normalize) },
+		"subsystem":    func(r *Rule, n *toml.Node) error { return list(&r.Subsystem, n, asItIs) },
+		"stage":        func(r *Rule, n *toml.Node) (err error) { r.Stage, err = stage(n); return err },
+		"after":        func(r *Rule, n *toml.Node) (err error) { r.After, err = after(n); return err },
+		"async":        func(r *Rule, n *toml.Node) (err error) { r.Async, err = async(n); return err },
+		"idle":         func(r *Rule, n *toml.Node) (err error) { r.Idle, err = durationOrOff(n); return err },
+		"force":        func(r *Rule, n *toml.Node) (err error) { r.Force, err = boolean(n); return err },
+		"identity":     func(r *Rule, n *toml.Node) (err error) { r.Identity, err = identity(n); return err },
+		"prefer":       func(r *Rule, n *toml.Node) error { return list(&r.Prefer, n, moduleNamed) },
+		"bind_timeout": func(r *Rule, n *toml.Node) (err error) { r.BindTimeout, err = duration(n); return err },
+		"options":      func(r *Rule, n *toml.Node) (err error) { r.Options, err = text(n); return err },
+	}
+})
 
 // ruleKeys are the names of all that a rule may have.
 func ruleKeys() []string {
-	keys := append(slices.Collect(maps.Keys(fields)), "env")
+	keys := append(slices.Collect(maps.Keys(fields())), "env")
 	slices.Sort(keys)
 	return keys
 }
