@@ -125,16 +125,17 @@ type process struct {
 	stdout string
 }
 
-// run runs our program of a name, or kmod's.
-func (b toolbox) run(ctx context.Context, whose int, name string, args ...string) (p process, err error) {
-	program := name
+// program is ours of a name, or kmod's.
+func (b toolbox) program(whose int, name string) string {
 	if whose == kmodds {
-		program = filepath.Join(b.dir, name)
+		return filepath.Join(b.dir, name)
 	}
-	// The peak that the kernel tells of a child of ours would be this process's own:
-	// it counts from before the exec (setmax_mm_hiwater_rss in fs/exec.c).
-	report := filepath.Join(b.dir, "time")
-	cmd := exec.CommandContext(ctx, b.time, append([]string{"-f", "%M", "-o", report, program}, args...)...)
+	return name
+}
+
+// run runs a program.
+func (b toolbox) run(ctx context.Context, program string, args ...string) (p process, err error) {
+	cmd := exec.CommandContext(ctx, program, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	begun := time.Now()
@@ -142,6 +143,17 @@ func (b toolbox) run(ctx context.Context, whose int, name string, args ...string
 	p.took, p.stdout = time.Since(begun), stdout.String()
 	if err != nil {
 		return p, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, stderr.Bytes())
+	}
+	return p, nil
+}
+
+// watched is run, with the peak of the program's memory. What the kernel tells of a child of
+// ours would be this process's own: it counts from before the exec (setmax_mm_hiwater_rss
+// in fs/exec.c). time(1) is small; to start it takes as long as a small program does.
+func (b toolbox) watched(ctx context.Context, program string, args ...string) (p process, err error) {
+	report := filepath.Join(b.dir, "time")
+	if p, err = b.run(ctx, b.time, append([]string{"-f", "%M", "-o", report, program}, args...)...); err != nil {
+		return p, err
 	}
 	text, err := os.ReadFile(report)
 	if err != nil {
@@ -152,11 +164,14 @@ func (b toolbox) run(ctx context.Context, whose int, name string, args ...string
 	return p, err
 }
 
+// A runner is run or watched.
+type runner func(ctx context.Context, program string, args ...string) (process, error)
+
 // turns runs the two by turns, and gives each run to see: kmod's first.
-func (b toolbox) turns(ctx context.Context, n int, name string, args []string, see func(whose int, p process) error) error {
+func (b toolbox) turns(ctx context.Context, n int, run runner, name string, args []string, see func(whose int, p process) error) error {
 	for range n {
 		for whose := range 2 {
-			p, err := b.run(ctx, whose, name, args...)
+			p, err := run(ctx, b.program(whose, name), args...)
 			if err == nil {
 				err = see(whose, p)
 			}
@@ -173,10 +188,10 @@ func (b toolbox) depmods(ctx context.Context, runs int) ([]row, error) {
 	var took, peak [2][]float64
 	var made [2]map[string]string
 	args := []string{"-b", b.root, b.version}
-	if _, err := b.run(ctx, kmods, "depmod", args...); err != nil { // has the modules in memory
+	if _, err := b.run(ctx, "depmod", args...); err != nil { // has the modules in memory
 		return nil, err
 	}
-	err := b.turns(ctx, runs, "depmod", args, func(whose int, p process) (err error) {
+	err := b.turns(ctx, runs, b.watched, "depmod", args, func(whose int, p process) (err error) {
 		took[whose] = append(took[whose], float64(p.took.Nanoseconds()))
 		peak[whose] = append(peak[whose], p.peak)
 		made[whose], err = b.tables()
@@ -235,7 +250,7 @@ func (b toolbox) ask(ctx context.Context, runs int, q question) (row, error) {
 		var sum [2]float64
 		for _, name := range asked {
 			var said [2]string
-			err := b.turns(ctx, times, q.name, append(q.options(b), name), func(whose int, p process) error {
+			err := b.turns(ctx, times, b.run, q.name, append(q.options(b), name), func(whose int, p process) error {
 				sum[whose] += float64(p.took.Nanoseconds())
 				said[whose] = p.stdout
 				return nil
