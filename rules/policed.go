@@ -138,8 +138,8 @@ func (s *Set) Class(module, modalias string) (c policy.Class, installed bool) {
 // Unused says how long nothing has called for a module when it is to go,
 // policy.Never for never, and by what. That is said for all modules together: what
 // rules say of devices counts for none that has none any more. A packet filter goes only
-// by force: the kernel counts its rules as users (xt_replace_table(),
-// net/netfilter/x_tables.c), but not a policy that denies all.
+// by force: the kernel counts its rules as users (__do_replace(),
+// net/ipv4/netfilter/ip_tables.c), but not a policy that denies all.
 func (s *Set) Unused(module string) (timeout time.Duration, by Reason) {
 	class, _ := s.Class(module, "")
 	filter := class.Name == policy.Netfilter
