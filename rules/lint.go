@@ -58,8 +58,8 @@ func (l *linter) rule(r *policy.Rule) {
 	if r.Stage == policy.Deny && !r.OnDevice() && !r.OnModule() {
 		l.say(r, r.LineOf(policy.KeyStage), "it has no condition, and denies every device of this machine")
 	}
-	if r.Stage == policy.Deny && len(r.Prefer) > 0 {
-		l.say(r, r.LineOf(policy.KeyPrefer), "its prefer can never count, for it denies what it is about")
+	if r.Stage == policy.Deny && !r.OnModule() && len(r.Prefer) > 0 { // else it denies one driver, and prefers another
+		l.say(r, r.LineOf(policy.KeyPrefer), "its prefer can never count, for it denies the device")
 	}
 	for i, name := range r.Prefer {
 		if slices.Contains(r.Prefer[:i], name) {

@@ -285,3 +285,10 @@ func TestAPacketFilterGoesOnlyByForce(t *testing.T) {
 		}
 	}
 }
+
+func TestARuleMayDenyOneDriverAndPreferAnother(t *testing.T) {
+	d := policedSet(t, rule(`module = "drv"`, `stage = "deny"`, `prefer = ["rival"]`), "", "").Decide(rules.Device{Modalias: "pci:v1d2"})
+	if got := steps(d); got != "core; rival needs core" || len(d.Prefer) != 1 {
+		t.Errorf("steps %q, preferences %v", got, d.Prefer)
+	}
+}
