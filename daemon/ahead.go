@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/match/regular"
 )
 
 // ahead has the kernel read files before somebody needs them. Its zero value is ready,
@@ -44,7 +46,7 @@ func (a *ahead) run() {
 // fetch has the kernel read a file into its page cache (posix_fadvise(2)). What is wrong
 // with it is said when it is loaded.
 func fetch(file string) {
-	fd, err := unix.Open(file, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	fd, err := regular.Open(file)
 	if err != nil {
 		return
 	}

@@ -139,7 +139,10 @@ func (b *table) warnBinary(failed, text error) {
 }
 
 // missing reports whether the table is nowhere.
-func (b *table) missing() bool { return b.now.Load().Index == nothing() }
+func (b *table) missing() bool {
+	s := b.now.Load()
+	return s.mapping == nil && s.Index == nothing()
+}
 
 // look runs a look-up in the table and returns where the answer is from. If the
 // mapped index turns out to be unsound, look runs again, in the text.

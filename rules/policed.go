@@ -141,9 +141,10 @@ func (s *Set) Class(module, modalias string) (c policy.Class, installed bool) {
 // by force: the kernel counts its rules as users (__do_replace(),
 // net/ipv4/netfilter/ip_tables.c), but not a policy that denies all.
 func (s *Set) Unused(module string) (timeout time.Duration, by Reason) {
-	class, _ := s.Class(module, "")
-	filter := class.Name == policy.Netfilter
+	installed := s.module(module)
+	filter := installed != nil && policy.ClassName(s.below(installed.File), "") == policy.Netfilter
 	if s.policy != nil {
+		class, _ := s.Class(module, "")
 		m := policy.Module{Name: module, Class: class}
 		if r := s.policy.OfModule(m, nil).First(policy.KeyIdle); r != nil && (!filter || r.Force) {
 			return r.Idle, because(r, policy.KeyIdle, m)

@@ -43,7 +43,7 @@ const heading = `# The devices of a machine that name themselves to drivers: wha
 // Append writes a list.
 func (l *List) Append(b []byte) []byte {
 	b = append(b, heading...)
-	b = fmt.Appendf(b, "format %d\n", Format)
+	b = append(b, begin()+"\n"...)
 	b = appendFact(b, "recorded-by", l.Tool)
 	b = appendFact(b, "kernel", l.Kernel)
 	b = appendFact(b, "machine", l.Machine)

@@ -16,7 +16,8 @@
 //		01  Boot Interface Subclass
 //			02  Mouse
 //
-// Below a PCI device are the boards that it is on, with two numbers. Entries without a tab are vendors, or begin with the letters of another list:
-// C is that of classes. The names are from people anywhere, and are printed only
-// where control characters do no harm.
+// Below a PCI device are the boards that it is on, with two numbers. Entries without a
+// tab are vendors, or begin with the letters of another list: C is that of classes. The
+// names are from people anywhere, and are printed only where control characters do no
+// harm.
 package ids

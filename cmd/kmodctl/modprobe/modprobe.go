@@ -13,8 +13,8 @@ import (
 	"github.com/kmodd/kmodd/cmd/kmodctl/kmodlog"
 	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/match"
+	"github.com/kmodd/kmodd/match/regular"
 	"github.com/kmodd/kmodd/rules"
-	"github.com/kmodd/kmodd/rules/dropin"
 	"github.com/kmodd/kmodd/rules/modprobed"
 	"github.com/kmodd/kmodd/rules/policy"
 )
@@ -98,7 +98,7 @@ func (c *command) open() error {
 	if err != nil {
 		return err
 	}
-	cmdline, _ := dropin.Read("/proc/cmdline") // not there in a chroot without /proc
+	cmdline, _, _ := regular.Read("/proc/cmdline") // not there in a chroot without /proc
 	paths := c.configs
 	if len(paths) == 0 {
 		paths = modprobed.Directories("/")
