@@ -152,18 +152,24 @@ func startPrometheus(t *testing.T, config string) server {
 var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
 
 // watch reads a log to its end and returns it. The address that it tells of is
-// sent when it says that all is ready; if it never does, the channel is closed.
+// sent when it also says that all is ready, which it may do before or after; if
+// it never does, the channel is closed.
 func watch(log io.Reader, ready chan<- string) string {
 	defer close(ready)
 	var text strings.Builder
 	var address string
+	var serves, told bool
 	for lines := bufio.NewScanner(log); lines.Scan(); {
 		fmt.Fprintln(&text, lines.Text())
 		if found := listening.FindStringSubmatch(lines.Text()); found != nil {
 			address = found[1]
 		}
 		if strings.Contains(lines.Text(), `msg="Server is ready to receive web requests."`) {
+			serves = true
+		}
+		if serves && address != "" && !told {
 			ready <- address
+			told = true
 		}
 	}
 	return text.String()
@@ -214,4 +220,23 @@ func (s server) ask(ctx context.Context, query string) (values []string, err err
 		values = append(values, fmt.Sprint(r.Value[1]))
 	}
 	return values, nil
+}
+
+// Prometheus listens and gets ready in two goroutines, so the log tells of
+// either first.
+func TestTheAddressIsKnownInWhicheverOrderPrometheusTellsOfIt(t *testing.T) {
+	const listens = `ts=1 msg="Listening on" address=127.0.0.1:4711` + "\n"
+	const serves = `ts=1 msg="Server is ready to receive web requests."` + "\n"
+	for _, tt := range []struct{ name, log, want string }{
+		{"listening first", listens + serves, "127.0.0.1:4711"},
+		{"ready first", serves + listens, "127.0.0.1:4711"},
+		{"never ready", listens, ""},
+		{"never listening", serves, ""},
+	} {
+		ready := make(chan string, 1)
+		watch(strings.NewReader(tt.log), ready)
+		if got := <-ready; got != tt.want {
+			t.Errorf("%s: the address is %q, want %q", tt.name, got, tt.want)
+		}
+	}
 }
