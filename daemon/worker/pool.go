@@ -149,6 +149,8 @@ type Pool struct {
 	idle   []*process // the last one is the last used
 	// expired are idle no more, and being ended; the first one just now.
 	expired []*process
+	// startup is how long the last new worker took until it had its first request.
+	startup time.Duration
 }
 
 // A call is one request on its way. Which task a load is, the file tells.
@@ -333,12 +335,54 @@ func (p *Pool) Close(ctx context.Context) error {
 // goroutine keeps, and dozens of calls may be in the kernel at a time: so one
 // that has nothing to do but wait takes over from there.
 func (p *Pool) begin(op uint64, c *call) {
+	p.hold(c)
 	w, err := p.ask(c)
 	if err != nil {
 		p.deliver(op, c.failed(err))
 		return
 	}
 	p.running.Go(func() { p.deliver(op, p.await(c, w)) })
+}
+
+// hold waits for the only busy worker to become free, for as long as it takes to start
+// one more: so a call waits at most twice as long as it could have (as whoever rents skis
+// until they have cost what skis do). A module is live, and those that need it are called
+// for, a moment before its own call returns. With more workers at work it would wait for
+// calls that stay in the kernel for other drivers' probes, as those of a coldplug do.
+func (p *Pool) hold(c *call) {
+	p.mu.Lock()
+	patience := min(p.startup, scarce)
+	alone := !c.needsAble() && p.busy(itself) == 1
+	p.mu.Unlock()
+	if !alone || patience == 0 {
+		return
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-p.freed:
+	case <-timer.C:
+	case <-p.closing:
+	}
+}
+
+// needsAble tells whether a call is better made by the program that has [Abilities].
+func (c *call) needsAble() bool { return c.assign.Gently || c.task.isAble() }
+
+// busy is how many workers of a program have calls that somebody waits for, or 0 if one
+// of them is idle. The mutex is held.
+func (p *Pool) busy(k program) (n int) {
+	for _, w := range p.idle {
+		if w.program == k {
+			return 0
+		}
+	}
+	for _, c := range p.calls {
+		if c.worker != nil && c.worker.program == k && !c.abandoned {
+			n++
+		}
+	}
+	return n
 }
 
 // ask opens the file, finds a worker and passes both on.
@@ -349,7 +393,7 @@ func (p *Pool) ask(c *call) (*process, error) {
 		k := itself
 		able, ok := p.ableProgram()
 		switch {
-		case ok && (c.assign.Gently || c.task.isAble()):
+		case ok && c.needsAble():
 			k = able
 		case c.task.isAble():
 			return nil, errUnable
@@ -376,7 +420,7 @@ func (p *Pool) await(c *call, w *process) Result {
 	if err != nil {
 		return c.failed(&DeathError{Module: c.about(), Doing: c.task.verb(), State: p.bury(w)})
 	}
-	p.keep(c, w)
+	p.keep(c, w, answer.got)
 	return c.outcome(answer)
 }
 
@@ -508,11 +552,14 @@ func (p *Pool) takeIdle(c *call, k program) (w *process, busy int) {
 }
 
 // keep makes the worker of a call that has returned ready for the next one, or
-// ends it.
-func (p *Pool) keep(c *call, w *process) {
+// ends it. It had the request when got had passed since the kernel's start.
+func (p *Pool) keep(c *call, w *process, got time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c.worker = nil
+	if w.calls == 1 && w.program == itself {
+		p.startup = got - w.began
+	}
 	if p.closed || c.abandoned {
 		p.running.Go(func() { w.end() })
 		return

@@ -360,6 +360,24 @@ func TestAWorkerIsUsedAgain(t *testing.T) {
 	}
 }
 
+// A wake loads one module after another, each when the one before is live, which is a
+// moment before that one's call returns.
+func TestACallWaitsForTheOnlyBusyWorkerRatherThanStartAnother(t *testing.T) {
+	p := newPool(t, worker.Config{Idle: time.Hour})
+	p.StartTakes(time.Hour)
+	place := newFIFO(t)
+	p.Load(1, place.module(t))
+	release, pid := place.reached(t)
+	p.Load(2, kernel.Module{Name: "tells_pid", File: file(t, "")})
+	release()
+	if r := <-p.Results(); r.Op != 1 || r.Err != nil {
+		t.Fatalf("op %d: %v, want the result of op 1", r.Op, r.Err)
+	}
+	if second := words(t, <-p.Results()); second != strconv.Itoa(pid) {
+		t.Errorf("the second call was made in process %s, want %d, which the first was made in", second, pid)
+	}
+}
+
 func TestAnAbandonedWorkerIsNotUsedAgainAndItsLateResultCounts(t *testing.T) {
 	p := newPool(t, worker.Config{Idle: time.Hour})
 	place := newFIFO(t)

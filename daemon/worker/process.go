@@ -65,14 +65,16 @@ type process struct {
 	program program
 	process *os.Process
 	socket  *os.File
-	calls   int         // handed to it so far
-	expiry  *time.Timer // of an idle one; guarded by the pool's mutex
+	began   time.Duration // since the kernel's start
+	calls   int           // handed to it so far
+	expiry  *time.Timer   // of an idle one; guarded by the pool's mutex
 	over    sync.Once
 }
 
 // start makes a worker process. It waits for the program to be executed, not
 // for it to answer.
 func start(k program) (*process, error) {
+	began := kernel.SinceBoot()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make a socket pair: %w", err)
@@ -90,7 +92,7 @@ func start(k program) (*process, error) {
 		ours.Close()
 		return nil, err
 	}
-	return &process{program: k, process: child, socket: ours}, nil
+	return &process{program: k, process: child, socket: ours, began: began}, nil
 }
 
 func execute(k program, theirs *os.File) (*os.Process, error) {

@@ -34,18 +34,25 @@ func wakeOften(out io.Writer, device, module, count string) error {
 		}
 		c := agentwire.Cycle{Nodes: entries("/dev"), Modules: entries("/sys/module"), Files: openFiles("kmodd")}
 		c.Memory, _ = kernel.System{}.Memory()
-		began := time.Now()
-		f, err := os.OpenFile(device, os.O_RDWR, 0)
-		c.Took = time.Since(began)
-		if err != nil {
+		if c.Took, err = open(device); err != nil {
 			return err
 		}
-		f.Close()
 		if err := lines.Encode(c); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// open opens a device, tells how long that took, and closes it.
+func open(device string) (took time.Duration, err error) {
+	began := time.Now()
+	f, err := os.OpenFile(device, os.O_RDWR, 0)
+	took = time.Since(began)
+	if err != nil {
+		return 0, err
+	}
+	return took, f.Close()
 }
 
 // waitAsleep waits until a module has gone, and the node is the kernel's own again:
@@ -65,18 +72,29 @@ func waitAsleep(device, module string) error {
 	}
 }
 
-// reload takes a module out, and what it alone needs, has modprobe put them in, and
-// writes an agentwire.Cycle for each time.
-func reload(out io.Writer, module, count string) error {
+// reload takes a module out, and what it alone needs, has modprobe put them in, opens
+// the device, and writes an agentwire.Cycle for each time: what opening costs by itself
+// (a serial adapter is asked a dozen things over USB) is in it, as it is in a wake's.
+func reload(out io.Writer, device, module, count string) error {
 	n, err := strconv.Atoi(count)
 	if err != nil {
 		return err
 	}
+	lines := json.NewEncoder(out)
 	for range n {
 		if err := takeOut(module); err != nil {
 			return err
 		}
-		if err := timed(out, "1", "modprobe", module); err != nil {
+		began := time.Now()
+		if err := exec.Command("modprobe", module).Run(); err != nil {
+			return fmt.Errorf("modprobe %s: %w", module, err)
+		}
+		loaded := time.Since(began)
+		opened, err := open(device)
+		if err != nil {
+			return err
+		}
+		if err := lines.Encode(agentwire.Cycle{Took: loaded + opened}); err != nil {
 			return err
 		}
 	}
@@ -140,8 +158,43 @@ func keptMemory(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = out.Write(text)
+	if _, err = out.Write(text); err != nil {
+		return err
+	}
+	held, err := heldObjects("/proc/slabinfo", "/sys/kernel/slab")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s: %d kB\n", agentwire.HeldObjects, held>>10)
 	return err
+}
+
+// heldObjects is how many bytes the objects take that somebody holds, in caches whose
+// objects the kernel can't give up by itself (proc_slabinfo(5),
+// Documentation/ABI/testing/sysfs-kernel-slab: reclaim_account). SUnreclaim of
+// /proc/meminfo counts the pages that they are in, of which as much depends on what lay
+// beside them and went before as a small driver needs.
+func heldObjects(info, caches string) (size int64, err error) {
+	text, err := os.ReadFile(info)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if len(f) < 4 || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "slabinfo") {
+			continue
+		}
+		if given, _ := os.ReadFile(filepath.Join(caches, f[0], "reclaim_account")); strings.TrimSpace(string(given)) == "1" {
+			continue
+		}
+		held, err := strconv.ParseInt(f[1], 10, 64)
+		each, err2 := strconv.ParseInt(f[3], 10, 64)
+		if err := errors.Join(err, err2); err != nil {
+			return 0, fmt.Errorf("%s: %q: %w", info, line, err)
+		}
+		size += held * each
+	}
+	return size, nil
 }
 
 // entries counts what is in a directory and in those below it; sysfs is not gone into.

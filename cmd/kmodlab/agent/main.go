@@ -70,10 +70,10 @@ func play(args []string) error {
 		return keptMemory(os.Stdout)
 	case len(args) >= 2 && args[0] == "load":
 		return loadList(args[1], strings.Join(args[2:], " "))
-	case len(args) == 3 && args[0] == "reload":
-		return reload(os.Stdout, args[1], args[2])
+	case len(args) == 4 && args[0] == "reload":
+		return reload(os.Stdout, args[1], args[2], args[3])
 	case len(args) > 2 && args[0] == "time":
 		return timed(os.Stdout, args[1], args[2:]...)
 	}
-	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE | camera [PROPERTY=VALUE...] | bluetooth | hci0 up | hci0 down | bitrate INTERFACE BITS | capture DEVICE COUNT | wake DEVICE MODULE COUNT | reload MODULE COUNT | time COUNT PROGRAM [ARGUMENT...] | load FILE [OPTION...] | memory")
+	return fmt.Errorf("usage: agent serve | witness | seen ACTION PATTERN | send FILE | camera [PROPERTY=VALUE...] | bluetooth | hci0 up | hci0 down | bitrate INTERFACE BITS | capture DEVICE COUNT | wake DEVICE MODULE COUNT | reload DEVICE MODULE COUNT | time COUNT PROGRAM [ARGUMENT...] | load FILE [OPTION...] | memory")
 }

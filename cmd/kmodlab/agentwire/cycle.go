@@ -11,3 +11,7 @@ type Cycle struct {
 	Modules int   // in /sys/module
 	Files   int   // that kmodd has open
 }
+
+// HeldObjects is the line of the agent's memory that counts what somebody holds of the
+// kernel's objects, beside those of /proc/meminfo.
+const HeldObjects = "HeldObjects"

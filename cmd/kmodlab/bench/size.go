@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/kmodd/kmodd/cmd/kmodlab/lab"
 )
 
 // size measures the program of the daemon, built as it ships.
@@ -34,7 +36,7 @@ func size(ctx context.Context) ([]row, error) {
 // build builds a program as it ships.
 func build(ctx context.Context, program, of string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w -funcalign=16", "-o", program, of)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = lab.ShippedEnv()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", of, err, out)
 	}

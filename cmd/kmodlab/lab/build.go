@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -197,7 +198,7 @@ func (b *Build) compile(ctx context.Context, root *image.Image) error {
 		}
 		cmd := exec.CommandContext(ctx, "go", append(verb,
 			"-trimpath", "-buildvcs=false", "-ldflags", "-s -w -funcalign=16 -X main.version=lab", "-o", file, p.Package)...)
-		cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux"), b.family.arch.GoEnv()...)
+		cmd.Env = append(append(ShippedEnv(), "GOOS=linux"), b.family.arch.GoEnv()...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("compile %s: %w\n%s", p.Package, err, out)
 		}
@@ -208,6 +209,16 @@ func (b *Build) compile(ctx context.Context, root *image.Image) error {
 		root.Program(p.Path, content)
 	}
 	return nil
+}
+
+// ShippedEnv is the environment that programs are built in as they ship, the Makefile's:
+// static, and with the collector of before Go 1.26, while there is one.
+func ShippedEnv() []string {
+	env := append(os.Environ(), "CGO_ENABLED=0")
+	if strings.HasPrefix(runtime.Version(), "go1.26") {
+		env = append(env, "GOEXPERIMENT=nogreenteagc")
+	}
+	return env
 }
 
 // busyboxLinks gives the guest every command of busybox that it has no other
