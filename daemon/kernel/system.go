@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kmodd/kmodd/daemon/kernfs"
 )
 
 // A System says where the kernel's file systems are mounted. The zero value is
@@ -89,14 +91,9 @@ func firstLine(file string) string {
 // read returns a file of /proc or /sys, up to the 4 KiB that the kernel allows
 // most of them.
 func read(file string) string {
-	f, err := os.Open(file)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	buf := make([]byte, 4096)
-	n, _ := f.Read(buf)
-	return string(buf[:n])
+	var buf [4 << 10]byte
+	text, _ := kernfs.Readat(unix.AT_FDCWD, append([]byte(file), 0), buf[:])
+	return string(text)
 }
 
 // Arch is the kernel's architecture in the words of [kofile.File.Arch].
