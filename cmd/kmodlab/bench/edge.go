@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -32,10 +34,16 @@ type edge struct {
 	boots        int
 	requests     int // of the kernel's warnings, those of modules requested by an asynchronous probe
 	warnings     int // the others
-	hung         int // tasks that stood still for long
+	hung         int // boots after which tasks stood still for long
 	unsettled    int // boots after which something was on its way in for ever
-	swapped      int // boots after which network interfaces had other names than after the first one
-	names        string
+	// names is after how many boots the network interfaces were these, by these names.
+	names map[string]int
+}
+
+// swapped is how many boots led to other network interfaces, or other names of them, than
+// most did.
+func (e *edge) swapped() int {
+	return e.boots - slices.Max(slices.Collect(maps.Values(e.names)))
 }
 
 // Edge boots boards with PHYs n times with each way of probing, or with the one of that
@@ -46,14 +54,14 @@ func Edge(ctx context.Context, out, progress io.Writer, n int, only string) erro
 		return err
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(w, "| board\t| async\t| boots\t| requests while probing aside\t| other warnings\t| tasks that hung\t| not settled\t| names swapped\t|")
+	fmt.Fprintln(w, "| board\t| async\t| boots\t| requests while probing aside\t| other warnings\t| with tasks that hung\t| not settled\t| other interfaces\t|")
 	fmt.Fprintln(w, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
 	for _, board := range edgeBoards {
 		for _, way := range edgeRules {
 			if only != "" && only != way.name {
 				continue
 			}
-			e := edge{board: board, async: way.name}
+			e := edge{board: board, async: way.name, names: make(map[string]int)}
 			for range n {
 				fmt.Fprintf(progress, "boot %d of %d: %s, async %s\n", e.boots+1, n, board, way.name)
 				if err := e.boot(ctx, build, way.rules); err != nil {
@@ -61,7 +69,7 @@ func Edge(ctx context.Context, out, progress io.Writer, n int, only string) erro
 				}
 			}
 			fmt.Fprintf(w, "| %s\t| %s\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t|\n",
-				board, way.name, e.boots, e.requests, e.warnings, e.hung, e.unsettled, e.swapped)
+				board, way.name, e.boots, e.requests, e.warnings, e.hung, e.unsettled, e.swapped())
 		}
 	}
 	return w.Flush()
@@ -103,7 +111,6 @@ func (e *edge) count(ctx context.Context, g guest) error {
 	}{
 		{"grep -c 'WARNING: .*request_module'", &e.requests},
 		{"grep 'WARNING: ' | grep -vc request_module", &e.warnings},
-		{"grep -c 'INFO: task .* blocked for more than'", &e.hung},
 	} {
 		text, err := g.shell(ctx, "dmesg | "+c.lines+" || true")
 		if err != nil {
@@ -115,12 +122,14 @@ func (e *edge) count(ctx context.Context, g guest) error {
 		}
 		*c.count += n
 	}
+	hung, err := g.shell(ctx, "dmesg | grep 'INFO: task .* blocked for more than' || true")
+	if err != nil {
+		return err
+	}
+	if hung != "" {
+		e.hung++
+	}
 	names, err := g.shell(ctx, "cd /sys/class/net && for n in *; do echo $n $(readlink $n); done")
-	if e.names == "" {
-		e.names = names
-	}
-	if names != e.names {
-		e.swapped++
-	}
+	e.names[names]++
 	return err
 }
