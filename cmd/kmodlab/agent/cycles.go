@@ -74,7 +74,7 @@ func waitAsleep(device, module string) error {
 
 // reload takes a module out, and what it alone needs, has modprobe put them in, opens
 // the device, and writes an agentwire.Cycle for each time: what opening costs by itself
-// (a serial adapter is asked a dozen things over USB) is in it, as it is in a wake's.
+// (a serial adapter is asked this and that over USB) is in it, as it is in a wake's.
 func reload(out io.Writer, device, module, count string) error {
 	n, err := strconv.Atoi(count)
 	if err != nil {
