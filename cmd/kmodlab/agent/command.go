@@ -143,27 +143,33 @@ func exitCode(err error) (int, error) {
 }
 
 // until runs a command until it succeeds (or fails, if that is wanted), with
-// pauses that grow from 10 to 200 ms. Only the last try's output is sent.
+// pauses that grow from 10 to 200 ms. Only the last try's output is sent; where the time
+// was over in the middle of that, and there is one before it, the output of that one.
 func (s *server) until(ctx context.Context, r agentwire.Request) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
-	pause := 10 * time.Millisecond
-	for {
+	var before capture // of the run before, if there was one
+	defer func() { before.Close() }()
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		out, err := newCapture()
 		if err != nil {
 			return 0, err
 		}
 		began := time.Now()
 		code, err := out.run(ctx, r, nil)
-		if err == nil && ctx.Err() == nil && (code == 0) != r.Fail {
+		shown := out
+		switch {
+		case ctx.Err() == nil && err == nil && (code == 0) != r.Fail:
 			return code, errors.Join(s.report(r.ID, out), out.Close())
+		case ctx.Err() != nil && before.stdout != nil:
+			shown = before
 		}
 		select {
-		case <-time.After(max(pause, time.Since(began))): // half of the time is for what is waited for
-			pause = min(2*pause, 200*time.Millisecond)
-			out.Close()
 		case <-ctx.Done():
-			return code, errors.Join(s.report(r.ID, out), out.Close(), fmt.Errorf("not within %s", r.Timeout), err)
+			return code, errors.Join(s.report(r.ID, shown), out.Close(), fmt.Errorf("not within %s", r.Timeout), err)
+		case <-time.After(max(pause, time.Since(began))): // half of the time is for what is waited for
+			before.Close()
+			before = out
 		}
 	}
 }

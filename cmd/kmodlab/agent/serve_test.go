@@ -154,6 +154,15 @@ func TestUntilSaysWhenItGaveUpAndShowsTheLastRun(t *testing.T) {
 	}
 }
 
+func TestUntilShowsTheRunBeforeTheOneThatItsLimitCutOff(t *testing.T) {
+	c := serving(t)
+	r := sh("cd " + t.TempDir() + "; test -e again && exec sleep 1000; touch again; echo not yet; false")
+	r.Op, r.Timeout = agentwire.Until, 5*time.Second // for the first run, on a busy machine
+	if stdout, _, _, err := ask(t, c, r, ""); err == nil || stdout != "not yet\n" {
+		t.Errorf("output %q, error %v; want the whole run's, and the limit", stdout, err)
+	}
+}
+
 func TestACancelledCommandIsKilledWithItsChildren(t *testing.T) {
 	c := serving(t)
 	file := filepath.Join(t.TempDir(), "fifo")
