@@ -20,6 +20,14 @@ import (
 // sleepTime is how long a driver has to go to sleep.
 const sleepTime = time.Minute
 
+// restsIn is how often, in all sleeps if they are many, there is a rest of restTime before
+// what there is is counted: kmodd's workers have ended then, and what comes and goes with
+// them does not hide what stays.
+const (
+	restsIn  = 10
+	restTime = 5 * time.Second
+)
+
 // wakeOften waits until a module has gone, opens the device, and so on, and writes an
 // agentwire.Cycle for each time.
 func wakeOften(out io.Writer, device, module, count string) error {
@@ -28,11 +36,15 @@ func wakeOften(out io.Writer, device, module, count string) error {
 		return err
 	}
 	lines := json.NewEncoder(out)
-	for range n {
+	for i := range n {
 		if err := waitAsleep(device, module); err != nil {
 			return err
 		}
-		c := agentwire.Cycle{Nodes: entries("/dev"), Modules: entries("/sys/module"), Files: openFiles("kmodd")}
+		rested := n >= 10*restsIn && i%(n/restsIn) == 0
+		if rested {
+			time.Sleep(restTime)
+		}
+		c := agentwire.Cycle{Rested: rested, Nodes: entries("/dev"), Modules: entries("/sys/module"), Files: openFiles("kmodd")}
 		c.Memory, _ = kernel.System{}.Memory()
 		if c.Took, err = open(device); err != nil {
 			return err

@@ -6,6 +6,7 @@ import "time"
 // while it slept, and how long the open() took that woke it.
 type Cycle struct {
 	Took    time.Duration
+	Rested  bool  // kmodd had nothing to do for a while before
 	Memory  int64 // of the kernel's own, in bytes
 	Nodes   int   // in /dev
 	Modules int   // in /sys/module

@@ -263,19 +263,21 @@ func took(all []agentwire.Cycle) (ns []float64) {
 }
 
 // rows are about the times, in a guest that is so many times as slow as this machine,
-// and about what grows.
-func (s sleeper) rows(ours, peer []agentwire.Cycle, slow float64) []row {
-	slope := func(figure func(agentwire.Cycle) float64) []float64 {
-		return []float64{growth(ours, figure) * 1000}
-	}
+// and, of many sleeps, about what grows.
+func (s sleeper) rows(ours, peer []agentwire.Cycle, slow float64) (rows []row) {
 	opens, loads := took(ours), took(peer)
 	most := 10e6 * slow // nanoseconds that a wake may take longer: 10 ms of this machine's
-	return []row{
-		{what: fmt.Sprintf("%s: open() that wakes it, %.0f times as slow", s.what, slow), unit: inMilliseconds, ours: opens, whose: "modprobe and open()", peer: loads, bound: atMost(median(loads) + most)},
-		{what: "  the slowest of 100", unit: inMilliseconds, ours: []float64{percentile(opens, 99)}, whose: "modprobe and open()", peer: []float64{percentile(loads, 99)}, bound: atMost(percentile(loads, 99) + most)},
-		{what: "  growth in 1000 sleeps: memory", unit: inBytes, ours: slope(func(c agentwire.Cycle) float64 { return float64(c.Memory) })},
-		{what: "  nodes, modules, open files", unit: inFull, ours: slope(func(c agentwire.Cycle) float64 { return float64(c.Nodes + c.Modules + c.Files) }), bound: atMost(0.5)},
+	rows = append(rows,
+		row{what: fmt.Sprintf("%s: open() that wakes it, %.0f times as slow", s.what, slow), unit: inMilliseconds, ours: opens, whose: "modprobe and open()", peer: loads, bound: atMost(median(loads) + most)},
+		row{what: "  the slowest of 100", unit: inMilliseconds, ours: []float64{percentile(opens, 99)}, whose: "modprobe and open()", peer: []float64{percentile(loads, 99)}, bound: atMost(percentile(loads, 99) + most)})
+	memory, known := growth(ours, func(c agentwire.Cycle) float64 { return float64(c.Memory) })
+	if !known {
+		return rows
 	}
+	others, _ := growth(ours, func(c agentwire.Cycle) float64 { return float64(c.Nodes + c.Modules + c.Files) })
+	return append(rows,
+		row{what: "  growth in 1000 sleeps: memory", unit: inBytes, ours: []float64{memory}},
+		row{what: "  nodes, modules, open files", unit: inFull, ours: []float64{others}, bound: atMost(0.5)})
 }
 
 func inMilliseconds(ns float64) string { return fmt.Sprintf("%.1f ms", ns/1e6) }
@@ -286,18 +288,20 @@ func percentile(figures []float64, p int) float64 {
 	return sorted[(len(sorted)*p+99)/100-1]
 }
 
-// growth is by how much a figure grows each time: the slope of the line through all
-// of them with the least squares.
-func growth(all []agentwire.Cycle, figure func(agentwire.Cycle) float64) float64 {
-	n := float64(len(all))
-	var sumX, sumY, sumXX, sumXY float64
+// growth is by how much a figure grows in a thousand sleeps: the slope of the line with
+// the least squares through those before which kmodd was at rest. It is not known where
+// these were too few.
+func growth(all []agentwire.Cycle, figure func(agentwire.Cycle) float64) (slope float64, known bool) {
+	var n, sumX, sumY, sumXX, sumXY float64
 	for i, c := range all {
+		if !c.Rested {
+			continue
+		}
 		x, y := float64(i), figure(c)
-		sumX, sumY, sumXX, sumXY = sumX+x, sumY+y, sumXX+x*x, sumXY+x*y
+		n, sumX, sumY, sumXX, sumXY = n+1, sumX+x, sumY+y, sumXX+x*x, sumXY+x*y
 	}
-	below := n*sumXX - sumX*sumX
-	if below == 0 {
-		return 0
+	if n < 2 {
+		return 0, false
 	}
-	return (n*sumXY - sumX*sumY) / below
+	return (n*sumXY - sumX*sumY) / (n*sumXX - sumX*sumX) * 1000, true
 }
