@@ -352,7 +352,8 @@ func (p *Pool) begin(op uint64, c *call) {
 func (p *Pool) hold(c *call) {
 	p.mu.Lock()
 	patience := min(p.startup, scarce)
-	alone := !c.needsAble() && p.busy(itself) == 1
+	rested := slices.ContainsFunc(p.idle, func(w *process) bool { return w.program == itself })
+	alone := !rested && !c.needsAble() && p.busy(itself) == 1
 	p.mu.Unlock()
 	if !alone || patience == 0 {
 		return
@@ -369,16 +370,11 @@ func (p *Pool) hold(c *call) {
 // needsAble tells whether a call is better made by the program that has [Abilities].
 func (c *call) needsAble() bool { return c.assign.Gently || c.task.isAble() }
 
-// busy is how many workers of a program have calls that somebody waits for, or 0 if one
-// of them is idle. The mutex is held.
-func (p *Pool) busy(k program) (n int) {
-	for _, w := range p.idle {
-		if w.program == k {
-			return 0
-		}
-	}
+// busy is how many workers, of some programs or of all, have calls that somebody waits
+// for. The mutex is held.
+func (p *Pool) busy(of ...program) (n int) {
 	for _, c := range p.calls {
-		if c.worker != nil && c.worker.program == k && !c.abandoned {
+		if c.worker != nil && !c.abandoned && (len(of) == 0 || slices.Contains(of, c.worker.program)) {
 			n++
 		}
 	}
@@ -543,12 +539,7 @@ func (p *Pool) takeIdle(c *call, k program) (w *process, busy int) {
 			return w, 0
 		}
 	}
-	for _, other := range p.calls {
-		if other.worker != nil && !other.abandoned {
-			busy++
-		}
-	}
-	return nil, busy
+	return nil, p.busy()
 }
 
 // keep makes the worker of a call that has returned ready for the next one, or

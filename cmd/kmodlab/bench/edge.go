@@ -105,12 +105,14 @@ func (e *edge) boot(ctx context.Context, build *lab.Build, rules string) (err er
 
 // count takes in what the kernel has to say of a boot.
 func (e *edge) count(ctx context.Context, g guest) error {
+	var hung int // tasks
 	for _, c := range []struct {
 		lines string // of the log, by a filter
 		count *int
 	}{
 		{"grep -c 'WARNING: .*request_module'", &e.requests},
 		{"grep 'WARNING: ' | grep -vc request_module", &e.warnings},
+		{"grep -c 'INFO: task .* blocked for more than'", &hung},
 	} {
 		text, err := g.shell(ctx, "dmesg | "+c.lines+" || true")
 		if err != nil {
@@ -122,11 +124,7 @@ func (e *edge) count(ctx context.Context, g guest) error {
 		}
 		*c.count += n
 	}
-	hung, err := g.shell(ctx, "dmesg | grep 'INFO: task .* blocked for more than' || true")
-	if err != nil {
-		return err
-	}
-	if hung != "" {
+	if hung > 0 {
 		e.hung++
 	}
 	names, err := g.shell(ctx, "cd /sys/class/net && for n in *; do echo $n $(readlink $n); done")
