@@ -54,10 +54,14 @@ func (s System) Inspect(image io.ReaderAt, size int64, requests bool) (found Ins
 }
 
 func (s System) lookFor(names iter.Seq[string]) (missing Firmware) {
-	dirs, looked := slices.DeleteFunc(s.FirmwareDirs(), absent), 0
+	var dirs []string
+	looked := 0
 	for name := range names {
 		if looked++; looked > maxFirmware {
 			break
+		}
+		if looked == 1 { // most modules name none
+			dirs = slices.DeleteFunc(s.FirmwareDirs(), absent)
 		}
 		if strings.ContainsAny(name, "*?[") || !filepath.IsLocal(name) || present(dirs, name) {
 			continue
