@@ -322,7 +322,7 @@ func (l *loop) load(e core.Load) {
 		l.pool.Run(uint64(e.Op), worker.Command{Verb: "install", Module: s.Module, Shell: s.Install, Options: s.Options, Limit: l.commandTime})
 		return
 	}
-	l.pool.Load(uint64(e.Op), kernel.Module{Name: s.Module, File: s.File, Options: s.Options, Nice: e.Nice, Measure: e.Measure, Async: kernel.Async(e.Async), LookInto: e.LookInto, Settings: e.Settings})
+	l.pool.Load(uint64(e.Op), kernel.Module{Name: s.Module, File: s.File, Options: s.Options, Nice: e.Nice, Measure: e.Measure, Async: kernel.Async(e.Async), LookInto: e.LookInto, Known: e.Known, Settings: e.Settings})
 }
 
 // finished turns a worker's result into what the machine is told. What the

@@ -124,6 +124,12 @@ func (m *Machine) unknownNeeds(mod *module) (files []string) {
 	return files
 }
 
+// isKnown tells whether there is nothing to find out about a module's file: it was looked
+// into under these rules, and names no firmware that may have come since.
+func (m *Machine) isKnown(mod *module) bool {
+	return mod.requests != MayRequest && mod.complete
+}
+
 // matching counts the devices that ask for a module themselves.
 func (m *Machine) matching(mod *module) (n int) {
 	for _, dev := range m.devices {
@@ -158,7 +164,10 @@ func (m *Machine) hasSiblings(dev *device) bool {
 
 // probedSo takes in how a module's drivers were had to probe after all.
 func (m *Machine) probedSo(mod *module, e Done) {
-	mod.requests = e.Requests
+	if mod.known {
+		e.Requests = mod.requests
+	}
+	mod.requests, mod.complete = e.Requests, len(e.Firmware) == 0
 	switch {
 	case mod.probing != probedAsOwn || mod.step.Install != "":
 	case e.Async:

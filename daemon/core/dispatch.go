@@ -251,9 +251,10 @@ func (m *Machine) load(mod *module) {
 	}
 	m.noteCritical(mod)
 	async, look := m.chooseProbing(mod)
+	mod.known = async != AsyncIfSafe && m.isKnown(mod) && m.isUrgent(mod)
 	m.emit(Load{
 		Op: mod.op, Step: mod.step, Critical: mod.critical, Nice: m.nice(mod), Measure: mod.cost == 0 && !mod.shared,
-		Async: async, LookInto: look, Settings: m.settingsFor(mod),
+		Async: async, LookInto: look, Known: mod.known, Settings: m.settingsFor(mod),
 	})
 }
 

@@ -320,6 +320,9 @@ type (
 		// that must not request others either if they are to do so if that is safe.
 		Async    Async
 		LookInto []string
+		// Known says that nothing is to be found out about its file, which the Done of
+		// an earlier load has told: somebody waits.
+		Known bool
 		// Settings are what its parameters are to be set to when it is in, since
 		// somebody may have set them before it was taken out.
 		Settings string

@@ -476,6 +476,9 @@ func (m *Machine) newRules(e NewRules) {
 	for _, mod := range m.unsure {
 		mod.awaited = false
 	}
+	for _, mod := range m.modules {
+		mod.requests = MayRequest // its file may be another one
+	}
 	m.newWants(e.Wanted, unfinished)
 	for i, dev := range m.devices {
 		before := dev.verdict

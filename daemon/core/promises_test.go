@@ -22,6 +22,9 @@ func (w *world) checkLoad(e core.Load) {
 	if w.told[name].live {
 		w.violate("%s is loaded though the machine was told that it is live", name)
 	}
+	if e.Known && !w.known[name] {
+		w.violate("%s is loaded, and its file not looked into, though nobody has before", name)
+	}
 	w.checkTurn(e)
 	for _, need := range w.board.closure(*w.board.module(name)) {
 		_, taken := w.removed[need]

@@ -334,3 +334,67 @@ func TestADeviceThatGoesWhileItsDriverIsTakenOutKeepsNobodyBusy(t *testing.T) {
 	}
 	t.Error("its node is not taken away")
 }
+
+// Whoever waits in an open() does not wait for that.
+func TestAFileIsLookedIntoForAWakeOnlyIfSomethingIsToBeFoundOut(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		told    core.Done
+		changes bool // rules and tables are read again while it is awake
+		want    bool
+	}{
+		{name: "all is known", told: core.Done{Requests: core.RequestsNone}, want: true},
+		{name: "it was not looked into"},
+		{name: "firmware was missing", told: core.Done{Requests: core.RequestsNone, Firmware: []string{"x.bin"}}},
+		{name: "it may be another one", told: core.Done{Requests: core.RequestsNone}, changes: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t, "", "", "")
+			b.policed(sleepyDep, sleepyAlias, "", sleepy)
+			b.step(core.Scanned{Scan: 2})
+			b.plug("/b", "t:b")
+			b.now++
+			loads := func(effects []core.Effect) bool {
+				for _, e := range effects {
+					if load, ok := e.(core.Load); ok {
+						return load.Known
+					}
+				}
+				t.Fatalf("nothing is loaded: %v", effects)
+				return false
+			}
+			tended := func(effects []core.Effect) {
+				for _, e := range effects {
+					if tend, ok := e.(core.Tend); ok {
+						b.step(core.Tended{Op: tend.Op})
+					}
+				}
+			}
+			tt.told.Op, tt.told.Module = b.ops["b"], "b"
+			b.step(tt.told)
+			b.bound("/b", "b")
+			if tt.changes {
+				b.policed(sleepyDep, sleepyAlias, "", sleepy)
+			}
+			for range 2 {
+				cover := b.fallsAsleep(b.after(2*time.Second), "b")
+				tended(b.step(core.Unloaded{Op: exitOf(b.step(core.Tended{Op: cover}), "b")}))
+				b.after(time.Minute) // so that it may sleep as soon the next time
+				known := loads(b.step(core.Asked{ID: 9, Request: control.WakeRequest{Name: "char-major-1-b"}}))
+				if known != tt.want {
+					t.Errorf("it is loaded as one whose file is known: %v", known)
+				}
+				told := tt.told
+				if told.Op = b.ops["b"]; known {
+					told.Requests = core.MayRequest
+				}
+				b.step(told)
+				b.bound("/b", "b")
+				tended(b.step(core.Opened{Module: "b", Works: []string{"char-major-1-b"}}))
+				if tt.changes {
+					break
+				}
+			}
+		})
+	}
+}

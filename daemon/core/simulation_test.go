@@ -201,6 +201,7 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 		{"forgets what slept", misheard(func(e *core.Inherited) { e.Asleep = nil })},
 		{"does not hear what is wanted without a device", wantsNothing},
 		{"loads twice", loadsTwice},
+		{"takes every file for known", takesForKnown},
 		{"does not hear what may request others", misheard(func(d *core.Done) { d.Requests = core.RequestsNone })},
 		{"does not look into what is needed", looksIntoNothing},
 		{"forgets every seventh load", forgetsLoads},
@@ -307,6 +308,16 @@ func loadsTwice(_ *world, m machine) machine {
 			again := load
 			again.Op += 1 << 32
 			return []core.Effect{load, again}
+		}
+		return []core.Effect{e}
+	}}
+}
+
+func takesForKnown(_ *world, m machine) machine {
+	return &fault{machine: m, says: func(e core.Effect) []core.Effect {
+		if load, ok := e.(core.Load); ok {
+			load.Known = true
+			return []core.Effect{load}
 		}
 		return []core.Effect{e}
 	}}

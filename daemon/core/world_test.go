@@ -74,6 +74,7 @@ type world struct {
 	lastScan uint32             // that it asked for
 	calls    map[fake.Call]flight
 	inFlight map[string]core.OpID
+	known    map[string]bool    // modules of which it was told what their files hold
 	slots    map[core.OpID]slot // of loads that hold one
 	eased    bool               // the processors had time in this life, or nobody knows
 	stalled  time.Duration      // for how long tasks have waited for them
@@ -121,6 +122,7 @@ type flight struct {
 	assign bool
 	unload bool
 	async  bool
+	known  bool // its file was not looked into
 	// Of a load by an install command, the command.
 	command string
 	handed  time.Duration // when a worker had its file
@@ -277,6 +279,7 @@ func (w *world) start(modules []control.Module) {
 	w.settlers = make(map[uint64]time.Duration)
 	w.told, w.lastScan = make(map[string]tidings), 0
 	w.inFlight = make(map[string]core.OpID)
+	w.known = make(map[string]bool)
 	w.slots, w.eased = make(map[core.OpID]slot), false
 	w.asked = make(map[string]time.Duration)
 	w.bootBefore = make(map[string]control.BootLoad)
@@ -351,6 +354,7 @@ func (w *world) isOver(until policy.Trigger) bool {
 
 func (w *world) newRules() {
 	w.changed = w.now
+	clear(w.known)
 	w.tell(core.NewRules{Set: w.board.set(w.t, w.says, true), Wanted: w.board.wants()})
 }
 
@@ -641,7 +645,7 @@ func (w *world) load(e core.Load) {
 		}
 		options, async := w.probing(e)
 		call := w.kernel.Insert(w.now, strings.TrimPrefix(e.Step.File, "/lib/modules/test/"), options)
-		w.calls[call] = flight{life: life, op: e.Op, module: name, async: async, handed: w.now, called: w.now}
+		w.calls[call] = flight{life: life, op: e.Op, module: name, async: async, known: e.Known, handed: w.now, called: w.now}
 	})
 }
 
@@ -784,7 +788,13 @@ func (w *world) finished(e fake.Event) {
 	if done.Errno != 0 {
 		done.Says = done.Errno.Error()
 	}
-	w.afterInLife(w.soon(), func() { w.tell(done) })
+	if f.known {
+		done.Requests = core.MayRequest
+	}
+	w.afterInLife(w.soon(), func() {
+		w.known[f.module] = done.Errno == 0
+		w.tell(done)
+	})
 }
 
 // noteTruth keeps the list of what is there.

@@ -23,6 +23,9 @@ type Module struct {
 	// LookInto are the files of modules that must not have others loaded either if
 	// Async is AsyncIfSafe.
 	LookInto []string
+	// Known says that nothing is to be found out about its file: it was looked into for
+	// the last load. Async is not AsyncIfSafe then.
+	Known bool
 	// Settings are what a worker sets afterwards, as [System.Settings] returned it
 	// when the module was taken out; "" for nothing.
 	Settings string

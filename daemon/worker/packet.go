@@ -16,7 +16,7 @@ import (
 // length before them. A request fits in a socket's buffer. A reply is small,
 // because the daemon has room for one for each call on its way.
 const (
-	version    = 12
+	version    = 13
 	maxRequest = 64 << 10
 	maxReply   = 4 << 10
 	maxWords   = 3000 // of a reply; more is cut off
@@ -86,7 +86,7 @@ func (r request) append(b []byte) []byte {
 	case surveyModule, tendNodes:
 		return appendStrings(b, r.module.Name, r.able)
 	}
-	b = append(b, bit(r.module.Measure), byte(r.module.Async), byte(r.module.Nice))
+	b = append(b, bit(r.module.Measure), byte(r.module.Async), byte(r.module.Nice), bit(r.module.Known))
 	return appendStrings(b, r.module.Name, r.module.File, r.module.Options, r.module.Settings, strings.Join(r.module.LookInto, "\x00"))
 }
 
@@ -107,12 +107,12 @@ func parseRequest(b []byte) (r request, err error) {
 	case r.task.isAble():
 		return r, cutStrings(b, &r.module.Name, &r.able)
 	}
-	if len(b) < 3 {
+	if len(b) < 4 {
 		return r, errPacket
 	}
-	r.module.Measure, r.module.Async, r.module.Nice = b[0] != 0, kernel.Async(b[1]), int(b[2])
+	r.module.Measure, r.module.Async, r.module.Nice, r.module.Known = b[0] != 0, kernel.Async(b[1]), int(b[2]), b[3] != 0
 	var look string
-	err = cutStrings(b[3:], &r.module.Name, &r.module.File, &r.module.Options, &r.module.Settings, &look)
+	err = cutStrings(b[4:], &r.module.Name, &r.module.File, &r.module.Options, &r.module.Settings, &look)
 	if look != "" {
 		r.module.LookInto = strings.Split(look, "\x00")
 	}

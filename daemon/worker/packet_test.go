@@ -32,7 +32,7 @@ func TestPacketsComeBackAsTheyWere(t *testing.T) {
 			asked.module.Name, asked.able = rapid.String().Draw(t, "module"), rapid.String().Draw(t, "asked")
 		} else {
 			asked.module = kernel.Module{Name: rapid.String().Draw(t, "name"), File: rapid.String().Draw(t, "file"), Options: rapid.String().Draw(t, "options"), Measure: rapid.Bool().Draw(t, "measure"), Settings: rapid.String().Draw(t, "settings"),
-				Async: kernel.Async(rapid.Byte().Draw(t, "async")), Nice: rapid.IntRange(0, 19).Draw(t, "nice"), LookInto: rapid.SliceOfN(rapid.StringMatching("/[a-z]+[.]ko"), 1, 3).Draw(t, "look into")}
+				Async: kernel.Async(rapid.Byte().Draw(t, "async")), Nice: rapid.IntRange(0, 19).Draw(t, "nice"), Known: rapid.Bool().Draw(t, "known"), LookInto: rapid.SliceOfN(rapid.StringMatching("/[a-z]+[.]ko"), 1, 3).Draw(t, "look into")}
 		}
 		if got, err := parseRequest(asked.append(nil)); err != nil || !reflect.DeepEqual(got, asked) {
 			t.Errorf("%+v, %v, want %+v", got, err, asked)

@@ -290,10 +290,11 @@ type inspected struct {
 }
 
 // load looks for the module's firmware first: its probes ask for it during the
-// call. What the kernel unpacks is not looked into. It notes when the call is made.
+// call. What the kernel unpacks is not looked into, nor what is known. It notes when the
+// call is made.
 func load(r request, f *os.File, loader Loader, unpack Unpack, called *time.Duration) (found inspected, err error) {
 	m, requests := r.module, r.module.Async != kernel.AsyncNever
-	if r.task == loadPlain {
+	if r.task == loadPlain && !m.Known {
 		var st unix.Stat_t
 		if unix.Fstat(int(f.Fd()), &st) == nil {
 			found.Inspection = loader.Inspect(f, st.Size, requests)
@@ -309,7 +310,9 @@ func load(r request, f *os.File, loader Loader, unpack Unpack, called *time.Dura
 		return found, &kernel.Error{Op: "unpack", Errno: errnoOf(err), Words: err.Error() + ": reinstall the file"}
 	}
 	defer unix.Munmap(image)
-	found.Inspection = loader.Inspect(bytes.NewReader(image), int64(len(image)), requests)
+	if !m.Known {
+		found.Inspection = loader.Inspect(bytes.NewReader(image), int64(len(image)), requests)
+	}
 	m, found.async = m.Probing(mayRequest(loader, m, found.Requests))
 	*called = kernel.SinceBoot()
 	return found, loader.LoadImage(m, image)
