@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -500,4 +501,7 @@ func (l *loop) answer(r core.Reply) {
 	}
 	l.askers[r.ID].reply <- r
 	delete(l.askers, r.ID)
+	if _, ok := r.Value.(control.Woken); ok {
+		runtime.Gosched() // somebody waits in an open(), and not for what else is to be done now
+	}
 }
