@@ -40,12 +40,7 @@ func wakeOften(out io.Writer, device, module, count string) error {
 		if err := waitAsleep(device, module); err != nil {
 			return err
 		}
-		rested := n >= 10*restsIn && i%(n/restsIn) == 0
-		if rested {
-			time.Sleep(restTime)
-		}
-		c := agentwire.Cycle{Rested: rested, Nodes: entries("/dev"), Modules: entries("/sys/module"), Files: openFiles("kmodd")}
-		c.Memory, _ = kernel.System{}.Memory()
+		c := present(i, n)
 		if c.Took, err = open(device); err != nil {
 			return err
 		}
@@ -54,6 +49,17 @@ func wakeOften(out io.Writer, device, module, count string) error {
 		}
 	}
 	return nil
+}
+
+// present tells what there is before a driver comes back for the i-th time of n.
+func present(i, n int) agentwire.Cycle {
+	rested := n >= 10*restsIn && i%(n/restsIn) == 0
+	if rested {
+		time.Sleep(restTime)
+	}
+	c := agentwire.Cycle{Rested: rested, Nodes: entries("/dev"), Modules: entries("/sys/module"), Files: openFiles("kmodd")}
+	c.Memory, _ = kernel.System{}.Memory()
+	return c
 }
 
 // open opens a device, tells how long that took, and closes it.
@@ -93,10 +99,11 @@ func reload(out io.Writer, device, module, count string) error {
 		return err
 	}
 	lines := json.NewEncoder(out)
-	for range n {
+	for i := range n {
 		if err := takeOut(module); err != nil {
 			return err
 		}
+		c := present(i, n)
 		began := time.Now()
 		if err := exec.Command("modprobe", module).Run(); err != nil {
 			return fmt.Errorf("modprobe %s: %w", module, err)
@@ -106,7 +113,8 @@ func reload(out io.Writer, device, module, count string) error {
 		if err != nil {
 			return err
 		}
-		if err := lines.Encode(agentwire.Cycle{Took: loaded + opened}); err != nil {
+		c.Took = loaded + opened
+		if err := lines.Encode(c); err != nil {
 			return err
 		}
 	}

@@ -201,7 +201,9 @@ func (s sleeper) failed(m *lab.Machine, err error) error {
 
 // Measured are the times of a sleeper.
 type measured struct {
-	many   []agentwire.Cycle // sleeps one after the other, for what grows
+	// For what grows, of many: sleeps one after the other, and loads by modprobe.
+	slept, loaded []agentwire.Cycle
+
 	wakes  []agentwire.Cycle // open() that wakes it
 	loads  []agentwire.Cycle // modprobe, and open()
 	starts []agentwire.Cycle // a program that does little but start
@@ -232,41 +234,41 @@ func (s sleeper) measure(ctx context.Context, g guest, cycles int, m *measured) 
 		return err
 	}
 	if cycles > compared {
-		if m.many, err = g.cycles(ctx, "wake", s.device, s.module, strconv.Itoa(cycles)); err != nil {
+		if m.slept, m.loaded, err = s.turns(ctx, g, cycles); err != nil {
 			return err
 		}
 	}
 	for range rounds {
-		if err = s.turns(ctx, g, strconv.Itoa(max(1, min(cycles, compared)/rounds)), m); err != nil {
+		wakes, loads, err := s.turns(ctx, g, max(1, min(cycles, compared)/rounds))
+		if err != nil {
 			return err
 		}
+		m.wakes, m.loads = append(m.wakes, wakes...), append(m.loads, loads...)
 	}
 	m.starts, err = g.cycles(ctx, "time", append([]string{strconv.Itoa(startsTimed)}, starter...)...)
 	return err
 }
 
 // turns is one round, with kmodd before and after it.
-func (s sleeper) turns(ctx context.Context, g guest, often string, m *measured) error {
-	wakes, err := g.cycles(ctx, "wake", s.device, s.module, often)
-	if err != nil {
-		return err
+func (s sleeper) turns(ctx context.Context, g guest, times int) (wakes, loads []agentwire.Cycle, err error) {
+	often := strconv.Itoa(times)
+	if wakes, err = g.cycles(ctx, "wake", s.device, s.module, often); err != nil {
+		return nil, nil, err
 	}
 	if _, err = g.shell(ctx, "kill $(pidof kmodd); while pidof kmodd; do sleep 0.1; done >/dev/null; modprobe "+s.module); err != nil {
-		return err
+		return nil, nil, err
 	}
-	loads, err := g.cycles(ctx, "reload", s.device, s.module, often)
-	if err != nil {
-		return err
+	if loads, err = g.cycles(ctx, "reload", s.device, s.module, often); err != nil {
+		return nil, nil, err
 	}
-	m.wakes, m.loads = append(m.wakes, wakes...), append(m.loads, loads...)
 	if _, err = g.shell(ctx, "modprobe -r "+s.module); err != nil { // what kmodd has not put in it leaves in
-		return err
+		return nil, nil, err
 	}
 	if _, err = g.Spawn(ctx, "kmodd", "kmodd"); err != nil {
-		return err
+		return nil, nil, err
 	}
 	_, err = g.Until(ctx, settleTime, "test", "-e", s.device)
-	return err
+	return wakes, loads, err
 }
 
 // cycles has the agent do something often.
@@ -315,14 +317,27 @@ func (s sleeper) rows(m measured, native float64) (rows []row) {
 	rows = append(rows,
 		row{what: fmt.Sprintf("%s: open() that wakes it, %.0f times as slow", s.what, slow), unit: inMilliseconds, ours: opens, whose: "modprobe and open()", peer: loads, bound: atMost(median(loads) + most)},
 		row{what: "  the slowest of 100", unit: inMilliseconds, ours: []float64{percentile(opens, 99)}, whose: "modprobe and open()", peer: []float64{percentile(loads, 99)}, bound: atMost(percentile(loads, 99) + most)})
-	memory, known := growth(m.many, func(c agentwire.Cycle) float64 { return float64(c.Memory) })
-	if !known {
+	if len(m.slept) == 0 {
 		return rows
 	}
-	others, _ := growth(m.many, func(c agentwire.Cycle) float64 { return float64(c.Nodes + c.Modules + c.Files) })
+	memory, others := grown(m.slept)
+	peerMemory, peerOthers := grown(m.loaded)
 	return append(rows,
-		row{what: "  growth in 1000 sleeps: memory", unit: inBytes, ours: []float64{memory}},
-		row{what: "  nodes, modules, open files", unit: inFull, ours: []float64{others}, bound: atMost(0.5)})
+		row{what: "  growth in 1000 sleeps: memory", unit: inBytes, ours: memory, whose: "modprobe", peer: peerMemory},
+		row{what: "  nodes, modules, open files", unit: inFull, ours: others, whose: "modprobe", peer: peerOthers, bound: atMost(0.5)})
+}
+
+// grown is by how much memory, and what there is of nodes, modules and open files, grow.
+func grown(all []agentwire.Cycle) (memory, others []float64) {
+	of := func(figure func(agentwire.Cycle) float64) []float64 {
+		slope, known := growth(all, figure)
+		if !known {
+			return nil
+		}
+		return []float64{slope}
+	}
+	return of(func(c agentwire.Cycle) float64 { return float64(c.Memory) }),
+		of(func(c agentwire.Cycle) float64 { return float64(c.Nodes + c.Modules + c.Files) })
 }
 
 func inMilliseconds(ns float64) string { return fmt.Sprintf("%.1f ms", ns/1e6) }
