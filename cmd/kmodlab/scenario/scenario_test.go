@@ -3,6 +3,7 @@ package scenario
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,11 +22,28 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // newRunner prepares the guests that the project's own programs are in.
 func newRunner(t *testing.T) *Runner {
 	t.Helper()
+	lookAtSources(t)
 	build, err := lab.Prepare(t.Context(), os.Stderr, lab.Programs...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return NewRunner(t.Context(), build)
+}
+
+// lookAtSources lists all directories of the module. The go command keeps a test's result
+// until something changes that the test has looked at itself, and what is in the guests
+// it builds in processes of their own.
+func lookAtSources(t *testing.T) {
+	t.Helper()
+	err := filepath.WalkDir("../../..", func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && (d.Name() == ".git" || d.Name() == "bin") {
+			return fs.SkipDir
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestScenarios(t *testing.T) {
