@@ -215,6 +215,14 @@ func TestMissingFirmwareIsToldWithTheResult(t *testing.T) {
 	}
 }
 
+func TestAFileThatIsKnownIsNotLookedInto(t *testing.T) {
+	p := newPool(t, worker.Config{})
+	p.Load(1, kernel.Module{Name: "goes_in", File: file(t, "misses a.bin"), Async: kernel.AsyncUnasked, Known: true})
+	if r := <-p.Results(); r.Err != nil || r.Firmware != nil || r.Requests != kernel.MayRequest {
+		t.Errorf("%v, it lacks %v, and requests %d", r.Err, r.Firmware, r.Requests)
+	}
+}
+
 func TestDriversProbeAsideWhereNothingIsSeenThatSpeaksAgainstIt(t *testing.T) {
 	p := newPool(t, worker.Config{})
 	requests, none := file(t, "requests"), file(t, "none")
