@@ -201,9 +201,9 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 		{"forgets what slept", misheard(func(e *core.Inherited) { e.Asleep = nil })},
 		{"does not hear what is wanted without a device", wantsNothing},
 		{"loads twice", loadsTwice},
-		{"takes every file for known", takesForKnown},
+		{"takes every file for known", missaid(func(l *core.Load) { l.Known = true })},
 		{"does not hear what may request others", misheard(func(d *core.Done) { d.Requests = core.RequestsNone })},
-		{"does not look into what is needed", looksIntoNothing},
+		{"does not look into what is needed", missaid(func(l *core.Load) { l.LookInto = nil })},
 		{"forgets every seventh load", forgetsLoads},
 		{"takes EBUSY for the end", neverTriesAgain},
 		{"gives up what could not begin", misheard(func(d *core.Done) { d.Unasked = false })},
@@ -295,6 +295,19 @@ func misheard[T core.Event](falsify func(*T)) breaker {
 	}
 }
 
+// missaid breaks a machine that says something else by effects of a kind.
+func missaid[T core.Effect](falsify func(*T)) breaker {
+	return func(_ *world, m machine) machine {
+		return &fault{machine: m, says: func(e core.Effect) []core.Effect {
+			if of, ok := e.(T); ok {
+				falsify(&of)
+				e = of
+			}
+			return []core.Effect{e}
+		}}
+	}
+}
+
 func hears[T core.Event](e core.Event) bool { _, ok := e.(T); return ok }
 
 func hearsLive(e core.Event) bool {
@@ -308,26 +321,6 @@ func loadsTwice(_ *world, m machine) machine {
 			again := load
 			again.Op += 1 << 32
 			return []core.Effect{load, again}
-		}
-		return []core.Effect{e}
-	}}
-}
-
-func takesForKnown(_ *world, m machine) machine {
-	return &fault{machine: m, says: func(e core.Effect) []core.Effect {
-		if load, ok := e.(core.Load); ok {
-			load.Known = true
-			return []core.Effect{load}
-		}
-		return []core.Effect{e}
-	}}
-}
-
-func looksIntoNothing(_ *world, m machine) machine {
-	return &fault{machine: m, says: func(e core.Effect) []core.Effect {
-		if load, ok := e.(core.Load); ok {
-			load.LookInto = nil
-			return []core.Effect{load}
 		}
 		return []core.Effect{e}
 	}}
