@@ -58,6 +58,7 @@ type succession struct {
 	proc   *os.File
 	noted  bool // when the first daemon of this boot began is written down
 	system kernel.System
+	asked  *string // whom the kernel asked before our helper, nil if this daemon does not know
 	log    *slog.Logger
 }
 
@@ -111,25 +112,28 @@ func (s *succession) persist(p core.Persist) {
 }
 
 // helper has the kernel ask the daemon's helper, or again the one before it, whose
-// name is kept in a file: a daemon that is killed leaves it to the next.
+// name is kept in a file: a daemon that is killed leaves it to the next. Where it can't
+// be, this daemon remembers it.
 func (s *succession) helper(on bool) error {
-	file := filepath.Join(s.dir, handover.HelperFile)
 	if on {
 		return s.system.Ask(func(before string) error {
-			return os.WriteFile(file, []byte(before+"\n"), 0o600)
+			s.asked = &before
+			return handover.WriteHelper(s.dir, before)
 		})
 	}
-	before, err := os.ReadFile(file)
-	if errors.Is(err, os.ErrNotExist) {
-		before, err = []byte(usualHelper), nil
+	before, known := handover.ReadHelper(s.dir)
+	switch {
+	case known:
+	case s.asked != nil:
+		before = *s.asked
+	default:
+		before = usualHelper
 	}
-	if err != nil {
+	if err := s.system.AskAgain(before); err != nil {
 		return err
 	}
-	if err := s.system.AskAgain(strings.TrimSpace(string(before))); err != nil {
-		return err
-	}
-	if err := os.Remove(file); !errors.Is(err, os.ErrNotExist) {
+	s.asked = nil
+	if err := os.Remove(filepath.Join(s.dir, handover.HelperFile)); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return nil

@@ -112,6 +112,34 @@ func kept(t *testing.T, s *succession) string {
 	return string(text)
 }
 
+func TestTheHelperBeforeIsAskedAgainThoughItCouldNotBeWrittenDown(t *testing.T) {
+	for _, before := range []string{"/sbin/modprobe", "/opt/modprobe", ""} {
+		s, asked := helped(t, before)
+		if err := os.MkdirAll(filepath.Join(s.dir, handover.HelperFile+".new/full"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.helper(true); err == nil || asked() != kernel.Helper || kept(t, s) != "nothing" {
+			t.Errorf("%v; the kernel asks %q, and %q is kept", err, asked(), kept(t, s))
+		}
+		if err := s.helper(false); err != nil || asked() != before {
+			t.Errorf("%v; the kernel asks %q, and asked %q before", err, asked(), before)
+		}
+	}
+}
+
+// As an earlier version left it where there was no room.
+func TestAFileThatIsNotWholeKeepsNoHelper(t *testing.T) {
+	for _, half := range []string{"", "/opt/modp"} {
+		s, asked := helped(t, kernel.Helper)
+		if err := os.WriteFile(filepath.Join(s.dir, handover.HelperFile), []byte(half), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.helper(false); err != nil || asked() != usualHelper || kept(t, s) != "nothing" {
+			t.Errorf("%q: %v; the kernel asks %q, and %q is kept", half, err, asked(), kept(t, s))
+		}
+	}
+}
+
 func TestTheHelperBeforeIsAskedAgainThoughADaemonWasKilled(t *testing.T) {
 	for _, before := range []string{"/sbin/modprobe", "/opt/modprobe", ""} {
 		s, asked := helped(t, before)

@@ -187,13 +187,12 @@ func answer(from io.Reader, name string) (handled bool, err error) {
 // modprobes are the programs that may load what does not sleep: the one that the
 // kernel asked before, and the usual ones. There is none if it asked nobody.
 func (s standIn) modprobes() []string {
-	before, err := os.ReadFile(filepath.Join(filepath.Dir(s.address), handover.HelperFile))
-	switch name := strings.TrimSpace(string(before)); {
-	case err != nil:
+	switch before, known := handover.ReadHelper(filepath.Dir(s.address)); {
+	case !known:
 		return s.usual
-	case name == "":
+	case before == "":
 		return nil
 	default:
-		return append([]string{name}, s.usual...)
+		return append([]string{before}, s.usual...)
 	}
 }

@@ -250,6 +250,8 @@ func TestWhatDoesNotSleepIsModprobes(t *testing.T) {
 	}{
 		{"no modprobe anywhere", nil, "-", 1, "kmodd: there is no modprobe to pass fs-ext4 on to\n"},
 		{"the kernel asked nobody before", []string{"usual"}, "\n", 1, "kmodd: there is no modprobe to pass fs-ext4 on to\n"},
+		{"the file is empty", []string{"usual", "last"}, "", 3, "usual -q -- fs-ext4 in /\n"},
+		{"half of the name was written", []string{"usual", "own"}, "DIR/own", 3, "usual -q -- fs-ext4 in /\n"},
 		{"nobody knows who was asked", []string{"usual", "last"}, "-", 3, "usual -q -- fs-ext4 in /\n"},
 		{"there is only the last", []string{"last"}, "-", 3, "last -q -- fs-ext4 in /\n"},
 		{"the one before has gone", []string{"usual"}, "DIR/own\n", 3, "usual -q -- fs-ext4 in /\n"},

@@ -25,8 +25,5 @@ func First(dir, boot string, now time.Duration) (time.Duration, error) {
 	if n, err := strconv.ParseInt(at, 10, 64); err == nil && of == boot && 0 < n && n <= int64(now) {
 		return time.Duration(n), nil
 	}
-	if err := os.WriteFile(name+".new", fmt.Appendf(nil, "%s %d\n", boot, now), 0o600); err != nil {
-		return now, err
-	}
-	return now, os.Rename(name+".new", name)
+	return now, replace(name, fmt.Appendf(nil, "%s %d\n", boot, now))
 }

@@ -370,11 +370,35 @@ func (s State) Leave(dir string) error { return s.write(filepath.Join(dir, File)
 // WriteJournal writes the other file, in the same way.
 func (s State) WriteJournal(dir string) error { return s.write(filepath.Join(dir, JournalFile)) }
 
-func (s State) write(name string) error {
-	if err := os.WriteFile(name+".new", s.Append(nil), 0o600); err != nil {
-		return err
+func (s State) write(name string) error { return replace(name, s.Append(nil)) }
+
+// replace gives a file another content, or leaves it as it is.
+func replace(name string, content []byte) error {
+	half := name + ".new"
+	err := os.WriteFile(half, content, 0o600)
+	if err == nil {
+		err = os.Rename(half, name)
 	}
-	return os.Rename(name+".new", name)
+	if err != nil {
+		os.Remove(half) // it takes room where there is none
+	}
+	return err
+}
+
+// WriteHelper keeps whom the kernel asked for modules before it asked the daemon's
+// helper, "" for nobody.
+func WriteHelper(dir, before string) error {
+	return replace(filepath.Join(dir, HelperFile), []byte(before+"\n"))
+}
+
+// ReadHelper returns that. It is not known of a file that is not there, or not whole.
+func ReadHelper(dir string) (before string, known bool) {
+	text, err := os.ReadFile(filepath.Join(dir, HelperFile))
+	before, whole := strings.CutSuffix(string(text), "\n")
+	if err != nil || !whole {
+		return "", false
+	}
+	return strings.TrimSpace(before), true
 }
 
 // RootID names the directory that a path leads to, usually "/": two of one name
