@@ -347,7 +347,7 @@ func (l *loop) finished(r worker.Result) core.Event {
 		return e
 	}
 	done := core.Done{Op: core.OpID(r.Op), Errno: r.Errno(), Unasked: r.Unasked(), Memory: max(r.Memory, 0), Unset: r.Unset,
-		Async: r.Async, Requests: core.Requests(r.Requests)}
+		Async: r.Async, Requests: core.Requests(r.Requests), NamesFirmware: r.NamesFirmware}
 	done.Read, done.Called, done.Returned = r.Got, r.Called, r.Got+r.Took
 	load := l.loads[done.Op]
 	delete(l.loads, done.Op)

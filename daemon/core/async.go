@@ -125,9 +125,9 @@ func (m *Machine) unknownNeeds(mod *module) (files []string) {
 }
 
 // isKnown tells whether there is nothing to find out about a module's file: it was looked
-// into under these rules, and names no firmware that may have come since.
+// into under these rules, and names no firmware, which may have come or gone since.
 func (m *Machine) isKnown(mod *module) bool {
-	return mod.requests != MayRequest && mod.complete
+	return mod.requests != MayRequest && !mod.needy
 }
 
 // matching counts the devices that ask for a module themselves.
@@ -165,9 +165,9 @@ func (m *Machine) hasSiblings(dev *device) bool {
 // probedSo takes in how a module's drivers were had to probe after all.
 func (m *Machine) probedSo(mod *module, e Done) {
 	if mod.known {
-		e.Requests = mod.requests
+		e.Requests, e.NamesFirmware = mod.requests, mod.needy
 	}
-	mod.requests, mod.complete = e.Requests, len(e.Firmware) == 0
+	mod.requests, mod.needy = e.Requests, e.NamesFirmware
 	switch {
 	case mod.probing != probedAsOwn || mod.step.Install != "":
 	case e.Async:

@@ -75,6 +75,8 @@ type (
 		Async    bool
 		Requests Requests
 		NoAsync  bool
+		// NamesFirmware says that its file names any, missing or not.
+		NamesFirmware bool
 		// When a worker had the file, made the call, and had its answer: since the
 		// kernel's start, 0 if it did not get that far.
 		Read, Called, Returned time.Duration

@@ -31,7 +31,7 @@ type module struct {
 
 	probing  probing  // how its drivers were had to probe devices when we put it in last
 	requests Requests // whether it may have others loaded, as far as its file was looked into
-	complete bool     // and no firmware was missing that it names
+	needy    bool     // and it names firmware, which may come and go
 	known    bool     // it was not looked into for the last load, but for one before
 
 	critical  bool  // it goes before others that wait, as what needs it does

@@ -3,6 +3,7 @@ package core_test
 import (
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -345,7 +346,7 @@ func TestAFileIsLookedIntoForAWakeOnlyIfSomethingIsToBeFoundOut(t *testing.T) {
 	}{
 		{name: "all is known", told: core.Done{Requests: core.RequestsNone}, want: true},
 		{name: "it was not looked into"},
-		{name: "firmware was missing", told: core.Done{Requests: core.RequestsNone, Firmware: []string{"x.bin"}}},
+		{name: "it names firmware", told: core.Done{Requests: core.RequestsNone, NamesFirmware: true}},
 		{name: "it may be another one", told: core.Done{Requests: core.RequestsNone}, changes: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -396,5 +397,31 @@ func TestAFileIsLookedIntoForAWakeOnlyIfSomethingIsToBeFoundOut(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestOpensThatFailDoNotHaveADriverSleepLater(t *testing.T) {
+	b := restBench(t)
+	b.surveyed(b.after(2*time.Second), "b", "")
+	cover := b.fallsAsleep(b.after(2*time.Second), "b")
+	for _, e := range b.step(core.Unloaded{Op: exitOf(b.step(core.Tended{Op: cover}), "b")}) {
+		if tend, ok := e.(core.Tend); ok {
+			b.step(core.Tended{Op: tend.Op})
+		}
+	}
+	open := core.Asked{ID: 9, Request: control.WakeRequest{Name: "char-major-1-b"}}
+	for range 3 {
+		b.step(open)
+		b.fails("b", syscall.ENOENT)
+		if why := b.sleepOf("b"); !strings.Contains(why, "it sleeps since") || strings.Contains(why, "doubled") {
+			t.Fatalf("it is said: %s", why)
+		}
+	}
+	b.step(open)
+	b.goes("b")
+	b.bound("/b", "b")
+	b.step(core.Opened{Module: "b", Works: []string{"char-major-1-b"}})
+	if why := b.sleepOf("b"); !strings.Contains(why, "doubled 1 times") {
+		t.Errorf("it is said: %s", why)
 	}
 }

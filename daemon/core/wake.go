@@ -54,12 +54,9 @@ func (m *Machine) wakeAll() {
 
 // wake begins to put in again what sleeps.
 func (m *Machine) wake(r *rest) {
-	s, ok := m.rule(r)
-	switch {
-	case ok && len(r.openers) > 0 && (m.now-r.slept)/tooSoon < s.After:
-		r.doubled++
-	case ok && len(r.openers) > 0:
-		r.doubled = 0
+	r.called = never
+	if len(r.openers) > 0 {
+		r.called = m.now
 	}
 	r.phase, r.pause, r.next = waking, firstOpen, 0
 	m.note("wake", "", r.mod.name)
@@ -157,6 +154,9 @@ func (m *Machine) awakeAgain(r *rest, err error) {
 	if r.phase == waking {
 		m.counts.woken++
 		m.note("awake", "", r.mod.name)
+		if err == nil {
+			m.judgeSleep(r)
+		}
 	}
 	m.answerOpeners(r, err)
 	r.phase, r.wanted, r.idle = awake, false, false
@@ -179,6 +179,18 @@ func (m *Machine) awakeAgain(r *rest, err error) {
 		if dev := m.device(path); dev != nil && (dev.later || dev.assignment == nil && owned(&dev.verdict.Decision)) {
 			m.wantAll(dev, m.step)
 		}
+	}
+}
+
+// judgeSleep has a driver that somebody has woken soon after it had gone sleep later the
+// next time. That an open() failed, however often, says nothing of that.
+func (m *Machine) judgeSleep(r *rest) {
+	switch s, ok := m.rule(r); {
+	case !ok || r.called == never:
+	case (r.called-r.slept)/tooSoon < s.After:
+		r.doubled++
+	default:
+		r.doubled = 0
 	}
 }
 

@@ -29,7 +29,9 @@ const (
 // An Inspection is what a module's file tells before it is loaded.
 type Inspection struct {
 	Firmware Firmware
-	Requests Requests
+	// NamesFirmware says that it names any, missing or not.
+	NamesFirmware bool
+	Requests      Requests
 }
 
 // Inspect reads the names of firmware files that a module's file holds
@@ -49,11 +51,11 @@ func (s System) Inspect(image io.ReaderAt, size int64, requests bool) (found Ins
 	if requests {
 		found.Requests = requestsOf(file)
 	}
-	found.Firmware = s.lookFor(file.Fields("firmware"))
+	found.Firmware, found.NamesFirmware = s.lookFor(file.Fields("firmware"))
 	return found
 }
 
-func (s System) lookFor(names iter.Seq[string]) (missing Firmware) {
+func (s System) lookFor(names iter.Seq[string]) (missing Firmware, named bool) {
 	var dirs []string
 	looked := 0
 	for name := range names {
@@ -72,7 +74,7 @@ func (s System) lookFor(names iter.Seq[string]) (missing Firmware) {
 			missing.Missing = append(missing.Missing, name)
 		}
 	}
-	return missing
+	return missing, looked > 0
 }
 
 // FirmwareDirs are the directories in which the kernel looks, in its order

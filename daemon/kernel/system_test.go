@@ -315,8 +315,9 @@ func TestMissingFirmware(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := content(built(tt.fields...))
-			if diff := cmp.Diff(tt.want, s.Inspect(f, f.Size(), false).Firmware); diff != "" {
-				t.Error(diff)
+			got := s.Inspect(f, f.Size(), false)
+			if diff := cmp.Diff(tt.want, got.Firmware); diff != "" || got.NamesFirmware != (tt.name != "none is named") {
+				t.Errorf("it names any: %v; %s", got.NamesFirmware, diff)
 			}
 		})
 	}

@@ -109,6 +109,7 @@ func (acts) Inspect(image io.ReaderAt, size int64, requests bool) (found kernel.
 	if list, ok := strings.CutPrefix(string(content), "misses "); ok {
 		found.Firmware.Missing = strings.Fields(list)
 		found.Firmware.Total = len(found.Firmware.Missing) + 1
+		found.NamesFirmware = true
 	}
 	switch {
 	case requests && string(content) == "requests":

@@ -147,6 +147,7 @@ type reply struct {
 
 	requests kernel.Requests // of a load, what was found out about the file
 	async    bool            // and whether it was made with async_probe because of that
+	named    bool            // the file names firmware, missing or not
 
 	assigned kernel.Assigned
 	// found is, as JSON, what an ability has found; of an unload, what was set of
@@ -162,14 +163,14 @@ func (r reply) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(r.errno))
 	b = binary.BigEndian.AppendUint32(b, r.missing)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.memory))
-	b = append(b, bit(r.assigned.Held), byte(r.requests), bit(r.async))
+	b = append(b, bit(r.assigned.Held), byte(r.requests), bit(r.async), bit(r.named))
 	return appendStrings(b, r.op, cut(r.words, maxWords), r.firmware, r.assigned.Module, r.found)
 }
 
 // parseReply returns a pointer so that those who wait for a reply have no room
 // for it on their stacks.
 func parseReply(b []byte) (*reply, error) {
-	if len(b) < 44 || b[0] != version {
+	if len(b) < 45 || b[0] != version {
 		return nil, errPacket
 	}
 	r := new(reply)
@@ -180,7 +181,8 @@ func parseReply(b []byte) (*reply, error) {
 	r.missing = binary.BigEndian.Uint32(b[29:])
 	r.memory = int64(binary.BigEndian.Uint64(b[33:]))
 	r.assigned.Held, r.requests, r.async = b[41] != 0, kernel.Requests(b[42]), b[43] != 0
-	return r, cutStrings(b[44:], &r.op, &r.words, &r.firmware, &r.assigned.Module, &r.found)
+	r.named = b[44] != 0
+	return r, cutStrings(b[45:], &r.op, &r.words, &r.firmware, &r.assigned.Module, &r.found)
 }
 
 func appendStrings(b []byte, texts ...string) []byte {

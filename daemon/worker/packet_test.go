@@ -39,7 +39,7 @@ func TestPacketsComeBackAsTheyWere(t *testing.T) {
 		}
 		answered := reply{time.Duration(rapid.Int64().Draw(t, "got")), time.Duration(rapid.Int64().Draw(t, "called")), time.Duration(rapid.Int64().Draw(t, "took")), 5, rapid.String().Draw(t, "op"), rapid.StringN(0, -1, maxWords).Draw(t, "words"),
 			rapid.String().Draw(t, "firmware"), rapid.Uint32().Draw(t, "missing"), rapid.Int64().Draw(t, "memory"),
-			kernel.Requests(rapid.Byte().Draw(t, "requests")), rapid.Bool().Draw(t, "async"),
+			kernel.Requests(rapid.Byte().Draw(t, "requests")), rapid.Bool().Draw(t, "async"), rapid.Bool().Draw(t, "named"),
 			kernel.Assigned{Module: rapid.String().Draw(t, "has"), Held: rapid.Bool().Draw(t, "held")}, rapid.StringN(0, -1, 100).Draw(t, "found")}
 		if got, err := parseReply(answered.append(nil)); err != nil || *got != answered {
 			t.Errorf("%+v, %v, want %+v", got, err, answered)

@@ -58,6 +58,8 @@ type Result struct {
 	// as seen just before the call. Of compressed files it is known only where
 	// the worker unpacked them. It is nil if nothing is missing.
 	Firmware *kernel.Firmware
+	// NamesFirmware says that it names any, missing or not.
+	NamesFirmware bool
 }
 
 // Errno is the outcome as one number: 0 if the call put the module in, EEXIST if
@@ -440,7 +442,7 @@ func (p *Pool) deliver(op uint64, result Result) {
 func (c *call) outcome(a *reply) Result {
 	result := c.result()
 	result.Got, result.Called, result.Took, result.Memory = a.got, a.called, a.took, a.memory
-	result.Async, result.Requests = a.async, a.requests
+	result.Async, result.Requests, result.NamesFirmware = a.async, a.requests, a.named
 	if result.Assigned != nil {
 		*result.Assigned = a.assigned
 	}

@@ -209,8 +209,9 @@ func TestMissingFirmwareIsToldWithTheResult(t *testing.T) {
 		"needs none":           nil,
 	} {
 		p.Load(1, kernel.Module{Name: "goes_in", File: file(t, content)})
-		if diff := cmp.Diff(want, (<-p.Results()).Firmware); diff != "" {
-			t.Errorf("%q: %s", content, diff)
+		r := <-p.Results()
+		if diff := cmp.Diff(want, r.Firmware); diff != "" || r.NamesFirmware != (want != nil) {
+			t.Errorf("%q: it names any: %v, and lacks %s", content, r.NamesFirmware, diff)
 		}
 	}
 }
@@ -218,7 +219,7 @@ func TestMissingFirmwareIsToldWithTheResult(t *testing.T) {
 func TestAFileThatIsKnownIsNotLookedInto(t *testing.T) {
 	p := newPool(t, worker.Config{})
 	p.Load(1, kernel.Module{Name: "goes_in", File: file(t, "misses a.bin"), Async: kernel.AsyncUnasked, Known: true})
-	if r := <-p.Results(); r.Err != nil || r.Firmware != nil || r.Requests != kernel.MayRequest {
+	if r := <-p.Results(); r.Err != nil || r.Firmware != nil || r.NamesFirmware || r.Requests != kernel.MayRequest {
 		t.Errorf("%v, it lacks %v, and requests %d", r.Err, r.Firmware, r.Requests)
 	}
 }

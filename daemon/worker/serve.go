@@ -261,7 +261,7 @@ func perform(r request, f *os.File, loader Loader, can Abilities, answer *reply)
 		return err
 	}
 	found, err := load(r, f, loader, can.Unpack, &answer.called)
-	answer.requests, answer.async = found.Requests, found.async
+	answer.requests, answer.async, answer.named = found.Requests, found.async, found.NamesFirmware
 	if err == nil && r.module.Settings != "" {
 		if refused := loader.Set(r.module.Name, r.module.Settings); refused != nil {
 			answer.found = cut(refused.Error(), maxWords) // there may be firmware beside it
