@@ -157,7 +157,7 @@ func TestABuildThatIsWrittenSlowlyIsTakenWhenItIsWholeAndOnce(t *testing.T) {
 		_, _ = f.Write(content[part*len(content)/4 : (part+1)*len(content)/4])
 		time.Sleep(2 * quiet)
 	}
-	b.never("== hello.ko", 0) // somebody still has it open
+	b.never("== hello.ko, ", 0) // somebody still has it open, which is said if it takes long
 	f.Close()
 	b.waits("it is in", 1)
 	b.file(b.File, string(content[:len(content)-10])) // cut short, though nobody writes
