@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/kmodd/kmodd/daemon/core"
+	"github.com/kmodd/kmodd/daemon/handover"
 )
 
 // ForecastFile is where it is written which devices the last boots had.
@@ -66,7 +67,7 @@ func readForecast(file, boot string) ([]core.Expectation, error) {
 	return expected, nil
 }
 
-// writeForecast writes down what the next boot may expect. Nobody ever sees half of it.
+// writeForecast writes down what the next boot may expect.
 func writeForecast(file, boot string, expected []core.Expectation) error {
 	f := forecast{Boot: boot, Devices: make([]expectedDevice, len(expected))}
 	for i, e := range expected {
@@ -79,11 +80,7 @@ func writeForecast(file, boot string, expected []core.Expectation) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	half := file + ".new"
-	if err := os.WriteFile(half, text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(half, file)
+	return handover.Replace(file, text)
 }
 
 // expect tells the machine what the last boots had, if rules want that.

@@ -33,7 +33,7 @@ func topmost(paths []string) []string {
 // isCovered takes in that the placeholders are there, or not.
 func (m *Machine) isCovered(r *rest, e Tended) {
 	switch {
-	case e.Unasked || r.isCalled():
+	case e.Unasked || r.called():
 		m.awakeAgain(r, nil)
 	case e.Says != "":
 		m.awakeAgain(r, nil)
@@ -128,7 +128,7 @@ func (m *Machine) fall(r *rest) {
 	for len(r.chain) > 0 && r.phase == falling {
 		mod := r.chain[0]
 		switch {
-		case !r.left && (r.isCalled() || m.calledForToo(r.mod, r.devices) != ""):
+		case !r.left && (r.called() || m.calledForToo(r.mod, r.devices) != ""):
 			m.backUp(r, "it is wanted")
 			return
 		case r.left && r.mod.state != control.Absent: // it is wanted, and on its way

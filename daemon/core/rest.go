@@ -49,7 +49,7 @@ type rest struct {
 	undone string    // why it wakes at once, "" if it does not
 
 	slept   time.Duration // when it had gone
-	called  time.Duration // when it began to wake because somebody had opened it, never if nobody had
+	opened  time.Duration // when it began to wake because somebody had opened it, never if nobody had
 	doubled int           // how often its time was doubled, since it was woken too soon
 	wanted  bool          // it is to wake, whoever asks
 	openers []opener      // who waits for it to be awake
@@ -180,7 +180,7 @@ func (m *Machine) restOn() {
 			m.sample(r)
 		case r.phase == falling:
 			m.fall(r)
-		case r.phase == asleep && (r.isCalled() || r.mod.state == control.Live): // the latter by somebody else's doing
+		case r.phase == asleep && (r.called() || r.mod.state == control.Live): // the latter by somebody else's doing
 			m.wake(r)
 		case r.phase == waking:
 			m.waken(r)
@@ -189,8 +189,8 @@ func (m *Machine) restOn() {
 	m.helpOpeners()
 }
 
-// isCalled tells whether a rest is to end.
-func (r *rest) isCalled() bool { return r.wanted || len(r.openers) > 0 }
+// called tells whether a rest is to end.
+func (r *rest) called() bool { return r.wanted || len(r.openers) > 0 }
 
 // sample has somebody look who uses a driver.
 func (m *Machine) sample(r *rest) {

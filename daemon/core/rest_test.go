@@ -75,6 +75,22 @@ func (b *bench) fallsAsleep(effects []core.Effect, module string, must ...string
 	return 0
 }
 
+// sleeps has a driver that takes nothing with it go to sleep.
+func (b *bench) sleeps(module string) {
+	b.t.Helper()
+	cover := b.fallsAsleep(b.after(2*time.Second), module)
+	b.tended(b.step(core.Unloaded{Op: exitOf(b.step(core.Tended{Op: cover}), module)}))
+}
+
+// tended has all be done about placeholders that is among effects.
+func (b *bench) tended(effects []core.Effect) {
+	for _, e := range effects {
+		if tend, ok := e.(core.Tend); ok {
+			b.step(core.Tended{Op: tend.Op})
+		}
+	}
+}
+
 func TestADriverTakesNothingToSleepThatWasNotInForIt(t *testing.T) {
 	b := restBench(t)
 	effects := b.after(2 * time.Second)
@@ -355,7 +371,7 @@ func TestAFileIsLookedIntoForAWakeOnlyIfSomethingIsToBeFoundOut(t *testing.T) {
 			b.step(core.Scanned{Scan: 2})
 			b.plug("/b", "t:b")
 			b.now++
-			loads := func(effects []core.Effect) bool {
+			known := func(effects []core.Effect) bool {
 				for _, e := range effects {
 					if load, ok := e.(core.Load); ok {
 						return load.Known
@@ -364,13 +380,6 @@ func TestAFileIsLookedIntoForAWakeOnlyIfSomethingIsToBeFoundOut(t *testing.T) {
 				t.Fatalf("nothing is loaded: %v", effects)
 				return false
 			}
-			tended := func(effects []core.Effect) {
-				for _, e := range effects {
-					if tend, ok := e.(core.Tend); ok {
-						b.step(core.Tended{Op: tend.Op})
-					}
-				}
-			}
 			tt.told.Op, tt.told.Module = b.ops["b"], "b"
 			b.step(tt.told)
 			b.bound("/b", "b")
@@ -378,20 +387,19 @@ func TestAFileIsLookedIntoForAWakeOnlyIfSomethingIsToBeFoundOut(t *testing.T) {
 				b.policed(sleepyDep, sleepyAlias, "", sleepy)
 			}
 			for range 2 {
-				cover := b.fallsAsleep(b.after(2*time.Second), "b")
-				tended(b.step(core.Unloaded{Op: exitOf(b.step(core.Tended{Op: cover}), "b")}))
+				b.sleeps("b")
 				b.after(time.Minute) // so that it may sleep as soon the next time
-				known := loads(b.step(core.Asked{ID: 9, Request: control.WakeRequest{Name: "char-major-1-b"}}))
-				if known != tt.want {
-					t.Errorf("it is loaded as one whose file is known: %v", known)
+				got := known(b.step(core.Asked{ID: 9, Request: control.WakeRequest{Name: "char-major-1-b"}}))
+				if got != tt.want {
+					t.Errorf("it is loaded as one whose file is known: %v", got)
 				}
 				told := tt.told
-				if told.Op = b.ops["b"]; known {
+				if told.Op = b.ops["b"]; got {
 					told.Requests = core.MayRequest
 				}
 				b.step(told)
 				b.bound("/b", "b")
-				tended(b.step(core.Opened{Module: "b", Works: []string{"char-major-1-b"}}))
+				b.tended(b.step(core.Opened{Module: "b", Works: []string{"char-major-1-b"}}))
 				if tt.changes {
 					break
 				}
@@ -402,13 +410,7 @@ func TestAFileIsLookedIntoForAWakeOnlyIfSomethingIsToBeFoundOut(t *testing.T) {
 
 func TestOpensThatFailDoNotHaveADriverSleepLater(t *testing.T) {
 	b := restBench(t)
-	b.surveyed(b.after(2*time.Second), "b", "")
-	cover := b.fallsAsleep(b.after(2*time.Second), "b")
-	for _, e := range b.step(core.Unloaded{Op: exitOf(b.step(core.Tended{Op: cover}), "b")}) {
-		if tend, ok := e.(core.Tend); ok {
-			b.step(core.Tended{Op: tend.Op})
-		}
-	}
+	b.sleeps("b")
 	open := core.Asked{ID: 9, Request: control.WakeRequest{Name: "char-major-1-b"}}
 	for range 3 {
 		b.step(open)

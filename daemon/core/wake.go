@@ -54,9 +54,9 @@ func (m *Machine) wakeAll() {
 
 // wake begins to put in again what sleeps.
 func (m *Machine) wake(r *rest) {
-	r.called = never
+	r.opened = never
 	if len(r.openers) > 0 {
-		r.called = m.now
+		r.opened = m.now
 	}
 	r.phase, r.pause, r.next = waking, firstOpen, 0
 	m.note("wake", "", r.mod.name)
@@ -186,8 +186,8 @@ func (m *Machine) awakeAgain(r *rest, err error) {
 // next time. That an open() failed, however often, says nothing of that.
 func (m *Machine) judgeSleep(r *rest) {
 	switch s, ok := m.rule(r); {
-	case !ok || r.called == never:
-	case (r.called-r.slept)/tooSoon < s.After:
+	case !ok || r.opened == never:
+	case (r.opened-r.slept)/tooSoon < s.After:
 		r.doubled++
 	default:
 		r.doubled = 0

@@ -25,5 +25,5 @@ func First(dir, boot string, now time.Duration) (time.Duration, error) {
 	if n, err := strconv.ParseInt(at, 10, 64); err == nil && of == boot && 0 < n && n <= int64(now) {
 		return time.Duration(n), nil
 	}
-	return now, replace(name, fmt.Appendf(nil, "%s %d\n", boot, now))
+	return now, Replace(name, fmt.Appendf(nil, "%s %d\n", boot, now))
 }

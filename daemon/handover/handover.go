@@ -370,10 +370,10 @@ func (s State) Leave(dir string) error { return s.write(filepath.Join(dir, File)
 // WriteJournal writes the other file, in the same way.
 func (s State) WriteJournal(dir string) error { return s.write(filepath.Join(dir, JournalFile)) }
 
-func (s State) write(name string) error { return replace(name, s.Append(nil)) }
+func (s State) write(name string) error { return Replace(name, s.Append(nil)) }
 
-// replace gives a file another content, or leaves it as it is.
-func replace(name string, content []byte) error {
+// Replace gives a file another content, or leaves it as it is: nobody ever sees half of it.
+func Replace(name string, content []byte) error {
 	half := name + ".new"
 	err := os.WriteFile(half, content, 0o600)
 	if err == nil {
@@ -388,7 +388,7 @@ func replace(name string, content []byte) error {
 // WriteHelper keeps whom the kernel asked for modules before it asked the daemon's
 // helper, "" for nobody.
 func WriteHelper(dir, before string) error {
-	return replace(filepath.Join(dir, HelperFile), []byte(before+"\n"))
+	return Replace(filepath.Join(dir, HelperFile), []byte(before+"\n"))
 }
 
 // ReadHelper returns that. It is not known of a file that is not there, or not whole.

@@ -199,7 +199,7 @@ func (s sleeper) failed(m *lab.Machine, err error) error {
 	return errors.Join(err, m.Close())
 }
 
-// Measured are the times of a sleeper.
+// measured are the times of a sleeper.
 type measured struct {
 	// For what grows, of many: sleeps one after the other, and loads by modprobe.
 	slept, loaded []agentwire.Cycle
