@@ -235,8 +235,9 @@ type Sleeper struct {
 	Module   string
 	Devices  []string
 	Openings []Opening
-	Made     bool // the nodes were made by kmodd, and not by the kernel
-	Fewer    bool // it had more devices, whose nodes are still to be taken away
+	Must     []string // modules that have to be out, too, for the kernel to ask for these
+	Made     bool     // the nodes were made by kmodd, and not by the kernel
+	Fewer    bool     // it had more devices, whose nodes are still to be taken away
 }
 
 // Settings are what the parameters of a module were when it was taken out.

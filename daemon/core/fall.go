@@ -30,6 +30,14 @@ func topmost(paths []string) []string {
 	})
 }
 
+// fallBack takes out again what came in for a driver that did not: with it in the kernel
+// would not ask for that any more.
+func (m *Machine) fallBack(r *rest) {
+	r.phase, r.left = falling, true
+	r.chain = slices.DeleteFunc(m.chainOf(r), func(mod *module) bool { return mod == r.mod })
+	m.fall(r)
+}
+
 // isCovered takes in that the placeholders are there, or not.
 func (m *Machine) isCovered(r *rest, e Tended) {
 	switch {
@@ -131,7 +139,7 @@ func (m *Machine) fall(r *rest) {
 		case !r.left && (r.called() || m.calledForToo(r.mod, r.devices) != ""):
 			m.backUp(r, "it is wanted")
 			return
-		case r.left && r.mod.state != control.Absent: // it is wanted, and on its way
+		case r.left && !r.failed && r.mod.state != control.Absent: // it is wanted, and on its way
 			r.chain = nil
 		case m.leaving():
 			return // whose end is an event
@@ -225,6 +233,10 @@ func (m *Machine) isOut(r *rest) bool {
 func (m *Machine) backUp(r *rest, why string) {
 	m.note("stays", "", r.mod.name, reason("kernel", why))
 	r.chain, r.stays = nil, why
+	if r.failed { // when rules or tables change it is tried once more
+		r.phase = asleep
+		return
+	}
 	if r.mod.state != control.Live {
 		r.phase, r.wanted, r.slept, r.undone = asleep, true, m.now, why
 		return
@@ -243,7 +255,10 @@ func (m *Machine) fallen(r *rest) {
 			return
 		}
 	}
-	r.phase, r.slept, r.tries = asleep, m.now, 0
+	if r.phase = asleep; r.failed { // it had not been awake
+		return
+	}
+	r.slept, r.tries = m.now, 0
 	m.counts.slept++
 	m.note("asleep", "", r.mod.name)
 	m.tidy(r)

@@ -479,6 +479,9 @@ func (m *Machine) newRules(e NewRules) {
 	for _, mod := range m.modules {
 		mod.requests = MayRequest // its file may be another one
 	}
+	for _, r := range m.rests {
+		r.failed = false
+	}
 	m.newWants(e.Wanted, unfinished)
 	for i, dev := range m.devices {
 		before := dev.verdict

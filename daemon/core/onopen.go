@@ -37,11 +37,13 @@ func (m *Machine) holdBack(dev *device) bool {
 		return false
 	}
 	i := slices.IndexFunc(m.known, func(k control.Sleeper) bool { return knows(k, mod.name, dev) })
-	if i < 0 {
+	if i < 0 || m.inTheWay(m.known[i].Must) != "" {
 		return false
 	}
 	r := &rest{mod: mod, phase: covering, made: true, covered: true, slept: m.now,
-		devices: []string{dev.Path}, openings: slices.Clone(m.known[i].Openings)}
+		devices: []string{dev.Path}, openings: slices.Clone(m.known[i].Openings), must: m.known[i].Must}
+	r.had = slices.Clone(r.devices)
+	m.inheritMade(r)
 	m.rests = append(m.rests, r)
 	m.forgetful = true
 	m.note("sleep", dev.Path, mod.name, reason("policy", "it waits for somebody who opens "+names(r.openings)))
@@ -76,13 +78,13 @@ func (m *Machine) learnOpenings(r *rest, e Surveyed) {
 		if s, ok := dev.sleep(r.mod.name); !ok || !s.OnOpen || len(e.Openings) == 0 || len(e.Devices) > 1 {
 			continue
 		}
-		k := control.Sleeper{Module: r.mod.name, Devices: []string{dev.Modalias}}
+		k := control.Sleeper{Module: r.mod.name, Devices: []string{dev.Modalias}, Must: e.Must}
 		for _, o := range e.Openings {
 			o.Links = nil
 			k.Openings = append(k.Openings, o)
 		}
 		i := slices.IndexFunc(m.known, func(old control.Sleeper) bool { return knows(old, r.mod.name, dev) })
-		if i >= 0 && slices.EqualFunc(m.known[i].Openings, k.Openings, sameOpening) {
+		if i >= 0 && slices.EqualFunc(m.known[i].Openings, k.Openings, sameOpening) && slices.Equal(m.known[i].Must, k.Must) {
 			continue // as after most looks: there is nothing to write down
 		}
 		m.known = slices.DeleteFunc(m.known, func(old control.Sleeper) bool { return knows(old, r.mod.name, dev) })

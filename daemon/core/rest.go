@@ -23,7 +23,7 @@ type rest struct {
 	devices  []string // paths of those that it has, or had when it went to sleep
 	had      []string // the same with those that it does not match, such as the second interface of a USB adapter
 	openings []control.Opening
-	must     []string // modules that have to be out, too
+	must     []string // modules that have to be out, too, for the kernel to ask for the openings
 	// covered says that the nodes at the openings are not in order: nobody but us
 	// takes them away when the devices go, or they are others than the kernel's.
 	covered  bool
@@ -47,6 +47,7 @@ type rest struct {
 	outOp  OpID      // of the worker's call for that
 	left   bool      // its own module has gone
 	undone string    // why it wakes at once, "" if it does not
+	failed bool      // its last wake did, and nothing has changed since
 
 	slept   time.Duration // when it had gone
 	opened  time.Duration // when it began to wake because somebody had opened it, never if nobody had
@@ -133,7 +134,7 @@ func (m *Machine) findRests() {
 	}
 	for _, r := range m.rests {
 		if _, ok := m.rule(r); !ok || m.isOwned(r) {
-			r.wanted = r.phase != awake
+			r.wanted = r.phase != awake && !r.failed
 		}
 	}
 }
@@ -180,7 +181,7 @@ func (m *Machine) restOn() {
 			m.sample(r)
 		case r.phase == falling:
 			m.fall(r)
-		case r.phase == asleep && (r.called() || r.mod.state == control.Live): // the latter by somebody else's doing
+		case r.phase == asleep && m.isCalled(r):
 			m.wake(r)
 		case r.phase == waking:
 			m.waken(r)
@@ -191,6 +192,26 @@ func (m *Machine) restOn() {
 
 // called tells whether a rest is to end.
 func (r *rest) called() bool { return r.wanted || len(r.openers) > 0 }
+
+// isCalled tells whether a driver that sleeps is to wake: it is called, or in already
+// by somebody else's doing, or the kernel would not ask for it any more.
+func (m *Machine) isCalled(r *rest) bool {
+	return r.called() || r.mod.state == control.Live || !r.failed && m.inTheWay(r.must) != ""
+}
+
+// inTheWay names which of modules that have to be out for the kernel to ask for what
+// sleeps is in, or on its way, "" for none. Another device may need it, or somebody
+// else has put it in.
+func (m *Machine) inTheWay(must []string) string {
+	i := slices.IndexFunc(must, func(name string) bool {
+		mod := m.modules[name]
+		return mod != nil && (mod.inKernel() || mod.pending())
+	})
+	if i < 0 {
+		return ""
+	}
+	return must[i]
+}
 
 // sample has somebody look who uses a driver.
 func (m *Machine) sample(r *rest) {
@@ -486,7 +507,7 @@ func (r *rest) isLeaving() bool { return r.out != nil && r.out.exit != 0 && !r.o
 
 // isUntidy tells whether nodes are others than the kernel's that should not be.
 func (r *rest) isUntidy() bool {
-	return r.covered && !r.restored && !r.ended && (r.phase == awake || r.phase == asleep && !r.fewer)
+	return r.covered && !r.restored && !r.ended && (r.phase == awake || (r.phase == asleep || r.phase == waking) && !r.fewer)
 }
 
 // tidy has nodes put back.
@@ -624,7 +645,7 @@ func (m *Machine) rested() (all []control.Sleeper) {
 			if r.ended && r.made { // only its nodes are left
 				devices = nil
 			}
-			all = append(all, control.Sleeper{Module: r.mod.name, Devices: devices, Openings: slices.Clone(r.openings), Made: r.made, Fewer: r.fewer})
+			all = append(all, control.Sleeper{Module: r.mod.name, Devices: devices, Openings: slices.Clone(r.openings), Must: r.must, Made: r.made, Fewer: r.fewer})
 		}
 	}
 	return all
@@ -635,12 +656,13 @@ func (m *Machine) adoptRests() {
 	former := m.former
 	m.former = nil
 	for _, a := range former {
-		r := &rest{mod: m.module(a.Module), openings: a.Openings, covered: true, made: a.Made, fewer: a.Fewer, slept: m.now, next: m.now}
+		r := &rest{mod: m.module(a.Module), openings: a.Openings, must: a.Must, covered: true, made: a.Made, fewer: a.Fewer, slept: m.now, next: m.now}
 		for _, path := range a.Devices {
 			if m.device(path) != nil {
 				r.devices = append(r.devices, path)
 			}
 		}
+		r.had = slices.Clone(r.devices)
 		switch {
 		case len(r.devices) == 0:
 			r.ended = true

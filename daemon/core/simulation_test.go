@@ -194,6 +194,7 @@ func TestBrokenMachinesAreCaught(t *testing.T) {
 		{"does not have the kernel ask it", mute(func(e core.Effect) bool { _, ok := e.(core.Help); return ok })},
 		{"has the kernel ask it for ever", mute(func(e core.Effect) bool { h, ok := e.(core.Help); return ok && !h.On })},
 		{"puts to sleep what is in use", misheard(func(s *core.Surveyed) { s.InUse = "" })},
+		{"does not know what must be out", misheard(func(s *core.Surveyed) { s.Must = nil })},
 		{"says that it is awake at once", opensAtOnce},
 		{"does not see when it is awake", misheard(func(o *core.Opened) { o.Works = nil })},
 		{"takes a placeholder that could not be put for one that was", misheard(func(e *core.Tended) { e.Unasked, e.Says = false, "" })},

@@ -1,12 +1,14 @@
 package core_test
 
 import (
+	"math/rand/v2"
 	"path"
 	"slices"
 	"time"
 
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/core"
+	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/daemon/kernel/fake"
 	"github.com/kmodd/kmodd/rules"
 )
@@ -25,10 +27,27 @@ type sleepers struct {
 	openers  map[uint64]opener
 	watched  map[string]bool // modules whose nodes the daemon of this life looks out for
 	sleepy   bool            // people open and replug much
+	// must names, for modules, what has to be out for the kernel to ask for their
+	// devices: it answers who opens them itself.
+	must map[string]string
 }
 
 func newSleepers() sleepers {
-	return sleepers{nodes: make(map[string]string), aside: make(map[string]bool), coverer: make(map[string]string), surveyed: make(map[string]time.Duration), useBegan: make(map[string]time.Duration), openers: make(map[uint64]opener)}
+	return sleepers{nodes: make(map[string]string), aside: make(map[string]bool), coverer: make(map[string]string), surveyed: make(map[string]time.Duration), useBegan: make(map[string]time.Duration), openers: make(map[uint64]opener), must: make(map[string]string)}
+}
+
+// chooseMust has some modules sleep only with what they need.
+func (w *world) chooseMust(rng *rand.Rand) {
+	for _, m := range w.board.modules {
+		if len(m.Needs) > 0 && rng.IntN(2) == 0 {
+			w.must[m.Name] = m.Needs[rng.IntN(len(m.Needs))]
+		}
+	}
+}
+
+// isDeaf tells whether the kernel would not ask for the devices of a module.
+func (w *world) isDeaf(module string) bool {
+	return w.must[module] != "" && w.kernel.State(w.must[module]) != kernel.Absent
 }
 
 // An opener waits in an open().
@@ -48,6 +67,9 @@ func (w *world) survey(e core.Survey) {
 	w.afterInLife(w.soon(), func() {
 		w.surveyed[e.Module] = w.now
 		found := core.Surveyed{Op: e.Op}
+		if must := w.must[e.Module]; must != "" {
+			found.Must = []string{must}
+		}
 		for _, d := range w.sortedPresent() {
 			if w.kernel.Driver(d.Path) == e.Module {
 				found.Devices = append(found.Devices, d.Path)
@@ -158,7 +180,7 @@ func (w *world) open(d fake.Device) {
 		w.holdOpen(d)
 		return
 	}
-	if w.nodes[nodeOf(d.Path).Name] == "" || !w.helping {
+	if w.nodes[nodeOf(d.Path).Name] == "" || !w.helping || w.isDeaf(w.sleeperOf(d.Path)) {
 		return // ENOENT or ENXIO
 	}
 	w.lastAsker++
@@ -314,6 +336,9 @@ func (w *world) checkSleepers() {
 		any = true
 		if w.nodes[nodeOf(d.Path).Name] == "" {
 			w.violate("%s sleeps, and nobody could wake it: it has no node", d.Path)
+		}
+		if module := w.sleeperOf(d.Path); w.isDeaf(module) && w.reliable(module) {
+			w.violate("%s sleeps, and nobody could wake it: %s is in", d.Path, w.must[module])
 		}
 	}
 	leaving := slices.ContainsFunc(w.board.modules, func(m fake.Module) bool { return w.isGoing(m.Name) })

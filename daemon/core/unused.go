@@ -445,6 +445,11 @@ func (m *Machine) pin(r control.PinRequest) error {
 			return control.NotFound(r.Module)
 		}
 		m.pins[name] = true
+		if mod := m.modules[name]; mod != nil {
+			if r := m.restOf(mod); r != nil {
+				r.wanted = r.phase != awake
+			}
+		}
 	}
 	m.forgetful = true
 	return nil

@@ -58,8 +58,8 @@ func (m *Machine) wake(r *rest) {
 	if len(r.openers) > 0 {
 		r.opened = m.now
 	}
-	r.phase, r.pause, r.next = waking, firstOpen, 0
-	m.note("wake", "", r.mod.name)
+	r.phase, r.pause, r.next, r.failed = waking, firstOpen, 0, false
+	m.note("wake", "", r.mod.name, m.whyWake(r)...)
 	for _, path := range r.devices {
 		dev := m.device(path)
 		for _, s := range dev.verdict.Steps {
@@ -70,7 +70,28 @@ func (m *Machine) wake(r *rest) {
 			m.want(s, dev.Path, m.step)
 		}
 	}
+	m.goFirst(r)
 	m.waken(r)
+}
+
+// whyWake says why a driver wakes that nobody has called.
+func (m *Machine) whyWake(r *rest) []control.Reason {
+	if must := m.inTheWay(r.must); must != "" && !r.called() {
+		return []control.Reason{reason("policy", must+" comes in, so the kernel would not ask for its devices any more")}
+	}
+	return nil
+}
+
+// goFirst has drivers of other devices wait for one that wakes since they bring in what
+// had to be out for it: it is to have its numbers again, of which the first one to come
+// has the lowest.
+func (m *Machine) goFirst(r *rest) {
+	for _, mod := range m.waiting {
+		needs := slices.ContainsFunc(mod.step.Needs, func(name string) bool { return slices.Contains(r.must, name) })
+		if needs && !m.inFor(mod, r.devices) {
+			mod.step.After = append(slices.Clone(mod.step.After), r.mod.name)
+		}
+	}
 }
 
 // isUrgent tells whether a module is to come for a driver that wakes: somebody may wait
@@ -94,7 +115,10 @@ func (m *Machine) waken(r *rest) {
 			says = err
 		}
 		m.answerOpeners(r, fmt.Errorf("%s could not be put in again: %s", r.mod.name, says))
-		r.phase, r.wanted = asleep, false // whoever opens it has it tried again
+		r.phase, r.wanted, r.failed = asleep, false, true // whoever opens it has it tried again
+		if m.inTheWay(r.must) != "" {
+			m.fallBack(r)
+		}
 	default:
 		m.giveUp(r, fmt.Errorf("rules do not give %s to its device any more", r.mod.name))
 		m.serveAwake(r)
@@ -169,6 +193,9 @@ func (m *Machine) awakeAgain(r *rest, err error) {
 	case ok:
 		r.next = later(m.now, r.sleepTime(s))
 	}
+	// The nodes of a device that is not there go, as they would have gone with it: it
+	// has new ones when it comes. Nobody else would take these away.
+	r.fewer = r.fewer || err != nil
 	switch {
 	case r.restored && r.hasNodes(): // what was done beside that is undone now
 		r.restored = false

@@ -167,6 +167,7 @@ func newWorld(t testing.TB, seed uint64, breaks breaker) *world {
 		supplier: make(map[string]bool),
 		sleepers: newSleepers(),
 	}
+	w.chooseMust(rand.New(rand.NewPCG(seed, ^seed)))
 	w.sleepy = rng.IntN(4) == 0
 	for _, m := range b.modules {
 		if rng.IntN(8) == 0 || w.sleepy && rng.IntN(2) == 0 {
@@ -792,7 +793,7 @@ func (w *world) finished(e fake.Event) {
 		done.Requests = core.MayRequest
 	}
 	w.afterInLife(w.soon(), func() {
-		w.known[f.module] = done.Errno == 0
+		w.known[f.module] = w.known[f.module] || done.Errno == 0
 		w.tell(done)
 	})
 }

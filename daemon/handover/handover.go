@@ -135,6 +135,9 @@ func (s State) Append(b []byte) []byte {
 
 func appendSleeper(b []byte, name string, a control.Sleeper) []byte {
 	b = appendWords(b, name, append([]string{a.Module}, a.Devices...))
+	if len(a.Must) > 0 {
+		b = appendWords(b, "must", a.Must)
+	}
 	for _, o := range a.Openings {
 		b = appendWords(b, "opening", append([]string{o.Alias, o.Name, o.Access}, o.Links...))
 	}
@@ -177,7 +180,7 @@ func (s *State) parseLine(line string) (err error) {
 		var m control.Module
 		m, err = parseModule(rest)
 		s.Modules = append(s.Modules, m)
-	case "asleep", "made", "fewer", "known", "opening":
+	case "asleep", "made", "fewer", "known", "must", "opening":
 		return s.parseAsleep(word, rest)
 	case "settings":
 		words, err := unquote(rest)
@@ -199,17 +202,25 @@ func (s *State) parseAsleep(name, rest string) error {
 		return err
 	case name == "known" && len(words) > 0:
 		s.Known = append(s.Known, control.Sleeper{Module: words[0], Devices: words[1:]})
-	case name != "opening" && len(words) > 0:
+	case name != "opening" && name != "must" && len(words) > 0:
 		s.Asleep = append(s.Asleep, control.Sleeper{Module: words[0], Devices: words[1:], Made: name == "made", Fewer: name == "fewer"})
-	case name == "opening" && len(words) > 2 && len(s.Asleep)+len(s.Known) > 0:
-		list := s.Known // which come last
-		if len(list) == 0 {
-			list = s.Asleep
-		}
-		last := &list[len(list)-1]
+	case name == "must" && s.lastSleeper() != nil:
+		s.lastSleeper().Must = words
+	case name == "opening" && len(words) > 2 && s.lastSleeper() != nil:
+		last := s.lastSleeper()
 		last.Openings = append(last.Openings, control.Opening{Alias: words[0], Name: words[1], Access: words[2], Links: slices.Clip(words[3:])})
 	default:
 		return fmt.Errorf("%s: a part is missing", name)
+	}
+	return nil
+}
+
+// lastSleeper is the one that was read last, nil before the first.
+func (s *State) lastSleeper() *control.Sleeper {
+	for _, list := range [][]control.Sleeper{s.Known, s.Asleep} { // which is their order, backwards
+		if len(list) > 0 {
+			return &list[len(list)-1]
+		}
 	}
 	return nil
 }

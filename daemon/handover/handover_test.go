@@ -64,7 +64,7 @@ func states() *rapid.Generator[State] {
 		return control.Opening{Alias: rapid.String().Draw(t, "alias"), Name: rapid.String().Draw(t, "node"), Access: rapid.String().Draw(t, "access"), Links: words.Draw(t, "links")}
 	})
 	sleeper := rapid.Custom(func(t *rapid.T) control.Sleeper {
-		return control.Sleeper{Module: rapid.String().Draw(t, "sleeper"), Devices: words.Draw(t, "devices"), Openings: rapid.SliceOfN(opening, 1, 3).Draw(t, "openings"), Made: rapid.Bool().Draw(t, "made")}
+		return control.Sleeper{Module: rapid.String().Draw(t, "sleeper"), Devices: words.Draw(t, "devices"), Openings: rapid.SliceOfN(opening, 1, 3).Draw(t, "openings"), Must: words.Draw(t, "must"), Made: rapid.Bool().Draw(t, "made")}
 	})
 	settings := rapid.Custom(func(t *rapid.T) control.Settings {
 		return control.Settings{Module: rapid.String().Draw(t, "set"), Options: rapid.String().Draw(t, "with"), Values: rapid.String().Draw(t, "values")}

@@ -1,0 +1,160 @@
+package core_test
+
+import (
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kmodd/kmodd/daemon/control"
+	"github.com/kmodd/kmodd/daemon/core"
+	"github.com/kmodd/kmodd/rules"
+)
+
+// opens is somebody's open() of the device of a driver.
+func (b *bench) opens(module string) []core.Effect {
+	return b.step(core.Asked{ID: 9, Request: control.WakeRequest{Name: "char-major-1-" + module}})
+}
+
+// wakes tells whether a driver begins to wake.
+func wakes(effects []core.Effect, module string) bool {
+	return slices.Contains(notesOf(effects, module), "wake")
+}
+
+// sleepsWithLib has a go to sleep, for whose devices the kernel asks only while lib is
+// out.
+func (b *bench) sleepsWithLib() {
+	b.t.Helper()
+	cover := b.fallsAsleep(b.after(2*time.Second), "a", "lib")
+	b.step(core.Tended{Op: cover})
+	exit := exitOf(b.step(core.Counted{Name: "lib", References: 1, Holders: []string{"a"}}), "a")
+	exit = b.exit(b.step(core.Unloaded{Op: exit}), "lib", core.Counted{})
+	b.tended(b.step(core.Unloaded{Op: exit}))
+	if got := b.sleepOf("a"); !strings.Contains(got, "it sleeps since") {
+		b.t.Fatalf("it is said: %s", got)
+	}
+}
+
+func TestADriverWakesBeforeTheKernelWouldNotAskForItAnyMore(t *testing.T) {
+	t.Run("another device needs what must be out", func(t *testing.T) {
+		b := restBench(t)
+		b.sleepsWithLib()
+		if !wakes(b.plug("/c", "t:c"), "a") {
+			t.Error("a sleeps on")
+		}
+		b.goes("lib")
+		b.loading("a") // it is to have its number again, so c waits
+		b.goes("a")
+		b.loading("c")
+	})
+	t.Run("somebody else puts it in", func(t *testing.T) {
+		b := restBench(t)
+		b.sleepsWithLib()
+		if !wakes(b.step(core.ModuleIs{Name: "lib", State: control.Coming}), "a") {
+			t.Error("a sleeps on")
+		}
+	})
+	t.Run("the daemon before this one has put it to sleep", func(t *testing.T) {
+		b := &bench{t: t, m: core.New(core.DefaultLimits), ops: make(map[string]core.OpID)}
+		b.step(core.Inherited{Persist: core.Persist{Asleep: []control.Sleeper{{
+			Module: "a", Devices: []string{"/a"}, Must: []string{"lib"}, Openings: []control.Opening{{Alias: "char-major-1-a", Name: "a"}},
+		}}}})
+		b.policed(sleepyDep, sleepyAlias, "", sleepy)
+		b.step(core.Seen{Device: rules.Device{Path: "/a", Modalias: "t:a"}, Scan: 1})
+		b.step(core.Scanned{Scan: 1})
+		if !wakes(b.step(core.ModuleIs{Name: "lib", State: control.Live}), "a") {
+			t.Error("a sleeps on")
+		}
+	})
+}
+
+func TestAWakeThatFailsTakesOutAgainWhatMustBeOut(t *testing.T) {
+	b := restBench(t)
+	b.sleepsWithLib()
+	b.opens("a")
+	b.goes("lib")
+	effects := b.fails("a", syscall.ENOENT)
+	exit := b.exit(effects, "lib", core.Counted{})
+	if exit == 0 {
+		t.Fatalf("lib stays in: %v", effects)
+	}
+	if effects := b.step(core.Unloaded{Op: exit}); wakes(effects, "a") {
+		t.Error("it wakes again, though nobody has called it")
+	}
+	if !wakes(b.opens("a"), "a") {
+		t.Error("the next one to open it does not have it tried again")
+	}
+}
+
+func TestADriverThatCannotWakeIsNotTriedAllTheTime(t *testing.T) {
+	b := restBench(t)
+	b.sleepsWithLib()
+	b.opens("a")
+	b.goes("lib")
+	effects := b.fails("a", syscall.ENOENT)
+	if exit := b.exit(effects, "lib", core.Counted{References: 1}); exit != 0 {
+		t.Error("lib is taken out, and somebody uses it")
+	}
+	for range 10 {
+		if wakes(b.after(time.Minute), "a") {
+			t.Fatal("it wakes again, though nothing has changed")
+		}
+	}
+	delete(b.ops, "a")
+	b.policed(sleepyDep, sleepyAlias, "", sleepy)
+	if b.ops["a"] == 0 {
+		t.Error("the tables were read again, and it is not tried once more")
+	}
+}
+
+func TestADriverThatComesBackWithoutItsDeviceLeavesNoNodes(t *testing.T) {
+	b := restBench(t)
+	b.sleeps("b")
+	b.opens("b")
+	b.goes("b")
+	b.after(10 * time.Second)
+	effects := b.step(core.Opened{Module: "b"})
+	i := slices.IndexFunc(effects, func(e core.Effect) bool { tend, ok := e.(core.Tend); return ok && tend.How == core.Uncover })
+	if i < 0 {
+		t.Fatalf("its nodes are left: %v", effects)
+	}
+	for _, e := range b.step(core.Tended{Op: effects[i].(core.Tend).Op}) {
+		if p, ok := e.(core.Persist); ok && len(p.Asleep) == 0 {
+			return
+		}
+	}
+	t.Error("they are still written down")
+}
+
+func TestTheNodeOfADeviceThatWaitsIsNotTakenAwayForOneThatHasGone(t *testing.T) {
+	b := &bench{t: t, m: core.New(core.DefaultLimits), ops: make(map[string]core.OpID)}
+	node := []control.Opening{{Alias: "char-major-1-b", Name: "b"}}
+	b.step(core.Inherited{Persist: core.Persist{
+		Asleep: []control.Sleeper{{Module: "b", Openings: node, Made: true}},
+		Known:  []control.Sleeper{{Module: "b", Devices: []string{"t:b"}, Openings: node}},
+	}})
+	b.policed(sleepyDep, sleepyAlias+"alias t:two b\nalias t:two c\n", "", "[[rule]]\nmodule = \"b\"\nstage = \"on-open\"\n")
+	b.step(core.Seen{Device: rules.Device{Path: "/two", Modalias: "t:two", Driver: "c"}, Scan: 1})
+	b.tended(b.step(core.Scanned{Scan: 1})) // the node may be another one's by now, so it is kept in mind
+	b.goes("b")
+	b.step(core.ModuleIs{Name: "b", State: control.Absent})
+	b.after(time.Minute)
+	b.tended(b.plug("/b", "t:b"))
+	if got := b.sleepOf("b"); !strings.Contains(got, "wakes when somebody opens b") {
+		t.Fatalf("it is said: %s", got)
+	}
+	for _, e := range b.step(core.Gone{Path: "/two"}) {
+		if tend, ok := e.(core.Tend); ok && tend.How == core.Uncover {
+			t.Error("its node is taken away")
+		}
+	}
+}
+
+func TestADriverThatIsPinnedWhileItSleepsWakes(t *testing.T) {
+	b := restBench(t)
+	b.sleeps("b")
+	if !wakes(b.step(core.Asked{ID: 9, Request: control.PinRequest{Module: "b"}}), "b") {
+		t.Error("it sleeps on")
+	}
+}
