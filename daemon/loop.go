@@ -40,8 +40,9 @@ type loop struct {
 	ahead    ahead
 	paths    fileWatch // what deferred modules wait for
 	opens    openWatch
-	helper   func(on bool) error // has the kernel ask us, or not any more
-	persist  func(core.Persist)  // writes down what must not be forgotten
+	helper   func(on bool) error      // has the kernel ask us, or not any more
+	asked    askWatch                 // tells that somebody else has it ask others
+	persist  func(core.Persist) error // writes down what must not be forgotten
 	notes    control.Notes
 
 	events chan core.Event
@@ -60,6 +61,7 @@ type loop struct {
 	variables atomic.Pointer[[]string] // of uevents, that these rules ask for; nil at first
 	loads     map[core.OpID]underway
 	askers    map[uint64]ask
+	unwritten error // why what was to be written down last could not be
 	quiet     quiet
 
 	asyncTried bool // a module was loaded with async_probe
@@ -132,6 +134,7 @@ func newLoop(c Config, release string, pool loader) *loop {
 		watchdog: newWatchdog(c.Log),
 		helper:   func(bool) error { return nil },
 	}
+	l.asked = newAskWatch(l.system.AskFile(), c.Log)
 	l.opens = openWatch{dev: "/dev", post: l.post, log: c.Log}
 	l.firmware = newFileWatch(firmwareOf(l.system), l.post, c.Log)
 	l.paths = newFileWatch(triggers, l.post, c.Log)
@@ -152,6 +155,7 @@ func (l *loop) Run(ctx context.Context) error {
 	defer l.firmware.await(nil)
 	defer l.paths.await(nil)
 	defer l.opens.close()
+	defer l.asked.watch(false)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var patience <-chan time.Time // once it is to end
@@ -173,6 +177,10 @@ func (l *loop) Run(ctx context.Context) error {
 			l.step(core.Asked{ID: a.id, Request: a.request})
 		case <-timer.C:
 			l.step(core.Tick{})
+		case <-l.asked.changed:
+			if l.asked.watcher != nil { // else it was written before that ended
+				l.help(true)
+			}
 		case <-l.quiet.fell():
 			l.kmsg.Release()
 			l.quiet.giveBack(l.inForce.tables)
@@ -277,7 +285,7 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 	case core.Remember:
 		l.remember(e)
 	case core.Persist:
-		l.persist(e)
+		l.unwritten = l.persist(e)
 	case core.LookUse:
 		references, holders := l.system.Uses(e.Name)
 		return core.Counted{Name: e.Name, References: references, Holders: holders, Drives: l.system.Drives(e.Name)}
@@ -287,6 +295,9 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 	case core.Survey:
 		l.pool.Survey(uint64(e.Op), worker.Question{Module: e.Module, Files: e.Files, Force: e.Force, Any: e.Any})
 	case core.Tend:
+		if hides := e.How == core.Cover || e.How == core.Make; hides && l.unwritten != nil {
+			return core.Tended{Op: e.Op, Says: "the next kmodd would not know of it: " + l.unwritten.Error()}
+		}
 		l.pool.Tend(uint64(e.Op), e.Module, worker.Placeholders{How: worker.Tending(e.How), Openings: openingsOf(e.Openings)})
 	case core.WatchNodes:
 		l.opens.watch(e)
@@ -310,6 +321,7 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 
 // help has the kernel ask us when somebody opens what nobody serves, or not.
 func (l *loop) help(on bool) {
+	l.asked.watch(on)
 	if err := l.helper(on); err != nil {
 		l.log.Warn("what sleeps may not wake", "error", err)
 	}

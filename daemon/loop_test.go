@@ -110,7 +110,7 @@ func readWith(t *testing.T, l *loop, dep, alias, conf string) {
 func TestADeniedDeviceIsWrittenDownAndThenTakenAway(t *testing.T) {
 	l, d := startLoop(t)
 	held := make(chan []string, 8)
-	l.persist = func(p core.Persist) { held <- p.Held }
+	l.persist = func(p core.Persist) error { held <- p.Held; return nil }
 	tables, err := match.Parse("/lib/modules/6.1-test", map[string]string{"modules.dep": "", "modules.alias": ""})
 	if err != nil {
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func TestAModuleThatNothingCallsForIsTakenOut(t *testing.T) {
 		}
 	}
 	journal := make(chan core.Persist, 8)
-	l.persist = func(p core.Persist) { journal <- p }
+	l.persist = func(p core.Persist) error { journal <- p; return nil }
 	tables, err := match.Parse("/lib/modules/6.1-test", map[string]string{"modules.dep": "a.ko:\n", "modules.alias": "alias t:a a\n"})
 	if err != nil {
 		t.Fatal(err)

@@ -72,6 +72,30 @@ func TestWhatAWorkerSaysAboutSleepReachesTheMachine(t *testing.T) {
 	}
 }
 
+// A daemon after this one would take away no node of it, and wake nothing.
+func TestWhatCanNotBeWrittenDownDoesNotGoToSleep(t *testing.T) {
+	var pool sleeper
+	l := newLoop(Config{Log: silent}, "6.1-test", &pool)
+	full := &os.PathError{Op: "write", Path: "/run/kmodd/journal.new", Err: unix.ENOSPC}
+	for _, tt := range []struct {
+		says error
+		want string
+	}{{full, "the next kmodd would not know of it: write /run/kmodd/journal.new: no space left on device"}, {nil, ""}} {
+		l.persist = func(core.Persist) error { return tt.says }
+		l.carryOut(core.Persist{})
+		for _, how := range []core.Tending{core.Cover, core.Make, core.Restore, core.Uncover, core.Mend} {
+			pool.asked = nil
+			answer := l.carryOut(core.Tend{Op: 2, Module: "m", How: how})
+			refused := tt.want != "" && (how == core.Cover || how == core.Make)
+			if refused != (len(pool.asked) == 0) || refused && answer != (core.Tended{Op: 2, Says: tt.want}) {
+				t.Errorf("%v: %d: a worker is asked %v; the answer is %v", tt.says, how, pool.asked, answer)
+			}
+		}
+	}
+}
+
+var sleepingCamera = []control.Sleeper{{Module: "uvcvideo", Devices: []string{"/camera"}, Openings: []control.Opening{{Alias: "char-major-81-0", Name: "video0"}}}}
+
 func TestTheMachineIsToldWhetherADeviceCanBeOpened(t *testing.T) {
 	sys := t.TempDir()
 	if err := errors.Join(os.MkdirAll(sys+"/class/net", 0o700), os.Symlink("../../devices/d/net/eth0", sys+"/class/net/eth0")); err != nil {

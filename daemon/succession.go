@@ -105,10 +105,12 @@ func (s *succession) takeModules() []control.Module {
 }
 
 // persist writes down what counts however this daemon ends.
-func (s *succession) persist(p core.Persist) {
-	if err := (handover.State{Boot: s.boot, Root: s.root, Journal: handover.Journal(p)}).WriteJournal(s.dir); err != nil {
+func (s *succession) persist(p core.Persist) error {
+	err := handover.State{Boot: s.boot, Root: s.root, Journal: handover.Journal(p)}.WriteJournal(s.dir)
+	if err != nil {
 		s.log.Warn("can't write down which devices drivers are kept from, and which modules are pinned: the next kmodd won't know", "error", err)
 	}
+	return err
 }
 
 // helper has the kernel ask the daemon's helper, or again the one before it, whose
@@ -117,6 +119,9 @@ func (s *succession) persist(p core.Persist) {
 func (s *succession) helper(on bool) error {
 	if on {
 		return s.system.Ask(func(before string) error {
+			if _, again := handover.ReadHelper(s.dir); again {
+				s.log.Info("somebody else has set whom the kernel asks for modules, while drivers sleep: it asks kmodd again, which passes on what does not sleep", "program", before)
+			}
 			s.asked = &before
 			return handover.WriteHelper(s.dir, before)
 		})

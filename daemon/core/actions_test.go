@@ -69,6 +69,8 @@ func (w *world) planDays(days int) {
 			w.after(at, w.handOver)
 		case 5:
 			w.after(at, w.kill)
+		case 6:
+			w.after(at, func() { w.tear(d) })
 		default:
 			w.after(at, func() { w.open(d) })
 		}

@@ -184,6 +184,7 @@ func (m *Machine) forget(dev *device) {
 }
 
 func (m *Machine) gone(path string) {
+	m.lookAtNodes(path)
 	dev := m.device(path)
 	if dev == nil {
 		return
@@ -247,12 +248,17 @@ func (m *Machine) bound(path, driver string, told bool) {
 		m.note("bound", path, "", reason("kernel", "driver "+driver+" took it"))
 	}
 	m.reassign(dev)
+	m.losesSleeper(dev)
+}
+
+// losesSleeper takes in that another driver has a device whose own sleeps.
+func (m *Machine) losesSleeper(dev *device) {
 	switch r := m.sleeping(dev); {
-	case r == nil || driver == "" || r.mod.state != control.Absent:
+	case r == nil || dev.Driver == "" || r.mod.state != control.Absent:
 	case r.made: // it is another driver's now, and its nodes are still ours
 		m.awakeAgain(r, errors.New("another driver has the device"))
 	default:
-		m.deviceLeaves(path)
+		m.deviceLeaves(dev.Path)
 	}
 }
 

@@ -493,6 +493,7 @@ const (
 	Restore                    // put the nodes back, with the links that udevd has removed
 	Uncover                    // take the nodes away, unless a device has them
 	Make                       // make the nodes, which are not there yet
+	Mend                       // make those again that have gone with another device of their numbers
 )
 
 // An Owner says who is to have a device.

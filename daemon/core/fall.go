@@ -217,13 +217,13 @@ func (m *Machine) isOut(r *rest) bool {
 	}
 	r.out = nil
 	switch {
-	case mod.stuck && mod == r.mod: // neither in nor out, until the next boot
+	case mod.stuck && mod == r.mod && mod.state != control.Live: // neither in nor out, until the next boot
 		m.giveUp(r, fmt.Errorf("%s could not be taken out", mod.name))
 		return false
 	case mod == r.mod && mod.state != control.Live:
 		r.left = true
 	case mod.state == control.Live && (mod == r.mod || slices.Contains(r.must, mod.name)):
-		m.backUp(r, mod.name+" came into use at the last moment")
+		m.backUp(r, cmp.Or(m.mustStay(mod), mod.name+" came into use at the last moment"))
 		return false
 	}
 	return true

@@ -244,7 +244,9 @@ func (m *Machine) handle(e Event) {
 			m.held[path] = true
 		}
 		m.halfOut, m.former, m.known = e.Unloading, e.Asleep, e.Known
-		m.helping = len(e.Asleep) > 0 // so that it ends if none of it is left
+		if m.helping = len(e.Asleep) > 0; m.helping { // so that it ends if none of it is left
+			m.emit(Help{On: true})
+		}
 		for _, s := range e.Settings {
 			m.module(s.Module).settings = &s
 		}

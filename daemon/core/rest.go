@@ -18,10 +18,12 @@ import (
 type rest struct {
 	mod   *module
 	phase phase
-	op    OpID // of the worker's call on its way, 0 for none
+	op    OpID    // of the worker's call on its way, 0 for none
+	how   Tending // of one about placeholders
 
 	devices  []string // paths of those that it has, or had when it went to sleep
 	had      []string // the same with those that it does not match, such as the second interface of a USB adapter
+	met      []string // paths of those that it had, or that it could have had
 	openings []control.Opening
 	must     []string // modules that have to be out, too, for the kernel to ask for the openings
 	// covered says that the nodes at the openings are not in order: nobody but us
@@ -30,6 +32,7 @@ type rest struct {
 	restored bool          // they are the kernel's own
 	fewer    bool          // some devices have gone, and so are their nodes to
 	made     bool          // its nodes were made by us, and are ours to take away at any time
+	torn     bool          // another device has gone that had the name of a node, and the node may have with it
 	tidyAt   time.Duration // when that is seen to
 
 	idle  bool          // as of the last look
@@ -156,6 +159,10 @@ func (m *Machine) mayFall(mod *module, dev *device, s rules.Sleep) {
 	}
 	if r.phase == awake && r.op == 0 && (r.lost || !slices.Contains(r.devices, dev.Path)) {
 		r.devices = append(r.devices, dev.Path)
+		if slices.Contains(r.met, dev.Path) && !r.lost {
+			return // it was left out since another driver has it, and is no reason to look sooner
+		}
+		r.met = append(r.met, dev.Path)
 		r.next, r.lost = min(r.next, later(m.now, s.After)), false
 		if s.OnOpen && !slices.ContainsFunc(m.known, func(k control.Sleeper) bool { return knows(k, mod.name, dev) }) {
 			r.next = min(r.next, m.now+learnPause)
@@ -453,7 +460,8 @@ func (m *Machine) deviceLeaves(path string) {
 		if r.ended || !slices.Contains(r.devices, path) {
 			continue
 		}
-		r.devices = slices.DeleteFunc(slices.Clone(r.devices), func(other string) bool { return other == path })
+		isIt := func(other string) bool { return other == path }
+		r.devices, r.met = slices.DeleteFunc(slices.Clone(r.devices), isIt), slices.DeleteFunc(slices.Clone(r.met), isIt)
 		m.forgetful = m.forgetful || r.covered
 		switch s, ok := m.rule(r); {
 		case len(r.devices) == 0:
@@ -512,18 +520,35 @@ func (r *rest) isUntidy() bool {
 
 // tidy has nodes put back.
 func (m *Machine) tidy(r *rest) {
-	if r.isUntidy() && r.op == 0 && m.now >= r.tidyAt {
-		how := Restore
-		if r.fewer {
-			how = Uncover
-		}
-		m.tend(r, how)
+	switch {
+	case r.op != 0 || m.now < r.tidyAt:
+	case r.isUntidy() && r.fewer:
+		m.tend(r, Uncover)
+	case r.isUntidy():
+		m.tend(r, Restore)
+	case r.isTorn(): // from here on they are ours to take away
+		r.made, r.torn, m.forgetful = true, false, true
+		m.tend(r, Mend)
+	}
+}
+
+// isTorn tells whether a driver that sleeps may lack a node.
+func (r *rest) isTorn() bool { return r.torn && r.phase == asleep && !r.ended }
+
+// lookAtNodes looks at the nodes of sleepers when a device goes that had the name of
+// one: while a driver sleeps its number is anybody's, and the node that the kernel had
+// made for it goes with whoever has it.
+func (m *Machine) lookAtNodes(gone string) {
+	for _, r := range m.rests {
+		r.torn = r.torn || r.phase == asleep && !isOf(gone, r.had) && slices.ContainsFunc(r.openings, func(o control.Opening) bool {
+			return isNode(o) && path.Base(o.Name) == path.Base(gone)
+		})
 	}
 }
 
 // tend has a worker see to placeholders.
 func (m *Machine) tend(r *rest, how Tending) {
-	r.op = m.nextOp()
+	r.op, r.how = m.nextOp(), how
 	m.emit(Tend{Op: r.op, Module: r.mod.name, How: how, Openings: slices.Clone(r.openings)})
 }
 
@@ -544,7 +569,7 @@ func (m *Machine) tended(e Tended) {
 		m.isCovered(r, e)
 		return
 	case e.Unasked:
-		r.tidyAt = m.now + actPause
+		r.tidyAt, r.torn = m.now+actPause, r.torn || r.how == Mend
 		return
 	}
 	r.restored = !r.fewer || r.phase == awake // or that can't be helped
@@ -629,7 +654,7 @@ func (m *Machine) restTime(r *rest) time.Duration {
 	}
 	switch {
 	case r.op != 0, r.ended && r.isLeaving():
-	case r.isUntidy(), r.covered && r.ended:
+	case r.isUntidy(), r.isTorn(), r.covered && r.ended:
 		at = min(at, r.tidyAt)
 	case r.phase == awake, r.phase == waking && r.mod.state == control.Live:
 		at = min(at, r.next)
@@ -667,7 +692,7 @@ func (m *Machine) adoptRests() {
 		case len(r.devices) == 0:
 			r.ended = true
 		case r.mod.state != control.Live:
-			r.phase, r.wanted = asleep, a.Fewer
+			r.phase, r.wanted, r.torn = asleep, a.Fewer, a.Made // which may not have been done any more
 		default:
 			r.lost, r.fewer = true, true // until it is seen that its module is ours
 		}
@@ -676,6 +701,9 @@ func (m *Machine) adoptRests() {
 	for _, r := range slices.Clone(m.rests) {
 		if !r.ended {
 			m.inheritMade(r)
+		}
+		for _, path := range slices.Clone(r.devices) {
+			m.losesSleeper(m.device(path))
 		}
 	}
 	m.mayRest = true

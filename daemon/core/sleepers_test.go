@@ -116,6 +116,12 @@ func (w *world) tend(e core.Tend) {
 func (w *world) tended(e core.Tend) (says string) {
 	for _, o := range e.Openings {
 		bound := slices.ContainsFunc(w.sortedPresent(), func(d fake.Device) bool { return nodeOf(d.Path).Name == o.Name && w.kernel.Driver(d.Path) != "" })
+		if e.How == core.Mend {
+			if w.nodes[o.Name] == "" {
+				w.nodes[o.Name], w.coverer[o.Name] = "daemon", e.Module
+			}
+			continue
+		}
 		if e.How == core.Make {
 			if w.nodes[o.Name] != "" || !w.waitsAt(e.Module, o.Name) { // here a node is called after its device
 				return o.Name + " is there"
@@ -169,6 +175,19 @@ func (w *world) lookOpen(e core.LookOpen) core.Opened {
 		}
 	}
 	return answer
+}
+
+// tear has another device take the number of one whose driver sleeps, and go: the
+// kernel removes the node, if it has made it.
+func (w *world) tear(d fake.Device) {
+	name := nodeOf(d.Path).Name
+	if w.sleeperOf(d.Path) == "" || w.kernel.Driver(d.Path) != "" || w.nodes[name] != "kernel" {
+		return
+	}
+	delete(w.nodes, name)
+	if w.machine != nil {
+		w.tell(core.Gone{Path: "/devices/other/" + name})
+	}
 }
 
 // open is somebody's open() of a device's node.

@@ -20,13 +20,13 @@ type unused struct {
 	next  time.Duration // when it is to go, or is looked at again
 	stays string        // why it did not go the last time
 	lost  int           // how often it came into use at the last moment
-	busy  int           // how often the kernel has said EBUSY
 }
 
 // An outing is what a module remembers of having been taken out.
 type outing struct {
 	at      time.Duration // when it had gone
 	doubled int           // how often its time was doubled, since it was wanted again too soon
+	busy    int           // how often the kernel has said EBUSY instead
 }
 
 // A module that is wanted again within so many of its times has gone too soon, and
@@ -311,22 +311,19 @@ func (m *Machine) unloaded(e Unloaded) {
 	}
 }
 
-// stayed notes why a module did not go.
+// stayed notes why a module did not go, be it that nothing calls for it or that its
+// driver was to sleep.
 func (m *Machine) stayed(mod *module, e Unloaded) {
 	u := mod.unused
-	if u == nil {
-		return
+	forSleep := u == nil
+	if forSleep {
+		u = &unused{}
 	}
 	switch {
 	case e.Unasked:
 		u.stays, u.next = e.Says, m.now+actPause
 		return
-	case e.Errno == syscall.EAGAIN, e.Errno == syscall.EBUSY && u.busy < mostBusy:
-		// EBUSY may be somebody else's taking it out, or its having no exit
-		// function.
-		if e.Errno == syscall.EBUSY {
-			u.busy++
-		}
+	case e.Errno == syscall.EAGAIN, e.Errno == syscall.EBUSY && mod.oftenBusy() < mostBusy:
 		u.lost++
 		u.stays = "it came into use at the last moment"
 		u.next = m.lookInTimes(m.goTime(mod), u.lost)
@@ -334,7 +331,19 @@ func (m *Machine) stayed(mod *module, e Unloaded) {
 		mod.stuck = true
 		u.stays, u.next = e.Says, never
 	}
-	m.note("stays", "", mod.name, reason("kernel", u.stays))
+	if !forSleep || mod.stuck {
+		m.note("stays", "", mod.name, reason("kernel", u.stays))
+	}
+}
+
+// oftenBusy counts that the kernel says EBUSY, and returns how often it had before: it may be
+// that somebody else is taking the module out, or that it has no exit function.
+func (mod *module) oftenBusy() int {
+	if mod.outing == nil {
+		mod.outing = &outing{}
+	}
+	mod.outing.busy++
+	return mod.outing.busy - 1
 }
 
 // endExit ends what is remembered of taking out a module.
@@ -355,7 +364,7 @@ func (m *Machine) wentOut(mod *module) {
 	if mod.outing == nil {
 		mod.outing = &outing{}
 	}
-	mod.outing.at = m.now
+	mod.outing.at, mod.outing.busy = m.now, 0
 	m.needsDueAgain(mod)
 }
 

@@ -58,7 +58,7 @@ func (m *Machine) wake(r *rest) {
 	if len(r.openers) > 0 {
 		r.opened = m.now
 	}
-	r.phase, r.pause, r.next, r.failed = waking, firstOpen, 0, false
+	r.phase, r.pause, r.next, r.failed, r.torn = waking, firstOpen, 0, false, false
 	m.note("wake", "", r.mod.name, m.whyWake(r)...)
 	for _, path := range r.devices {
 		dev := m.device(path)

@@ -158,3 +158,76 @@ func TestADriverThatIsPinnedWhileItSleepsWakes(t *testing.T) {
 		t.Error("it sleeps on")
 	}
 }
+
+func TestANodeIsMadeAgainThatHasGoneWithAnotherDevice(t *testing.T) {
+	mends := func(effects []core.Effect) core.OpID {
+		for _, e := range effects {
+			if tend, ok := e.(core.Tend); ok && tend.How == core.Mend {
+				return tend.Op
+			}
+		}
+		return 0
+	}
+	b := restBench(t)
+	b.sleeps("b")
+	for _, other := range []string{"/b/b", "/other/c"} { // its own, whose uevents come late, and another name's
+		if mends(b.step(core.Gone{Path: other})) != 0 {
+			t.Errorf("%s has gone, and it is made again", other)
+		}
+	}
+	op := mends(b.step(core.Gone{Path: "/other/b"}))
+	if op == 0 {
+		t.Fatal("it is not made again")
+	}
+	b.step(core.Tended{Op: op, Unasked: true, Says: "no process"})
+	if op = mends(b.after(time.Second)); op == 0 {
+		t.Fatal("it is not tried again")
+	}
+	b.step(core.Tended{Op: op})
+	if !wakes(b.opens("b"), "b") {
+		t.Error("it does not wake")
+	}
+	b.step(core.Gone{Path: "/other/b"})
+	b.goes("b")
+	b.bound("/b", "b")
+	effects := b.step(core.Opened{Module: "b", Works: []string{"char-major-1-b"}})
+	if mends(effects) != 0 {
+		t.Error("it is awake, and its node is made again")
+	}
+	b.tended(effects)
+	uncovers := false
+	for _, e := range b.step(core.Gone{Path: "/b"}) {
+		tend, ok := e.(core.Tend)
+		uncovers = uncovers || ok && tend.How == core.Uncover
+	}
+	if !uncovers {
+		t.Error("its device has gone, and nobody takes away the node that the kernel has not made")
+	}
+}
+
+// As it does for a module without an exit function.
+func TestADriverThatTheKernelDoesNotLetGoIsNotTriedForEver(t *testing.T) {
+	b := restBench(t)
+	tries := 0
+	var answer func(effects []core.Effect)
+	answer = func(effects []core.Effect) {
+		for _, e := range effects {
+			switch e := e.(type) {
+			case core.Survey:
+				answer(b.step(core.Surveyed{Op: e.Op, Devices: []string{"/" + e.Module}, Openings: []control.Opening{{Alias: "char-major-1-" + e.Module, Name: e.Module}}}))
+			case core.Tend:
+				answer(b.step(core.Tended{Op: e.Op}))
+			case core.Unload:
+				tries++
+				answer(b.step(core.Unloaded{Op: e.Op, Errno: syscall.EBUSY, Says: "device or resource busy"}))
+			}
+		}
+	}
+	b.step(core.Gone{Path: "/a"})
+	for range 500 {
+		answer(b.after(time.Minute))
+	}
+	if why := b.sleepOf("b"); tries != 3 || !strings.Contains(why, "taking it out was tried, and did not end well") {
+		t.Errorf("it was tried %d times; it is said: %s", tries, why)
+	}
+}

@@ -179,6 +179,9 @@ const Helper = "/usr/lib/kmodd/modprobe"
 // modprobe is where the kernel has the name of its helper (kernel/module/kmod.c).
 const modprobe = "sys/kernel/modprobe"
 
+// AskFile is that file.
+func (s System) AskFile() string { return s.proc(modprobe) }
+
 // CanAsk tells whether this process can have the kernel ask our helper: a service or
 // a container may have /proc/sys to read only.
 func (s System) CanAsk() error {

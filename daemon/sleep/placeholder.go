@@ -51,6 +51,13 @@ func (s System) Tend(what worker.Placeholders) (err error) {
 			}
 			err = errors.Join(err, s.link(n))
 		}
+	case worker.Mend:
+		for _, n := range nodes {
+			if _, there := s.look(s.dev(n.Name), n); !there && s.serves(n.Node) == "" {
+				err = errors.Join(err, s.make(n))
+			}
+		}
+		return errors.Join(err, s.relink(nodes))
 	default:
 		return errors.New("unknown request about placeholders")
 	}

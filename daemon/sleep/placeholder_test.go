@@ -360,3 +360,23 @@ func TestANodeIsMadeForADeviceThatWaits(t *testing.T) {
 	s.tend(t, worker.Uncover, camera)
 	s.expect(t, "taken", "v/")
 }
+
+// Another module has taken the number of a camera that sleeps, and has gone again.
+func TestANodeThatWentWithAnotherDeviceIsMadeAgain(t *testing.T) {
+	s := machine(t, "")
+	camera := video("v4l/by-id/camera")
+	camera.Access = "660 7 44"
+	s.served = func(kernel.Node) string { return "/devices/other" }
+	s.tend(t, worker.Mend, camera)
+	s.expect(t)
+	s.served = func(kernel.Node) string { return "" }
+	s.tend(t, worker.Mend, camera)
+	s.expect(t, "v4l/", "v4l/by-id/", "v4l/by-id/camera -> ../../video0", "video0")
+	own := s.stat(t, "video0")
+	if own.Mode != unix.S_IFCHR|0o660 || own.Uid != 7 || own.Gid != 44 {
+		t.Errorf("got %+v", own)
+	}
+	if s.tend(t, worker.Mend, camera); s.stat(t, "video0").Ino != own.Ino {
+		t.Error("one that is there is made again")
+	}
+}

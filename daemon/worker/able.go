@@ -41,6 +41,7 @@ const (
 	Restore                    // put the nodes back, with the links that udevd has removed
 	Uncover                    // take the nodes away, unless a device has them
 	Make                       // make the nodes, which are not there yet
+	Mend                       // make those again that have gone with another device of their numbers
 )
 
 // Survey asks whether a driver can sleep. Its result comes as that of a load does.
