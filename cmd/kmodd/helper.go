@@ -25,9 +25,9 @@ import (
 // (kernel.Helper).
 const helperName = "modprobe"
 
-// helperTime is how long the daemon has to answer. It answers within its own limit,
-// unless it hangs.
-const helperTime = 15 * time.Second
+// helperTime is how long the daemon has to answer. It answers within its own limit, of
+// ten seconds, unless it hangs or was stopped.
+const helperTime = 12 * time.Second
 
 // successorTime is how long a daemon is waited for that has died while something
 // slept. A service manager starts the next one a second later (RestartSec= of the
@@ -75,14 +75,15 @@ func (s standIn) help(args []string) int {
 }
 
 // canSleep tells whether the kernel asks for what may be a device of a driver that
-// sleeps.
+// sleeps. When a node can't be opened it asks once more, by the major number alone,
+// which nothing that sleeps is known by: whoever waits is not to wait twice.
 func canSleep(name string) bool {
-	for _, prefix := range [...]string{"char-major-", "block-major-", "netdev-"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
+	for _, prefix := range [...]string{"char-major-", "block-major-"} {
+		if numbers, ok := strings.CutPrefix(name, prefix); ok {
+			return strings.Contains(numbers, "-")
 		}
 	}
-	return false
+	return strings.HasPrefix(name, "netdev-")
 }
 
 // errNoDaemon is the error of asking where nobody answers.
