@@ -24,6 +24,19 @@ func ask[T any](cmd *cobra.Command, o *options, method string, in any, text func
 	return askWithin(cmd, o, method, in, patience, late, text)
 }
 
+// storyOf asks a daemon, if there is one, about a device or a module.
+func storyOf(ctx context.Context, socket, subject string) (s control.Story, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	c, err := control.Dial(ctx, socket)
+	if err != nil {
+		return s, err
+	}
+	defer c.Close()
+	err = c.Call(ctx, control.MethodWhy, control.WhyRequest{Subject: subject}, &s)
+	return s, err
+}
+
 // askWithin is ask with a time limit of its own, and with the error that says
 // that it is over.
 func askWithin[T any](cmd *cobra.Command, o *options, method string, in any, limit time.Duration, late error, text func(io.Writer, T) error) error {

@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kmodd/kmodd/cmd/kmodctl/saidby"
-	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/daemon/kmsg"
 	"github.com/kmodd/kmodd/match"
@@ -104,15 +103,8 @@ func (r *logReader) only(module string) {
 
 // tiedLines are those that a daemon has tied to loads of a module, nil without a daemon.
 func tiedLines(ctx context.Context, socket, module string) []string {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	c, err := control.Dial(ctx, socket)
+	s, err := storyOf(ctx, socket, module)
 	if err != nil {
-		return nil
-	}
-	defer c.Close()
-	var s control.Story
-	if err := c.Call(ctx, control.MethodWhy, control.WhyRequest{Subject: module}, &s); err != nil {
 		return nil
 	}
 	var lines []string

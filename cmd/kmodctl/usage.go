@@ -2,16 +2,19 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/usage"
 	"github.com/kmodd/kmodd/match"
 )
@@ -36,8 +39,8 @@ that have its driver. Who else uses a disk or a node in /dev only root sees.
   can't tell  it has users that can't be seen, or might have: as good as in use
 
 A device is named by its path, with or without /sys, by the path's last part, or
-by its node in /dev. The name of a module comes before that of a device. The exit
-status is 0 whatever the answer is.`,
+by its node in /dev. The name of a module comes before that of a device. Of a driver
+that sleeps the daemon is asked. The exit status is 0 whatever the answer is.`,
 		Example: `  kmodctl usage usb_storage
   kmodctl usage 0000:00:1f.6
   kmodctl usage /dev/sda
@@ -45,6 +48,9 @@ status is 0 whatever the answer is.`,
 		Args: oneArgument("DEVICE or MODULE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := whoUses(args[0])
+			if sleeps, ok := sleeperCalled(cmd.Context(), o.socket, args[0]); err != nil && ok {
+				a, err = sleeps, nil
+			}
 			if err != nil {
 				return fmt.Errorf("usage: %w", err)
 			}
@@ -83,6 +89,23 @@ func whoUses(name string) (a usageAnswer, err error) {
 		a.State = f.State
 	}
 	return a, nil
+}
+
+// sleeperCalled says of a driver that sleeps, or of its device, that nobody uses it: the
+// kernel knows neither. It is false if a daemon does not say so, or there is none.
+func sleeperCalled(ctx context.Context, socket, name string) (a usageAnswer, ok bool) {
+	s, err := storyOf(ctx, socket, name)
+	if err != nil {
+		return a, false
+	}
+	asleep := slices.ContainsFunc(s.Devices, func(d control.DeviceWhy) bool { return d.Result == control.Asleep })
+	for _, m := range s.Modules {
+		if asleep && m.State == control.Absent && m.Sleep != "" {
+			says := usage.Finding{State: usage.Idle, Kind: usage.KindModule, Says: m.Sleep}
+			return usageAnswer{Module: m.Name, State: usage.Idle, Findings: []usage.Finding{says}}, true
+		}
+	}
+	return a, false
 }
 
 func exists(path string) bool {

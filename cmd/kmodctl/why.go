@@ -26,15 +26,24 @@ because of what and for whose sake, what would have counted if something else di
 not come before it, what was loaded in which order, when and with which options,
 what the kernel said, and what to do next.
 
-A device is named by its path, with or without /sys, or by the path's last part.
+A device is named by its path, with or without /sys, by the path's last part, or by
+its node in /dev.
 A modalias that no device has is answered with what would be done about it.`,
 		Example: `  kmodctl why 0000:00:1f.6
   kmodctl why /sys/devices/pci0000:00/0000:00:1f.6
   kmodctl why e1000e
+  kmodctl why /dev/video0
   kmodctl why 'usb:v0781p5581d0100dc00dsc00dp00ic08isc06ip50in00'`,
 		Args: oneArgument("DEVICE, MODULE or MODALIAS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return ask(cmd, o, control.MethodWhy, control.WhyRequest{Subject: args[0]}, func(w io.Writer, s control.Story) error {
+			subject := args[0]
+			if strings.HasPrefix(subject, "/dev/") {
+				// Of one whose driver sleeps only kmodd knows whose it is.
+				if device, ok := findDevice(cmp.Or(inspected.Sys, "/sys"), subject); ok {
+					subject = device
+				}
+			}
+			return ask(cmd, o, control.MethodWhy, control.WhyRequest{Subject: subject}, func(w io.Writer, s control.Story) error {
 				addKernelLog(&s)
 				return printStory(w, s)
 			})

@@ -156,8 +156,9 @@ func (m *Machine) wireModule(mod *module) control.Module {
 // that nothing asked for that it is installed.
 func (m *Machine) why(subject string) (control.Story, bool) {
 	story := control.Story{Subject: subject}
+	above := m.nearest(subject)
 	for _, dev := range m.devices {
-		if dev.is(subject) || dev.wasRefused(moduleName(subject)) {
+		if dev == above || dev.is(subject) || m.opensAt(dev, subject) || dev.wasRefused(moduleName(subject)) {
 			story.Devices = append(story.Devices, m.deviceWhy(dev))
 		}
 	}
@@ -185,6 +186,27 @@ func (m *Machine) why(subject string) (control.Story, bool) {
 	}
 	story.Modules = m.resolved(subject)
 	return story, len(story.Modules) > 0
+}
+
+// nearest returns the device of a path, or the next one above it: a node's own has no
+// MODALIAS. nil is for none, and for what is no path.
+func (m *Machine) nearest(subject string) *device {
+	for p := strings.TrimPrefix(subject, "/sys"); len(p) > 1; p = path.Dir(p) {
+		if dev := m.device(p); dev != nil || !strings.HasPrefix(p, "/") {
+			return dev
+		}
+	}
+	return nil
+}
+
+// opensAt tells whether a name is that of a node or an interface which wakes a device's
+// driver.
+func (m *Machine) opensAt(dev *device, name string) bool {
+	name = strings.TrimPrefix(name, "/dev/")
+	return slices.ContainsFunc(m.rests, func(r *rest) bool {
+		return !r.ended && slices.Contains(r.devices, dev.Path) &&
+			slices.ContainsFunc(r.openings, func(o control.Opening) bool { return o.Name == name })
+	})
 }
 
 // resolved tells of modules that nothing has asked for, as if somebody did by a

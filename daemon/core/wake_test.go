@@ -231,3 +231,16 @@ func TestADriverThatTheKernelDoesNotLetGoIsNotTriedForEver(t *testing.T) {
 		t.Errorf("it was tried %d times; it is said: %s", tries, why)
 	}
 }
+
+func TestADeviceIsKnownByItsNodeAndByWhatIsBelowIt(t *testing.T) {
+	b := restBench(t)
+	b.sleeps("b")
+	for _, subject := range []string{"b", "/dev/b", "/b/port/tty", "/sys/b/port"} {
+		if s := b.why(subject); len(s.Devices) != 1 || s.Devices[0].Path != "/b" {
+			t.Errorf("%s: it is told of %+v", subject, s.Devices)
+		}
+	}
+	if _, known := b.ask(control.WhyRequest{Subject: "/dev/other"}).(control.Story); known {
+		t.Error("it is told of a node that nobody knows")
+	}
+}
