@@ -86,10 +86,15 @@ func (m *Machine) whyWake(r *rest) []control.Reason {
 // had to be out for it: it is to have its numbers again, of which the first one to come
 // has the lowest.
 func (m *Machine) goFirst(r *rest) {
+	if r.mod.state != control.Waiting {
+		return
+	}
 	for _, mod := range m.waiting {
 		needs := slices.ContainsFunc(mod.step.Needs, func(name string) bool { return slices.Contains(r.must, name) })
 		if needs && !m.inFor(mod, r.devices) {
 			mod.step.After = append(slices.Clone(mod.step.After), r.mod.name)
+			// That it was wanted first had it go first.
+			r.mod.step.After = slices.DeleteFunc(slices.Clone(r.mod.step.After), func(name string) bool { return name == mod.name })
 		}
 	}
 }

@@ -48,6 +48,22 @@ func TestADriverWakesBeforeTheKernelWouldNotAskForItAnyMore(t *testing.T) {
 		b.goes("a")
 		b.loading("c")
 	})
+	t.Run("and both give names to what is of the same kind", func(t *testing.T) {
+		limits := core.DefaultLimits
+		limits.KeepNames = true
+		b := &bench{t: t, m: core.New(limits), ops: make(map[string]core.OpID)}
+		b.step(core.Inherited{Persist: core.Persist{Asleep: []control.Sleeper{{
+			Module: "a", Devices: []string{"/a"}, Must: []string{"lib"}, Openings: []control.Opening{{Alias: "char-major-1-a", Name: "a"}},
+		}}}})
+		b.policed("kernel/sound/lib.ko:\nkernel/sound/a.ko: kernel/sound/lib.ko\nkernel/sound/c.ko: kernel/sound/lib.ko\n", sleepyAlias, "", sleepy)
+		b.step(core.Seen{Device: rules.Device{Path: "/a", Modalias: "t:a"}, Scan: 1})
+		b.step(core.Scanned{Scan: 1})
+		b.plug("/c", "t:c")
+		b.goes("lib")
+		b.loading("a") // and neither waits for the other
+		b.goes("a")
+		b.loading("c")
+	})
 	t.Run("somebody else puts it in", func(t *testing.T) {
 		b := restBench(t)
 		b.sleepsWithLib()
