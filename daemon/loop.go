@@ -303,6 +303,12 @@ func (l *loop) carryOut(e core.Effect) core.Event {
 		l.opens.watch(e)
 	case core.Help:
 		l.help(e.On)
+	case core.LookNodes:
+		return core.NodesLooked{Module: e.Module, Missing: l.system.Lacks(openingsOf(e.Openings))}
+	case core.HideNodes:
+		if err := l.system.Hide(openingsOf(e.Openings)); err != nil {
+			l.log.Warn("a node is in the way of another device's", "error", err)
+		}
 	case core.LookOpen:
 		works, other, says := l.system.Opens(e.Devices, openingsOf(e.Openings))
 		return core.Opened{Module: e.Module, Works: works, Other: other, Says: says}

@@ -87,6 +87,11 @@ func (s *succession) take() core.Inherited {
 	if err != nil {
 		s.log.Warn("it is not known which devices an earlier kmodd has kept drivers from, and which modules are pinned", "error", err)
 	}
+	if len(journal.Asleep) == 0 { // then the kernel is to ask nobody here, whatever was before
+		if err := s.helper(false); err != nil {
+			s.log.Warn("the kernel asks kmodd for modules, though nothing sleeps", "error", err)
+		}
+	}
 	return core.Inherited{Modules: s.takeModules(), Persist: core.Persist(journal)}
 }
 

@@ -191,3 +191,14 @@ func TestWithoutAPlaceToKeepItTheHelperIsOursAllTheSame(t *testing.T) {
 		t.Errorf("%q is asked: %v", asked(), err)
 	}
 }
+
+// As of a daemon that was killed, and whose journal somebody has removed.
+func TestADaemonUnderWhichNothingSleepsLeavesTheKernelNoHelper(t *testing.T) {
+	s, asked := helped(t, "/opt/modprobe")
+	if err := s.helper(true); err != nil {
+		t.Fatal(err)
+	}
+	if s.take(); asked() != "/opt/modprobe" || kept(t, s) != "nothing" {
+		t.Errorf("%q is asked, and %q kept", asked(), kept(t, s))
+	}
+}

@@ -190,6 +190,12 @@ type (
 		Unasked bool
 	}
 
+	// NodesLooked answers a [LookNodes]: whether any of them is missing.
+	NodesLooked struct {
+		Module  string
+		Missing bool
+	}
+
 	// Opened answers a [LookOpen]: the aliases of what can be opened, and of what
 	// is another device's now, as Says says. The rest is not there yet.
 	Opened struct {
@@ -280,6 +286,7 @@ func (Inherited) event()     {}
 func (Surveyed) event()      {}
 func (Tended) event()        {}
 func (Opened) event()        {}
+func (NodesLooked) event()   {}
 func (Ending) event()        {}
 func (NodeUsed) event()      {}
 
@@ -428,6 +435,18 @@ type (
 		Names  []string // below /dev
 	}
 
+	// LookNodes asks whether the nodes are there of what is opened of the devices of
+	// a module that sleeps, in the same way as a [Look]: the answer is a
+	// [NodesLooked].
+	LookNodes struct {
+		Module   string
+		Openings []control.Opening
+	}
+
+	// HideNodes asks, before what follows is done, for the nodes to be taken away of
+	// what is opened of devices that are not there.
+	HideNodes struct{ Openings []control.Opening }
+
 	// LookOpen asks whether what is opened of the devices of a module works, in the
 	// same way as a [Look]: the answer is an [Opened].
 	LookOpen struct {
@@ -482,6 +501,8 @@ func (Survey) effect()           {}
 func (Tend) effect()             {}
 func (Help) effect()             {}
 func (LookOpen) effect()         {}
+func (LookNodes) effect()        {}
+func (HideNodes) effect()        {}
 func (WatchNodes) effect()       {}
 
 // A Tending is what is done about placeholders.

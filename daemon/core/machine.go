@@ -226,6 +226,8 @@ func (m *Machine) handle(e Event) {
 		m.tended(e)
 	case Opened:
 		m.opened(e)
+	case NodesLooked:
+		m.nodesLooked(e)
 	case NodeUsed:
 		m.nodeUsed(e)
 	case Ending:

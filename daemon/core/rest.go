@@ -32,7 +32,8 @@ type rest struct {
 	restored bool          // they are the kernel's own
 	fewer    bool          // some devices have gone, and so are their nodes to
 	made     bool          // its nodes were made by us, and are ours to take away at any time
-	torn     bool          // another device has gone that had the name of a node, and the node may have with it
+	torn     bool          // a node may have gone, with another device that had its number
+	hidden   bool          // its nodes were taken away, since the kernel would not ask for them
 	tidyAt   time.Duration // when that is seen to
 
 	idle  bool          // as of the last look
@@ -188,8 +189,11 @@ func (m *Machine) restOn() {
 			m.sample(r)
 		case r.phase == falling:
 			m.fall(r)
-		case r.phase == asleep && m.isCalled(r):
-			m.wake(r)
+		case r.phase == asleep:
+			m.hide(r)
+			if m.isCalled(r) {
+				m.wake(r)
+			}
 		case r.phase == waking:
 			m.waken(r)
 		}
@@ -526,9 +530,36 @@ func (m *Machine) tidy(r *rest) {
 		m.tend(r, Uncover)
 	case r.isUntidy():
 		m.tend(r, Restore)
-	case r.isTorn(): // from here on they are ours to take away
-		r.made, r.torn, m.forgetful = true, false, true
-		m.tend(r, Mend)
+	case r.isTorn():
+		r.torn = false
+		m.emit(LookNodes{Module: r.mod.name, Openings: slices.Clone(r.openings)})
+	}
+}
+
+// nodesLooked has the nodes of a driver that sleeps made again, if some are missing.
+// From here on they are ours to take away.
+func (m *Machine) nodesLooked(e NodesLooked) {
+	for _, r := range m.rests {
+		if e.Missing && r.mod.name == e.Module && r.phase == asleep && !r.ended && r.op == 0 {
+			r.made, m.forgetful = true, true
+			m.persist()
+			m.tend(r, Mend)
+		}
+	}
+}
+
+// hide takes away the nodes of a driver that sleeps when a module comes in with which
+// the kernel would not ask for them, and has them made again when that has gone. Where
+// they stood another device's may be to come, of the same name and another number:
+// the kernel makes none where there is one.
+func (m *Machine) hide(r *rest) {
+	switch inTheWay := m.inTheWay(r.must) != ""; {
+	case inTheWay && !r.called() && !r.hidden:
+		r.hidden, r.fewer, r.restored, m.forgetful = true, true, false, true
+		m.emit(HideNodes{Openings: slices.Clone(r.openings)})
+	case !inTheWay && r.hidden:
+		r.hidden, r.fewer, r.restored, r.torn, m.forgetful = false, false, true, true, true
+		m.tidy(r)
 	}
 }
 
@@ -571,6 +602,9 @@ func (m *Machine) tended(e Tended) {
 	case e.Unasked:
 		r.tidyAt, r.torn = m.now+actPause, r.torn || r.how == Mend
 		return
+	}
+	if r.hidden && r.phase == asleep { // it may have put them back
+		m.emit(HideNodes{Openings: slices.Clone(r.openings)})
 	}
 	r.restored = !r.fewer || r.phase == awake // or that can't be helped
 	if r.ended || r.phase == awake {
@@ -692,7 +726,7 @@ func (m *Machine) adoptRests() {
 		case len(r.devices) == 0:
 			r.ended = true
 		case r.mod.state != control.Live:
-			r.phase, r.wanted, r.torn = asleep, a.Fewer, a.Made // which may not have been done any more
+			r.phase, r.wanted, r.torn = asleep, a.Fewer, r.hasNodes() // while nobody looked
 		default:
 			r.lost, r.fewer = true, true // until it is seen that its module is ours
 		}

@@ -115,7 +115,7 @@ func (w *world) tend(e core.Tend) {
 
 func (w *world) tended(e core.Tend) (says string) {
 	for _, o := range e.Openings {
-		bound := slices.ContainsFunc(w.sortedPresent(), func(d fake.Device) bool { return nodeOf(d.Path).Name == o.Name && w.kernel.Driver(d.Path) != "" })
+		bound := w.isBound(o)
 		if e.How == core.Mend {
 			if w.nodes[o.Name] == "" {
 				w.nodes[o.Name], w.coverer[o.Name] = "daemon", e.Module
@@ -175,6 +175,24 @@ func (w *world) lookOpen(e core.LookOpen) core.Opened {
 		}
 	}
 	return answer
+}
+
+// lacks tells whether neither a node is there nor its device.
+func (w *world) lacks(o control.Opening) bool {
+	return w.nodes[o.Name] == "" && !w.isBound(o)
+}
+
+func (w *world) isBound(o control.Opening) bool {
+	return slices.ContainsFunc(w.sortedPresent(), func(d fake.Device) bool { return nodeOf(d.Path).Name == o.Name && w.kernel.Driver(d.Path) != "" })
+}
+
+// hide takes nodes away.
+func (w *world) hide(e core.HideNodes) {
+	for _, o := range e.Openings {
+		if !w.isBound(o) {
+			delete(w.nodes, o.Name)
+		}
+	}
 }
 
 // tear has another device take the number of one whose driver sleeps, and go: the
@@ -353,7 +371,7 @@ func (w *world) checkSleepers() {
 			continue
 		}
 		any = true
-		if w.nodes[nodeOf(d.Path).Name] == "" {
+		if w.nodes[nodeOf(d.Path).Name] == "" && !w.isDeaf(w.sleeperOf(d.Path)) {
 			w.violate("%s sleeps, and nobody could wake it: it has no node", d.Path)
 		}
 		if module := w.sleeperOf(d.Path); w.isDeaf(module) && w.reliable(module) {

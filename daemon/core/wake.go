@@ -188,7 +188,7 @@ func (m *Machine) awakeAgain(r *rest, err error) {
 		}
 	}
 	m.answerOpeners(r, err)
-	r.phase, r.wanted, r.idle = awake, false, false
+	r.phase, r.wanted, r.idle, r.hidden = awake, false, false, false
 	r.next, r.tidyAt, m.mayRest = never, m.now, true
 	why := r.undone
 	r.undone = ""

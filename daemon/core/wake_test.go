@@ -22,6 +22,11 @@ func wakes(effects []core.Effect, module string) bool {
 	return slices.Contains(notesOf(effects, module), "wake")
 }
 
+// hides tells whether nodes are taken away.
+func hides(effects []core.Effect) bool {
+	return slices.ContainsFunc(effects, func(e core.Effect) bool { _, ok := e.(core.HideNodes); return ok })
+}
+
 // sleepsWithLib has a go to sleep, for whose devices the kernel asks only while lib is
 // out.
 func (b *bench) sleepsWithLib() {
@@ -40,8 +45,12 @@ func TestADriverWakesBeforeTheKernelWouldNotAskForItAnyMore(t *testing.T) {
 	t.Run("another device needs what must be out", func(t *testing.T) {
 		b := restBench(t)
 		b.sleepsWithLib()
-		if !wakes(b.plug("/c", "t:c"), "a") {
+		effects := b.plug("/c", "t:c")
+		if !wakes(effects, "a") {
 			t.Error("a sleeps on")
+		}
+		if !hides(effects) {
+			t.Error("its node stays, and the other's may have that name and another number")
 		}
 		b.goes("lib")
 		b.loading("a") // it is to have its number again, so c waits
@@ -112,8 +121,11 @@ func TestADriverThatCannotWakeIsNotTriedAllTheTime(t *testing.T) {
 	if exit := b.exit(effects, "lib", core.Counted{References: 1}); exit != 0 {
 		t.Error("lib is taken out, and somebody uses it")
 	}
+	if !hides(b.after(time.Minute)) {
+		t.Error("its node stays, which nobody can open")
+	}
 	for range 10 {
-		if wakes(b.after(time.Minute), "a") {
+		if effects := b.after(time.Minute); wakes(effects, "a") || hides(effects) {
 			t.Fatal("it wakes again, though nothing has changed")
 		}
 	}
@@ -176,16 +188,27 @@ func TestADriverThatIsPinnedWhileItSleepsWakes(t *testing.T) {
 }
 
 func TestANodeIsMadeAgainThatHasGoneWithAnotherDevice(t *testing.T) {
-	mends := func(effects []core.Effect) core.OpID {
+	b := restBench(t)
+	b.sleeps("b")
+	missing := false
+	var mends func(effects []core.Effect) core.OpID
+	mends = func(effects []core.Effect) core.OpID {
 		for _, e := range effects {
-			if tend, ok := e.(core.Tend); ok && tend.How == core.Mend {
-				return tend.Op
+			switch e := e.(type) {
+			case core.LookNodes:
+				return mends(b.step(core.NodesLooked{Module: e.Module, Missing: missing}))
+			case core.Tend:
+				if e.How == core.Mend {
+					return e.Op
+				}
 			}
 		}
 		return 0
 	}
-	b := restBench(t)
-	b.sleeps("b")
+	if mends(b.step(core.Gone{Path: "/other/b"})) != 0 {
+		t.Error("it is there, and is made again")
+	}
+	missing = true
 	for _, other := range []string{"/b/b", "/other/c"} { // its own, whose uevents come late, and another name's
 		if mends(b.step(core.Gone{Path: other})) != 0 {
 			t.Errorf("%s has gone, and it is made again", other)
@@ -259,4 +282,29 @@ func TestADeviceIsKnownByItsNodeAndByWhatIsBelowIt(t *testing.T) {
 	if _, known := b.ask(control.WhyRequest{Subject: "/dev/other"}).(control.Story); known {
 		t.Error("it is told of a node that nobody knows")
 	}
+}
+
+func TestTheNodesOfADriverThatCannotWakeComeBackWhenTheKernelAsksForItAgain(t *testing.T) {
+	b := restBench(t)
+	b.sleepsWithLib()
+	b.opens("a")
+	b.goes("lib")
+	b.exit(b.fails("a", syscall.ENOENT), "lib", core.Counted{References: 1})
+	b.after(time.Minute)
+	for _, e := range b.step(core.ModuleIs{Name: "lib", State: control.Absent}) {
+		look, ok := e.(core.LookNodes)
+		if !ok {
+			continue
+		}
+		for _, e := range b.step(core.NodesLooked{Module: look.Module, Missing: true}) {
+			if tend, ok := e.(core.Tend); ok && tend.How == core.Mend {
+				b.step(core.Tended{Op: tend.Op})
+				if !wakes(b.opens("a"), "a") {
+					t.Error("it does not wake")
+				}
+				return
+			}
+		}
+	}
+	t.Error("they do not")
 }

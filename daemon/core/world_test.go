@@ -505,6 +505,10 @@ func (w *world) carryOut(e core.Effect) core.Event {
 		w.helping = e.On
 	case core.LookOpen:
 		return w.lookOpen(e)
+	case core.LookNodes:
+		return core.NodesLooked{Module: e.Module, Missing: slices.ContainsFunc(e.Openings, w.lacks)}
+	case core.HideNodes:
+		w.hide(e)
 	case core.LookModule:
 		return core.ModuleIs{Name: e.Name, State: control.State(w.kernel.State(e.Name))}
 	}

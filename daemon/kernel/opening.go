@@ -88,6 +88,44 @@ func (s System) Serves(n Node) string {
 	return devicePath(s.sys(fmt.Sprintf("dev/%s/%d:%d", kind, n.Major, n.Minor)))
 }
 
+// Has tells whether the device that has a node's number now is one whose node has that
+// name. The numbers of sound cards are given out as they come: the one that was a
+// control's may be a stream's the next time.
+func (s System) Has(n Node) bool {
+	at := s.Serves(n)
+	return at != "" && s.isNamed(at, n)
+}
+
+// isNamed tells whether a device has a node's name. One that says nothing has.
+func (s System) isNamed(devpath string, n Node) bool {
+	text, _ := os.ReadFile(s.sys(devpath + "/uevent"))
+	for line := range strings.Lines(string(text)) {
+		if name, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "DEVNAME="); ok {
+			return name == n.Name
+		}
+	}
+	return true
+}
+
+// Lacks tells whether any of the nodes of what is opened is not there, and neither is
+// its device.
+func (s System) Lacks(openings []Opening) bool {
+	return slices.ContainsFunc(openings, func(o Opening) bool {
+		n, isNode := NodeOf(o)
+		return isNode && unix.Access(s.dev(n.Name), unix.F_OK) != nil && s.Serves(n) == ""
+	})
+}
+
+// Hide removes the nodes of what is opened whose devices are not there.
+func (s System) Hide(openings []Opening) (failed error) {
+	for _, o := range openings {
+		if n, isNode := NodeOf(o); isNode && s.isNode(n) && !s.Has(n) {
+			failed = errors.Join(failed, os.Remove(s.dev(n.Name)))
+		}
+	}
+	return failed
+}
+
 // devicePath is that of the device that a link below /sys leads to.
 func devicePath(link string) string {
 	to, err := os.Readlink(link)
@@ -113,6 +151,9 @@ func (s System) Opens(devices []string, openings []Opening) (works, other []stri
 			at = devicePath(s.sys("class/net/" + o.Name))
 		}
 		switch {
+		case isNode && at != "" && !s.isNamed(at, n):
+			other = append(other, o.Alias)
+			says = fmt.Sprintf("the number of %s is that of %s now", o.Name, at)
 		case at == "" || isNode && !s.isNode(n) || !isNode && s.Sys == "" && !hasLink(o.Name):
 		case n.Block && !s.isDisk(at):
 		case !slices.ContainsFunc(devices, func(d string) bool { return at == d || strings.HasPrefix(at, d+"/") }):

@@ -208,3 +208,44 @@ func TestAKernelThatHasNoHelperSaysSo(t *testing.T) {
 		t.Errorf("to take nothing back: %v", err)
 	}
 }
+
+// As when another card has come while the driver of this one slept: its stream has the
+// number that was a control's.
+func TestANodeIsOfTheDeviceThatHasItsNumberAndItsName(t *testing.T) {
+	control := Opening{Alias: Node{Major: 116, Minor: 3}.Alias(), Name: "controlC0"}
+	stream := Opening{Alias: Node{Major: 116, Minor: 2}.Alias(), Name: "pcmC0D0p"}
+	later := Opening{Alias: Node{Major: 116, Minor: 9}.Alias(), Name: "pcmC0D9p"}
+	s := tree(t, "-- dev/null --\n-- sys/devices/card/capture/uevent --\nMAJOR=116\nDEVNAME=pcmC0D0c\n-- sys/devices/card/playback/uevent --\nDEVNAME=pcmC0D0p\n")
+	withLinks(t, s.Sys, "dev/char/116:3 -> ../../devices/card/capture\ndev/char/116:2 -> ../../devices/card/playback")
+	for _, o := range []Opening{control, stream, later} {
+		if n, _ := NodeOf(o); s.Has(n) != (o.Name == stream.Name) {
+			t.Errorf("%s is there: %v", o.Name, s.Has(n))
+		}
+	}
+	if !s.Lacks([]Opening{later}) || s.Lacks([]Opening{control}) { // whose number another one has
+		t.Error("it is not known which node is missing")
+	}
+	for i, o := range []Opening{control, stream, later} {
+		n, _ := NodeOf(o)
+		if err := unix.Mknod(s.dev(o.Name), unix.S_IFCHR|0o600, int(n.Rdev())); err != nil {
+			t.Skipf("this process may not make device nodes (%d): %v", i, err)
+		}
+	}
+	all := []Opening{control, stream, later, {Alias: NetAlias("eth0"), Name: "null"}}
+	if s.Lacks(all) {
+		t.Error("one is missing, and all are there")
+	}
+	works, other, says := s.Opens([]string{"/devices/card"}, []Opening{control, stream})
+	if diff := cmp.Diff([]any{[]string{stream.Alias}, []string{control.Alias}, "the number of controlC0 is that of /devices/card/capture now"}, []any{works, other, says}); diff != "" {
+		t.Error(diff)
+	}
+	for range 2 { // the second time there is nothing to do
+		if err := s.Hide(all); err != nil {
+			t.Error(err)
+		}
+	}
+	left, err := os.ReadDir(s.Dev)
+	if err != nil || len(left) != 2 || left[0].Name() != "null" || left[1].Name() != stream.Name {
+		t.Errorf("left are %v: %v", left, err)
+	}
+}

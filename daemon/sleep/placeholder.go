@@ -34,10 +34,14 @@ func (s System) Tend(what worker.Placeholders) (err error) {
 		}
 	case worker.Restore:
 		for _, n := range nodes {
-			err = errors.Join(err, s.restore(n))
-			if s.serves(n.Node) != "" {
+			switch has := s.has(n.Node); {
+			case !has && s.serves(n.Node) != "": // it opens another device
+				err = errors.Join(err, s.leaveSeat(n.Node), s.uncover(n))
+				continue
+			case has:
 				err = errors.Join(err, s.leaveSeat(n.Node))
 			}
+			err = errors.Join(err, s.restore(n))
 		}
 		return errors.Join(err, s.relink(nodes))
 	case worker.Uncover:
@@ -285,7 +289,7 @@ func (s System) link(n placeholder) (failed error) {
 // alone, or makes a new one where it finds none.
 func (s System) uncover(n placeholder) error {
 	err := s.restore(n)
-	if s.serves(n.Node) != "" {
+	if s.has(n.Node) {
 		return err
 	}
 	name, aside := s.dev(n.Name), s.aside(n)
@@ -298,7 +302,7 @@ func (s System) uncover(n placeholder) error {
 		if err := os.Rename(name, aside); err != nil {
 			return err
 		}
-		if kept = s.serves(n.Node) != ""; kept {
+		if kept = s.has(n.Node); kept {
 			err = errors.Join(err, unlessThere(os.Link(aside, name)))
 		}
 	}

@@ -380,3 +380,13 @@ func TestANodeThatWentWithAnotherDeviceIsMadeAgain(t *testing.T) {
 		t.Error("one that is there is made again")
 	}
 }
+
+func TestANodeThatOpensAnotherDeviceIsTakenAway(t *testing.T) {
+	for _, how := range []worker.Tending{worker.Restore, worker.Uncover} {
+		s := machine(t, "-- sys/devices/other/uevent --\nDEVNAME=video7\n-- links --\nsys/dev/char/81:0 -> ../../devices/other\n")
+		s.node81(t, "video0", 0)
+		s.tend(t, worker.Cover, video())
+		s.tend(t, how, video())
+		s.expect(t)
+	}
+}

@@ -44,6 +44,14 @@ func (s System) serves(n kernel.Node) string {
 	return kernel.System{Sys: s.Sys}.Serves(n)
 }
 
+// has tells whether a node's device is there, by its number and its name.
+func (s System) has(n kernel.Node) bool {
+	if s.served != nil {
+		return s.served(n) != ""
+	}
+	return kernel.System{Sys: s.Sys}.Has(n)
+}
+
 // Survey says whether a driver can sleep, and what is to be known to put it to
 // sleep and to wake it.
 func (s System) Survey(q worker.Question) (found worker.Survey) {
