@@ -86,6 +86,11 @@
 // something else, wakes again. When the devices go, so do their nodes. A driver that
 // was woken too soon has twice the time.
 //
+// What sleeps is looked after. When a module comes in with which the kernel would not ask
+// for it, its nodes give way to those of whatever that comes in for ([HideNodes]), and it
+// wakes before that. When another device that had the name of a node goes, or the daemon
+// begins, it is looked whether the nodes are there ([LookNodes]), and they are made again.
+//
 // A device that is to wait for somebody who opens it has nodes made for it instead of
 // a driver, once the machine has seen what is opened of one of its model.
 //

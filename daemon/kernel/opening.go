@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -116,12 +118,21 @@ func (s System) Lacks(openings []Opening) bool {
 	})
 }
 
-// Hide removes the nodes of what is opened whose devices are not there.
+// Hide removes the nodes of what is opened whose devices are not there, and the links to
+// them: they would soon lead to another device.
 func (s System) Hide(openings []Opening) (failed error) {
 	for _, o := range openings {
-		if n, isNode := NodeOf(o); isNode && s.isNode(n) && !s.Has(n) {
-			failed = errors.Join(failed, os.Remove(s.dev(n.Name)))
+		n, isNode := NodeOf(o)
+		if !isNode || !s.isNode(n) || s.Has(n) {
+			continue
 		}
+		for _, link := range o.Links {
+			to, err := os.Readlink(s.dev(link))
+			if err == nil && fs.ValidPath(link) && path.Join(path.Dir(link), to) == n.Name {
+				failed = errors.Join(failed, os.Remove(s.dev(link)))
+			}
+		}
+		failed = errors.Join(failed, os.Remove(s.dev(n.Name)))
 	}
 	return failed
 }

@@ -239,13 +239,24 @@ func TestANodeIsOfTheDeviceThatHasItsNumberAndItsName(t *testing.T) {
 	if diff := cmp.Diff([]any{[]string{stream.Alias}, []string{control.Alias}, "the number of controlC0 is that of /devices/card/capture now"}, []any{works, other, says}); diff != "" {
 		t.Error(diff)
 	}
+	all[0].Links = []string{"by-path/card", "by-path/other", "../outside"}
+	withLinks(t, s.Dev, "by-path/card -> ../controlC0\nby-path/other -> ../pcmC0D0p\n../outside -> dev/controlC0\n")
 	for range 2 { // the second time there is nothing to do
 		if err := s.Hide(all); err != nil {
 			t.Error(err)
 		}
 	}
-	left, err := os.ReadDir(s.Dev)
-	if err != nil || len(left) != 2 || left[0].Name() != "null" || left[1].Name() != stream.Name {
-		t.Errorf("left are %v: %v", left, err)
+	for folder, want := range map[string]string{s.Dev: "by-path/ null pcmC0D0p", s.dev("by-path"): "other", filepath.Dir(s.Dev): "dev/ outside sys/"} {
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			t.Error(err)
+		}
+		var left []string
+		for _, e := range entries {
+			left = append(left, e.Name()+map[bool]string{true: "/"}[e.IsDir()])
+		}
+		if got := strings.Join(left, " "); got != want {
+			t.Errorf("left in %s are %s, want %s", folder, got, want)
+		}
 	}
 }
