@@ -48,11 +48,12 @@ that sleeps the daemon is asked. The exit status is 0 whatever the answer is.`,
 		Args: oneArgument("DEVICE or MODULE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := whoUses(args[0])
-			if sleeps, ok := sleeperCalled(cmd.Context(), o.socket, args[0]); err != nil && ok {
-				a, err = sleeps, nil
-			}
 			if err != nil {
-				return fmt.Errorf("usage: %w", err)
+				sleeps, ok := sleeperCalled(cmd.Context(), o.socket, args[0])
+				if !ok {
+					return fmt.Errorf("usage: %w", err)
+				}
+				a = sleeps
 			}
 			return printUsage(cmd.OutOrStdout(), a, o.json)
 		},

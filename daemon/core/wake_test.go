@@ -41,6 +41,28 @@ func (b *bench) sleepsWithLib() {
 	}
 }
 
+// failsToWake has it sleep so, and then somebody open its device, though its file is gone.
+func (b *bench) failsToWake() []core.Effect {
+	b.t.Helper()
+	b.sleepsWithLib()
+	b.opens("a")
+	b.goes("lib")
+	return b.fails("a", syscall.ENOENT)
+}
+
+// asleepBefore is a machine before which another one has put a to sleep so.
+func asleepBefore(t *testing.T, limits core.Limits, dep string) *bench {
+	t.Helper()
+	b := &bench{t: t, m: core.New(limits), ops: make(map[string]core.OpID)}
+	b.step(core.Inherited{Persist: core.Persist{Asleep: []control.Sleeper{{
+		Module: "a", Devices: []string{"/a"}, Must: []string{"lib"}, Openings: []control.Opening{{Alias: "char-major-1-a", Name: "a"}},
+	}}}})
+	b.policed(dep, sleepyAlias, "", sleepy)
+	b.step(core.Seen{Device: rules.Device{Path: "/a", Modalias: "t:a"}, Scan: 1})
+	b.step(core.Scanned{Scan: 1})
+	return b
+}
+
 func TestADriverWakesBeforeTheKernelWouldNotAskForItAnyMore(t *testing.T) {
 	t.Run("another device needs what must be out", func(t *testing.T) {
 		b := restBench(t)
@@ -60,13 +82,7 @@ func TestADriverWakesBeforeTheKernelWouldNotAskForItAnyMore(t *testing.T) {
 	t.Run("and both give names to what is of the same kind", func(t *testing.T) {
 		limits := core.DefaultLimits
 		limits.KeepNames = true
-		b := &bench{t: t, m: core.New(limits), ops: make(map[string]core.OpID)}
-		b.step(core.Inherited{Persist: core.Persist{Asleep: []control.Sleeper{{
-			Module: "a", Devices: []string{"/a"}, Must: []string{"lib"}, Openings: []control.Opening{{Alias: "char-major-1-a", Name: "a"}},
-		}}}})
-		b.policed("kernel/sound/lib.ko:\nkernel/sound/a.ko: kernel/sound/lib.ko\nkernel/sound/c.ko: kernel/sound/lib.ko\n", sleepyAlias, "", sleepy)
-		b.step(core.Seen{Device: rules.Device{Path: "/a", Modalias: "t:a"}, Scan: 1})
-		b.step(core.Scanned{Scan: 1})
+		b := asleepBefore(t, limits, "kernel/sound/lib.ko:\nkernel/sound/a.ko: kernel/sound/lib.ko\nkernel/sound/c.ko: kernel/sound/lib.ko\n")
 		b.plug("/c", "t:c")
 		b.goes("lib")
 		b.loading("a") // and neither waits for the other
@@ -81,13 +97,7 @@ func TestADriverWakesBeforeTheKernelWouldNotAskForItAnyMore(t *testing.T) {
 		}
 	})
 	t.Run("the daemon before this one has put it to sleep", func(t *testing.T) {
-		b := &bench{t: t, m: core.New(core.DefaultLimits), ops: make(map[string]core.OpID)}
-		b.step(core.Inherited{Persist: core.Persist{Asleep: []control.Sleeper{{
-			Module: "a", Devices: []string{"/a"}, Must: []string{"lib"}, Openings: []control.Opening{{Alias: "char-major-1-a", Name: "a"}},
-		}}}})
-		b.policed(sleepyDep, sleepyAlias, "", sleepy)
-		b.step(core.Seen{Device: rules.Device{Path: "/a", Modalias: "t:a"}, Scan: 1})
-		b.step(core.Scanned{Scan: 1})
+		b := asleepBefore(t, core.DefaultLimits, sleepyDep)
 		if !wakes(b.step(core.ModuleIs{Name: "lib", State: control.Live}), "a") {
 			t.Error("a sleeps on")
 		}
@@ -96,10 +106,7 @@ func TestADriverWakesBeforeTheKernelWouldNotAskForItAnyMore(t *testing.T) {
 
 func TestAWakeThatFailsTakesOutAgainWhatMustBeOut(t *testing.T) {
 	b := restBench(t)
-	b.sleepsWithLib()
-	b.opens("a")
-	b.goes("lib")
-	effects := b.fails("a", syscall.ENOENT)
+	effects := b.failsToWake()
 	exit := b.exit(effects, "lib", core.Counted{})
 	if exit == 0 {
 		t.Fatalf("lib stays in: %v", effects)
@@ -114,10 +121,7 @@ func TestAWakeThatFailsTakesOutAgainWhatMustBeOut(t *testing.T) {
 
 func TestADriverThatCannotWakeIsNotTriedAllTheTime(t *testing.T) {
 	b := restBench(t)
-	b.sleepsWithLib()
-	b.opens("a")
-	b.goes("lib")
-	effects := b.fails("a", syscall.ENOENT)
+	effects := b.failsToWake()
 	if exit := b.exit(effects, "lib", core.Counted{References: 1}); exit != 0 {
 		t.Error("lib is taken out, and somebody uses it")
 	}
@@ -286,10 +290,7 @@ func TestADeviceIsKnownByItsNodeAndByWhatIsBelowIt(t *testing.T) {
 
 func TestTheNodesOfADriverThatCannotWakeComeBackWhenTheKernelAsksForItAgain(t *testing.T) {
 	b := restBench(t)
-	b.sleepsWithLib()
-	b.opens("a")
-	b.goes("lib")
-	b.exit(b.fails("a", syscall.ENOENT), "lib", core.Counted{References: 1})
+	b.exit(b.failsToWake(), "lib", core.Counted{References: 1})
 	b.after(time.Minute)
 	for _, e := range b.step(core.ModuleIs{Name: "lib", State: control.Absent}) {
 		look, ok := e.(core.LookNodes)
