@@ -31,8 +31,10 @@
 // # Tools
 //
 // kmodctl is run under the names of kmod's programs, and so are these: depmod
-// over Debian's modules, which lie in memory by then, and modprobe -n -v. A run is a whole process, from its
-// start to its end. The tables and the answers are compared.
+// over Debian's modules, which lie in memory by then, modprobe -n -v and modinfo. A run is a whole process, from its
+// start to its end. The tables and the answers are compared. The last two are asked in guests
+// with Debian's kernels, too: they take little longer than programs take to start, and that depends
+// on the machine.
 //
 // # What is to be believed
 //

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,7 +37,8 @@ func tools(ctx context.Context, progress io.Writer, runs int) ([]row, error) {
 		}
 		rows = append(rows, r)
 	}
-	return rows, nil
+	inside, err := askInGuests(ctx, progress, runs)
+	return append(rows, inside...), err
 }
 
 // A toolbox has kmodctl under other names, and a root with Debian's modules.
@@ -164,25 +166,6 @@ func (b toolbox) watched(ctx context.Context, program string, args ...string) (p
 	return p, err
 }
 
-// A runner is run or watched.
-type runner func(ctx context.Context, program string, args ...string) (process, error)
-
-// turns runs the two by turns, and gives each run to see: kmod's first.
-func (b toolbox) turns(ctx context.Context, n int, run runner, name string, args []string, see func(whose int, p process) error) error {
-	for range n {
-		for whose := range 2 {
-			p, err := run(ctx, b.program(whose, name), args...)
-			if err == nil {
-				err = see(whose, p)
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // depmods makes the tables of Debian's modules again and again.
 func (b toolbox) depmods(ctx context.Context, runs int) ([]row, error) {
 	var took, peak [2][]float64
@@ -191,14 +174,18 @@ func (b toolbox) depmods(ctx context.Context, runs int) ([]row, error) {
 	if _, err := b.run(ctx, "depmod", args...); err != nil { // has the modules in memory
 		return nil, err
 	}
-	err := b.turns(ctx, runs, b.watched, "depmod", args, func(whose int, p process) (err error) {
-		took[whose] = append(took[whose], float64(p.took.Nanoseconds()))
-		peak[whose] = append(peak[whose], p.peak)
-		made[whose], err = b.tables()
-		return err
-	})
-	if err != nil {
-		return nil, err
+	for range runs {
+		for whose := range made {
+			p, err := b.watched(ctx, b.program(whose, "depmod"), args...)
+			if err != nil {
+				return nil, err
+			}
+			took[whose] = append(took[whose], float64(p.took.Nanoseconds()))
+			peak[whose] = append(peak[whose], p.peak)
+			if made[whose], err = b.tables(); err != nil {
+				return nil, err
+			}
+		}
 	}
 	for name, text := range made[kmods] {
 		if made[kmodds][name] != text {
@@ -225,46 +212,56 @@ func (b toolbox) tables() (map[string]string, error) {
 
 // asked are names that modprobe and modinfo are asked for: of a module alone, of two
 // with dependencies, and the alias of a device.
-var asked = []string{"loop", "btrfs", "snd-hda-intel", "pci:v00008086d000010D3sv00008086sd0000A01Fbc02sc00i00"}
+var asked = []string{"loop", "ext4", "snd-hda-intel", "pci:v00008086d000010D3sv00008086sd0000A01Fbc02sc00i00"}
 
 // A question is a command that only says something of a name.
 type question struct {
 	name    string
-	options func(b toolbox) []string
-	what    string
+	options []string
+	of      func(b toolbox) []string // more options, for a root that is not the machine's own
 }
+
+func (q question) what() string { return strings.Join(append([]string{q.name}, q.options...), " ") }
 
 // questions are those that are asked.
 var questions = []question{
-	{"modprobe", func(b toolbox) []string {
-		return []string{"-q", "-C", "/dev/null", "-d", b.root, "-S", b.version, "-n", "-v"}
-	}, "modprobe -n -v"},
-	{"modinfo", func(b toolbox) []string { return []string{"-b", b.root, "-k", b.version} }, "modinfo"},
+	{"modprobe", []string{"-n", "-v"}, func(b toolbox) []string {
+		return []string{"-q", "-C", "/dev/null", "-d", b.root, "-S", b.version}
+	}},
+	{"modinfo", nil, func(b toolbox) []string { return []string{"-b", b.root, "-k", b.version} }},
 }
 
-// ask asks a question again and again.
-func (b toolbox) ask(ctx context.Context, runs int, q question) (row, error) {
-	const times = 20 // of each name in a run: it takes milliseconds
-	var took [2][]float64
+// ask asks a question again and again: with so many rounds in a run, in which each asks
+// of each name, ours and kmod's by turns. Once is how that is done, and how long it took.
+func (q question) ask(what string, runs, rounds int, once func(whose int, name string) (process, error)) (row, error) {
+	r := row{what: what, unit: inMilliseconds, whose: "kmod"}.least(1)
 	for range runs {
 		var sum [2]float64
-		for _, name := range asked {
-			var said [2]string
-			err := b.turns(ctx, times, b.run, q.name, append(q.options(b), name), func(whose int, p process) error {
-				sum[whose] += float64(p.took.Nanoseconds())
-				said[whose] = p.stdout
-				return nil
-			})
-			if err != nil {
-				return row{}, err
-			}
-			if said[kmods] != said[kmodds] {
-				return row{}, fmt.Errorf("%s %s says\n%sand kmod's\n%s", q.what, name, said[kmodds], said[kmods])
+		for range rounds {
+			for _, name := range asked {
+				var said [2]string
+				for whose := range said {
+					p, err := once(whose, name)
+					if err != nil {
+						return row{}, err
+					}
+					sum[whose] += float64(p.took.Nanoseconds())
+					said[whose] = p.stdout
+				}
+				if said[kmods] != said[kmodds] {
+					return row{}, fmt.Errorf("%s %s says\n%sand kmod's\n%s", q.what(), name, said[kmodds], said[kmods])
+				}
 			}
 		}
-		for i := range sum {
-			took[i] = append(took[i], sum[i]/float64(times*len(asked)))
-		}
+		n := float64(rounds * len(asked))
+		r.ours, r.peer = append(r.ours, sum[kmodds]/n), append(r.peer, sum[kmods]/n)
 	}
-	return row{what: q.what, unit: inMilliseconds, ours: took[kmodds], whose: "kmod", peer: took[kmods]}.least(1), nil
+	return r, nil
+}
+
+// ask asks a question of the modules in the root. A process takes milliseconds.
+func (b toolbox) ask(ctx context.Context, runs int, q question) (row, error) {
+	return q.ask(q.what(), runs, 20, func(whose int, name string) (process, error) {
+		return b.run(ctx, b.program(whose, q.name), slices.Concat(q.options, q.of(b), []string{name})...)
+	})
 }
