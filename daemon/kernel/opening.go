@@ -100,13 +100,30 @@ func (s System) Has(n Node) bool {
 
 // isNamed tells whether a device has a node's name. One that says nothing has.
 func (s System) isNamed(devpath string, n Node) bool {
+	name := s.NodeName(devpath)
+	return name == "" || name == n.Name
+}
+
+// NodeName is the name below /dev of a device's node, by the kernel's own word (DEVNAME in
+// the device's uevent); "" if it says nothing.
+func (s System) NodeName(devpath string) string {
 	text, _ := os.ReadFile(s.sys(devpath + "/uevent"))
 	for line := range strings.Lines(string(text)) {
 		if name, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "DEVNAME="); ok {
-			return name == n.Name
+			return name
 		}
 	}
-	return true
+	return ""
+}
+
+// Leads tells whether a link below /dev leads to a node. Of several devices that want it,
+// one has it.
+func (s System) Leads(link string, n Node) bool {
+	if !fs.ValidPath(link) {
+		return false
+	}
+	to, err := os.Readlink(s.dev(link))
+	return err == nil && path.Join(path.Dir(link), to) == n.Name
 }
 
 // Lacks tells whether any of the nodes of what is opened is not there, and neither is
@@ -127,8 +144,7 @@ func (s System) Hide(openings []Opening) (failed error) {
 			continue
 		}
 		for _, link := range o.Links {
-			to, err := os.Readlink(s.dev(link))
-			if err == nil && fs.ValidPath(link) && path.Join(path.Dir(link), to) == n.Name {
+			if s.Leads(link, n) {
 				failed = errors.Join(failed, os.Remove(s.dev(link)))
 			}
 		}

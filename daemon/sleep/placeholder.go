@@ -261,11 +261,9 @@ func (s System) links(n kernel.Node) (links []string) {
 	return links
 }
 
-// leads tells whether a link leads to a node: of several devices that want it, one
-// has it.
+// leads tells whether a link leads to a node.
 func (s System) leads(link string, n kernel.Node) bool {
-	to, err := os.Readlink(s.dev(link))
-	return err == nil && path.Join(path.Dir(s.dev(link)), to) == s.dev(n.Name)
+	return kernel.System{Dev: s.Dev}.Leads(link, n)
 }
 
 // link makes the links again that have gone.

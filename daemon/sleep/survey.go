@@ -295,12 +295,7 @@ func (s System) node(devpath string) (n kernel.Node, ok bool) {
 	a, err1 := strconv.ParseUint(major, 10, 32)
 	b, err2 := strconv.ParseUint(minor, 10, 32)
 	n.Major, n.Minor, n.Block = uint32(a), uint32(b), s.subsystem(devpath) == "block"
-	uevent, _ := os.ReadFile(s.sys(devpath) + "/uevent")
-	for line := range strings.Lines(string(uevent)) {
-		if name, is := strings.CutPrefix(strings.TrimSpace(line), "DEVNAME="); is {
-			n.Name = name
-		}
-	}
+	n.Name = kernel.System{Sys: s.Sys}.NodeName(devpath)
 	return n, err1 == nil && err2 == nil && !isForeign(n.Name)
 }
 
