@@ -91,7 +91,7 @@ func (t *trimming) run(cmd *cobra.Command, lists []string, asJSON bool) error {
 }
 
 func (t *trimming) make(cmd *cobra.Command, tables *match.Tables, boards []trim.Board) (*trim.Trim, error) {
-	made, warnings, err := trim.Make(tables, boards, t.further)
+	made, warnings, err := trim.Make(t.root, tables, boards, t.further)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package trim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -88,8 +89,8 @@ func (c *copying) modules() error {
 // firmware copies the files, and has links lead to them where links did.
 func (c *copying) firmware() error {
 	for _, f := range c.Firmware {
-		real := c.place(f.real())
-		if err := c.copy(f.real(), real); err != nil {
+		real := c.place(cmp.Or(f.leads, f.File))
+		if err := c.copy(f.File, real); err != nil {
 			return err
 		}
 		if f.leads == "" {
@@ -193,9 +194,13 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
-// copy copies a file to a place in the tree, with its date: depmod -A goes by it.
-// What is there already is the same file.
+// copy copies a file, or what a link leads to, to a place in the tree, with its date:
+// depmod -A goes by it. What is there already is the same file.
 func (c *copying) copy(from, place string) error {
+	from, err := c.real(from)
+	if err != nil {
+		return err
+	}
 	in, err := os.Open(from)
 	if err != nil {
 		return err

@@ -18,8 +18,9 @@ type Firmware struct {
 	Size    int64    `json:"bytes"`
 	Modules []string `json:"modules"` // that name it
 
-	dir   string // of those where the kernel looks
-	leads string // the file in dir that it is a link to, "" if it is none
+	real  string // where it is, behind links
+	leads string // the file that it is a link to, "" if it is none or leads out of where the kernel looks
+	away  bool   // it leads out of there
 }
 
 // A Missing is a name of firmware of which no file is installed.
@@ -63,7 +64,7 @@ func (m *maker) find() {
 	dirs := kernel.System{Lib: m.lib()}.FirmwareDirsOf(m.release)
 	files := make(map[string]*Firmware)
 	for _, a := range m.asks {
-		found := installed(dirs, a.name)
+		found := m.installed(dirs, a.name)
 		for _, f := range found {
 			if files[f.File] == nil {
 				files[f.File] = &f
@@ -87,7 +88,7 @@ func (m *maker) find() {
 
 // installed returns the files of a name: the one that the kernel takes, and all
 // that wildcards match.
-func installed(dirs []string, name string) (files []Firmware) {
+func (t *Trim) installed(dirs []string, name string) (files []Firmware) {
 	if !filepath.IsLocal(name) {
 		return nil
 	}
@@ -99,7 +100,7 @@ func installed(dirs []string, name string) (files []Firmware) {
 				matches, _ = filepath.Glob(file) // what is no pattern matches nothing
 			}
 			for _, match := range matches {
-				if f, ok := look(dir, match); ok {
+				if f, ok := t.firmware(dir, match); ok {
 					files = append(files, f)
 				}
 			}
@@ -111,49 +112,48 @@ func installed(dirs []string, name string) (files []Firmware) {
 	return files
 }
 
-// look looks at a file, and where it is if it is a link.
-func look(dir, file string) (f Firmware, ok bool) {
-	info, err := os.Stat(file)
+// firmware looks at a file, and where it is if it is a link.
+func (t *Trim) firmware(dir, file string) (f Firmware, ok bool) {
+	real, info, err := t.stat(file)
 	if err != nil || !info.Mode().IsRegular() {
 		return f, false
 	}
-	f = Firmware{File: file, Size: info.Size(), dir: dir}
-	real, err := filepath.EvalSymlinks(file)
+	f = Firmware{File: file, Size: info.Size(), real: real}
+	top, err := t.real(dir)
 	if err != nil {
 		return f, false
 	}
-	if top, err := filepath.EvalSymlinks(dir); err == nil {
-		within, err := filepath.Rel(top, real)
-		if err == nil && filepath.IsLocal(within) && filepath.Join(dir, within) != file {
-			f.leads = within
-		}
+	within, err := filepath.Rel(top, real)
+	if f.away = err != nil || !filepath.IsLocal(within); f.away {
+		return f, true
+	}
+	if at := filepath.Join(dir, within); at != file {
+		f.leads = at
 	}
 	return f, true
 }
 
-// firmwareBytes is what the files take, each once however many links lead to it.
-func (t *Trim) firmwareBytes() (sum int64) {
+// firmwareBytes is what the files take, each once however many links lead to it: those
+// where the kernel looks, and those that links lead to elsewhere.
+func (t *Trim) firmwareBytes() (there, elsewhere int64) {
 	counted := make(map[string]bool)
 	for _, f := range t.Firmware {
-		if real := f.real(); !counted[real] {
-			counted[real] = true
-			sum += f.Size
+		switch {
+		case counted[f.real]:
+			continue
+		case f.away:
+			elsewhere += f.Size
+		default:
+			there += f.Size
 		}
+		counted[f.real] = true
 	}
-	return sum
-}
-
-// real is the file itself.
-func (f *Firmware) real() string {
-	if f.leads == "" {
-		return f.File
-	}
-	return filepath.Join(f.dir, f.leads)
+	return there, elsewhere
 }
 
 // below is what the files below a directory take.
-func below(dir string) (sum int64) {
-	real, err := filepath.EvalSymlinks(dir)
+func (t *Trim) below(dir string) (sum int64) {
+	real, err := t.real(dir)
 	if err != nil {
 		return 0
 	}

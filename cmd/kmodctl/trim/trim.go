@@ -3,11 +3,14 @@ package trim
 import (
 	"cmp"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	securejoin "github.com/cyphar/filepath-securejoin"
 
 	"github.com/kmodd/kmodd/cmd/kmodctl/plan"
 	"github.com/kmodd/kmodd/daemon/control"
@@ -42,6 +45,7 @@ type Trim struct {
 	Unknown []Unknown `json:"not_installed,omitempty"`
 	Summary Summary   `json:"summary"`
 
+	root    string // of the system that this is about
 	tables  *match.Tables
 	release string
 	builtin map[string]bool // parts of the kernel that devices lead to
@@ -95,14 +99,15 @@ type Summary struct {
 	Saved                  int64 `json:"saved_bytes"`
 }
 
-// Make finds out what boards need of the modules in tables, and further modules by their
-// names or aliases. What can't be read of a module is one of the warnings. An
-// error is about a further module.
-func Make(tables *match.Tables, boards []Board, further []string) (t *Trim, warnings []string, err error) {
+// Make finds out what boards need of the modules in tables, which are in a system below
+// root, and further modules by their names or aliases. Links are followed as they are where
+// that system runs. What can't be read of a module is one of the warnings. An error is about
+// a further module.
+func Make(root string, tables *match.Tables, boards []Board, further []string) (t *Trim, warnings []string, err error) {
 	m := &maker{
 		Trim: &Trim{
 			Tables: tables.Dir(), Modules: []*Module{}, Firmware: []Firmware{},
-			tables: tables, release: filepath.Base(tables.Dir()), builtin: make(map[string]bool),
+			root: cmp.Or(root, "/"), tables: tables, release: filepath.Base(tables.Dir()), builtin: make(map[string]bool),
 		},
 		kept: make(map[string]*Module), unknown: make(map[string][]string), awaited: make(map[string]bool),
 	}
@@ -285,12 +290,12 @@ func (m *maker) inspect() {
 }
 
 func (m *maker) look(mod queued) error {
-	info, err := os.Stat(mod.File)
+	file, info, err := m.stat(mod.File)
 	if err != nil {
 		return dropin.Bare(err)
 	}
 	mod.Size = info.Size()
-	image, err := unpack.OpenModule(mod.File)
+	image, err := unpack.OpenModule(file)
 	if err != nil {
 		return dropin.Bare(err)
 	}
@@ -331,17 +336,36 @@ func (m *maker) sum(boards []Board) {
 	}
 	for _, mod := range m.tables.Installed() {
 		s.Installed++
-		if info, err := os.Stat(mod.File); err == nil {
+		if _, info, err := m.stat(mod.File); err == nil {
 			s.InstalledBytes += info.Size()
 		}
 	}
-	s.FirmwareBytes = m.firmwareBytes()
-	s.InstalledFirmwareBytes = below(filepath.Join(m.lib(), "firmware"))
+	inside, outside := m.firmwareBytes()
+	s.FirmwareBytes = inside + outside
+	s.InstalledFirmwareBytes = m.below(filepath.Join(m.lib(), "firmware")) + outside
 	s.Saved = s.InstalledBytes - s.ModuleBytes + s.InstalledFirmwareBytes - s.FirmwareBytes
 }
 
 // lib is the directory that modules and firmware are in.
 func (t *Trim) lib() string { return filepath.Dir(filepath.Dir(t.Tables)) }
+
+// real is where a file is that may be behind links. None leads out of the root: an
+// absolute one begins there.
+func (t *Trim) real(file string) (string, error) {
+	within, err := filepath.Rel(t.root, file)
+	if err != nil {
+		return "", err
+	}
+	return securejoin.SecureJoin(t.root, within)
+}
+
+// stat is what is to be known of a file behind links.
+func (t *Trim) stat(file string) (real string, info fs.FileInfo, err error) {
+	if real, err = t.real(file); err == nil {
+		info, err = os.Stat(real)
+	}
+	return real, info, err
+}
 
 func appendNew[T comparable](list []T, v T) []T {
 	if slices.Contains(list, v) {

@@ -67,7 +67,7 @@ func TestATrimmedTreeDecidesAsTheWholeOne(t *testing.T) {
 			for i, name := range asked {
 				board.Devices = append(board.Devices, rules.Device{Path: fmt.Sprint("/devices/", i), Modalias: name})
 			}
-			trimmed, warnings, err := Make(tables, []Board{board}, nil)
+			trimmed, warnings, err := Make("", tables, []Board{board}, nil)
 			if err != nil || len(warnings) > 0 {
 				t.Fatal(warnings, err)
 			}
