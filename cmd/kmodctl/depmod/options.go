@@ -73,12 +73,10 @@ func (o *options) ignored(short byte, written string, long ...string) getopt.Opt
 }
 
 func (o *options) setPrefix(value string) error {
-	if len(value) > 1 {
+	if len(value) != 1 {
 		return errPrefix
 	}
-	for i := range len(value) {
-		o.prefix = value[i]
-	}
+	o.prefix = value[0]
 	return nil
 }
 

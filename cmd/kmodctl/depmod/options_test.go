@@ -33,6 +33,7 @@ const commandLines = `
 --no-such-option V
 -b
 -P ab V
+--symbol-prefix= V
 not-a-version
 V.x not-a-file
 6
@@ -331,6 +332,18 @@ func TestQuickDoesNothingWhenNothingHasChanged(t *testing.T) {
 		"a module is changed": {func(dir string) error { return os.WriteFile(filepath.Join(dir, "kernel/core.ko"), nil, 0o644) }, true, true},
 		"a module has gone":   {func(dir string) error { return os.Remove(filepath.Join(dir, "kernel/core.ko")) }, false, true},
 		"no tables":           {func(dir string) error { return os.Remove(filepath.Join(dir, "modules.dep")) }, true, true},
+		"one table has gone":  {func(dir string) error { return os.Remove(filepath.Join(dir, "modules.alias")) }, false, true},
+		"an index is empty":   {func(dir string) error { return os.Truncate(filepath.Join(dir, "modules.dep.bin"), 0) }, false, true},
+		"one has gone at the top": {func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "modules.dep"), []byte("gone.ko:\n"), 0o644)
+		}, false, true},
+		"one has come to the top, and is old": {func(dir string) error {
+			f, err := os.CreateTemp(dir, "*.ko") // which the other's tables don't have
+			if err != nil {
+				return err
+			}
+			return errors.Join(f.Close(), os.Chtimes(f.Name(), time.Time{}, time.Unix(0, 0)))
+		}, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := small(t).plant(t)

@@ -169,7 +169,7 @@ func TestEveryBuiltinIsShownAsByKmod(t *testing.T) {
 }
 
 // commandLines are those that modinfo must read and answer like kmod, behind the options
-// that choose the kernel.
+// that choose the kernel. FILE stands for a module's.
 var commandLines = `
 
 -x e1000e
@@ -206,6 +206,11 @@ e1000e
 -F sig_key e1000e
 -F nothing e1000e
 -F= e1000e
+--field= e1000e
+--field= unix
+--field= -l e1000e
+-m FILE
+FILE
 -F name e1000e
 e1000e nosuch e100
 nosuch
@@ -241,7 +246,8 @@ e1000e -n
 
 func TestSameWordsAndExitStatusAsKmod(t *testing.T) {
 	p := newPeer(t, debian.AMD64)
-	for line := range strings.SplitSeq(commandLines, "\n") {
+	file := filepath.Join(p.kernel.Root, "lib/modules", p.kernel.Version, "kernel/drivers/net/ethernet/intel/e1000e/e1000e.ko")
+	for line := range strings.SplitSeq(strings.ReplaceAll(commandLines, "FILE", file), "\n") {
 		t.Run(line, func(t *testing.T) { p.same(t, append(p.tree(), strings.Fields(line)...)) })
 	}
 	t.Run("no name", func(t *testing.T) { p.same(t, []string{""}) })

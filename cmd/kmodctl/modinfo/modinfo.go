@@ -101,7 +101,7 @@ func (c *command) each(names []string) (status int) {
 
 // shown shows what an argument stands for, and says whether all went well.
 func (c *command) shown(name string) bool {
-	if isFile(name) {
+	if !c.names && isFile(name) {
 		path, err := absolute(name)
 		if err != nil {
 			c.fail("Module file %s not found.", name)

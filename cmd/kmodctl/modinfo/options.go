@@ -9,9 +9,10 @@ import (
 
 // options are what a command line says, but for the modules.
 type options struct {
-	field   string // "" for all
-	end     byte   // of what is shown
-	names   bool   // the arguments are names of modules and nothing else
+	field   string
+	every   bool // all fields, and not that one
+	end     byte // of what is shown
+	names   bool // the arguments are names of modules and nothing else
 	root    string
 	release string // of the kernel, "" for the running one
 	hints   bool   // that kmod does not give
@@ -24,7 +25,7 @@ var errNothing = errors.New("missing module or filename.")
 
 // parse reads a command line.
 func parse(args []string, version string) (o options, words []string, err error) {
-	o = options{end: '\n', hints: true}
+	o = options{end: '\n', every: true, hints: true}
 	words, err = getopt.Parse(args, o.table(version))
 	if err == nil && len(words) == 0 {
 		err = errNothing
@@ -35,7 +36,7 @@ func parse(args []string, version string) (o options, words []string, err error)
 // table is what there is to say.
 func (o *options) table(version string) []getopt.Option {
 	only := func(short byte, long, field string) getopt.Option {
-		return getopt.Does(short, long, func() { o.field = field })
+		return getopt.Does(short, long, func() { o.every, o.field = false, field })
 	}
 	return []getopt.Option{
 		only('a', "author", "author"),
@@ -43,7 +44,7 @@ func (o *options) table(version string) []getopt.Option {
 		only('l', "license", "license"),
 		only('p', "parameters", "parm"),
 		only('n', "filename", "filename"),
-		getopt.Takes('F', "field", func(field string) { o.field = field }),
+		getopt.Takes('F', "field", func(field string) { o.every, o.field = false, field }),
 		getopt.Does('0', "null", func() { o.end = 0 }),
 		getopt.On('m', &o.names, "modname"),
 		getopt.Takes('k', "set-version", func(release string) { o.release = release }),

@@ -25,10 +25,10 @@ func (c *command) show(name, path string) bool {
 	case c.field == "filename":
 		c.value(path)
 		return true
-	case c.field == "" && builtin:
+	case c.every && builtin:
 		c.headed("name", name)
 		fallthrough
-	case c.field == "":
+	case c.every:
 		c.headed("filename", path)
 	}
 	if builtin {
@@ -61,7 +61,7 @@ func read(path string) (kofile.Info, *signature.Signature, error) {
 
 // showInfo shows the field that was asked for, or all.
 func (c *command) showInfo(info kofile.Info, signed *signature.Signature) {
-	if c.field == "parm" || c.field == "" {
+	if c.field == "parm" || c.every {
 		c.complain(info)
 	}
 	if c.field == "parm" {
@@ -77,7 +77,7 @@ func (c *command) showInfo(info kofile.Info, signed *signature.Signature) {
 	for _, f := range append(fields, signatureFields(signed)...) {
 		c.showField(f)
 	}
-	if c.field == "" {
+	if c.every {
 		for _, p := range slices.Backward(info.Parameters()) {
 			c.headed("parm", parameter(p, ":"+p.Type))
 		}
@@ -101,7 +101,7 @@ const keyWidth = 15
 
 func (c *command) showField(f field) {
 	switch {
-	case c.field != "":
+	case !c.every:
 		if f.key == c.field {
 			c.value(f.value)
 		}
