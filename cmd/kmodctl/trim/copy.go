@@ -16,18 +16,30 @@ import (
 )
 
 // Free says why no tree can be made in a directory: nil if it is not there, or is
-// empty.
+// empty, and nobody works in it, for it is replaced.
 func Free(dir string) error {
 	entries, err := os.ReadDir(dir)
+	_, errLink := os.Readlink(dir)
 	switch {
+	case errors.Is(err, os.ErrNotExist) && errLink == nil:
+		return fmt.Errorf("%s is a link that leads nowhere: name a directory that is empty, or is not there yet", dir)
 	case errors.Is(err, os.ErrNotExist):
 		return nil
 	case err != nil:
 		return err
 	case len(entries) > 0:
 		return fmt.Errorf("%s is not empty: name a directory that is, or is not there yet", dir)
+	case isHere(dir):
+		return fmt.Errorf("%s is the working directory, which would be replaced: name one that is not there yet", dir)
 	}
 	return nil
+}
+
+// isHere tells whether a directory is the working directory.
+func isHere(dir string) bool {
+	there, err1 := os.Stat(dir)
+	here, err2 := os.Stat(".")
+	return err1 == nil && err2 == nil && os.SameFile(there, here)
 }
 
 // Copy makes a tree of what is kept: lib/modules/VERSION with its tables, and
