@@ -373,6 +373,23 @@ func TestQuickDoesNothingWhenNothingHasChanged(t *testing.T) {
 	}
 }
 
+func TestQuickDoesNothingWhereNoListOfWhatIsBuiltInIs(t *testing.T) {
+	root := small(t).plant(t)
+	dir := filepath.Join(root, "lib/modules", release)
+	if err := errors.Join(os.RemoveAll(filepath.Join(dir, "modules.builtin")), os.RemoveAll(filepath.Join(dir, "modules.builtin.modinfo"))); err != nil {
+		t.Fatal(err)
+	}
+	asIs(t, root, "-C", "/dev/null", release)
+	age(t, dir)
+	mark := filepath.Join(dir, "modules.softdep")
+	if err := os.WriteFile(mark, []byte("mark"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if asIs(t, root, "-A", "-C", "/dev/null", release).Tables["modules.softdep"] != "mark" {
+		t.Error("made new tables")
+	}
+}
+
 // age has all in a tree be an hour old, and the tables a minute younger.
 func age(t *testing.T, dir string) {
 	t.Helper()
