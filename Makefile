@@ -22,7 +22,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # What Linux boards are made of, as GOARCH or GOARCH/GOARM.
 TARGETS := amd64 386 arm64 arm/7 arm/6 riscv64 mipsle
 
-# Whose names kmodctl can be called by.
+# What is shipped.
+PROGRAMS := ./cmd/kmodd ./cmd/kmodd-tools ./cmd/kmodctl ./cmd/kmodd-exporter
+
+# Whose names kmodd-tools can be called by.
 TOOLS := depmod insmod kmod lsmod modinfo modprobe rmmod
 
 # The packages that decide what is loaded and do nothing to the system.
@@ -31,14 +34,15 @@ PURE := ./modalias/... ./match/... ./rules/... ./daemon/core
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## build kmodd, kmodctl and kmodd-exporter, static, into bin/
-	$(SHIPPED) $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/kmodd ./cmd/kmodctl ./cmd/kmodd-exporter
+build: ## build kmodd, kmodd-tools, kmodctl and kmodd-exporter, static, into bin/
+	$(SHIPPED) $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(PROGRAMS)
 
 install: ## install what was built, units and udev's rules among it, below DESTDIR (docs/service.md)
 	install -D -t $(DESTDIR)/usr/sbin $(BIN)/kmodd
 	install -D -t $(DESTDIR)/usr/bin $(BIN)/kmodctl $(BIN)/kmodd-exporter
+	install -D -t $(DESTDIR)/usr/lib/kmodd $(BIN)/kmodd-tools
 	install -d $(DESTDIR)/usr/lib/kmodd/bin $(DESTDIR)/var/lib/kmodd
-	for tool in $(TOOLS); do ln -sf ../../../bin/kmodctl $(DESTDIR)/usr/lib/kmodd/bin/$$tool; done
+	for tool in $(TOOLS); do ln -sf ../kmodd-tools $(DESTDIR)/usr/lib/kmodd/bin/$$tool; done
 	ln -sf ../../sbin/kmodd $(DESTDIR)/usr/lib/kmodd/modprobe
 	cd deploy/systemd && find . -type f -exec install -D -m 644 '{}' '$(DESTDIR)/usr/lib/systemd/system/{}' ';'
 	install -D -m 644 -t $(DESTDIR)/usr/share/kmodd deploy/udev/80-drivers.rules deploy/kmodd/reference.toml deploy/kmodd/fast-boot.toml
@@ -61,7 +65,7 @@ cross: ## build for every architecture that boards have, into bin/ARCHITECTURE/
 		GOARCH=$${target%/*}; GOARM=; case $$target in */*) GOARM=$${target#*/};; esac; \
 		echo "building for $$target"; \
 		$(SHIPPED) GOOS=linux GOARCH=$$GOARCH GOARM=$$GOARM \
-			$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/$$GOARCH$$GOARM/ ./cmd/kmodd ./cmd/kmodctl ./cmd/kmodd-exporter; \
+			$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/$$GOARCH$$GOARM/ $(PROGRAMS); \
 	done
 
 # TestFileThatShrinksInUse is left out: QEMU 7.2 does not tell a program which

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kmodd/kmodd/cmd/kmodctl/multicall"
+	"github.com/kmodd/kmodd/cmd/kmodctl/screen"
 	"github.com/kmodd/kmodd/daemon/control"
 )
 
@@ -20,7 +22,7 @@ const (
 
 // run is main with what a test can hand in. It returns the exit status.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	stdout, stderr = &screen{to: stdout}, &screen{to: stderr}
+	stdout, stderr = screen.New(stdout), screen.New(stderr)
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -121,7 +123,7 @@ func newTool(name, short string) *cobra.Command {
 		Use: name, Short: short,
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if status := tools[name](args, version, toolOutput(cmd.OutOrStdout()), cmd.ErrOrStderr()); status != 0 {
+			if status := multicall.Tools[name](args, version, screen.ForTool(cmd.OutOrStdout()), cmd.ErrOrStderr()); status != 0 {
 				return exitStatus(status)
 			}
 			return nil

@@ -14,7 +14,7 @@ import (
 
 	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/match"
-	"github.com/kmodd/kmodd/match/kofile/signature"
+	"github.com/kmodd/kmodd/match/kofile/signature/trust"
 	"github.com/kmodd/kmodd/modalias"
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/modprobed"
@@ -70,7 +70,7 @@ func readCertificates(files []string) (all []*x509.Certificate, err error) {
 		if err != nil {
 			return nil, err
 		}
-		some, err := signature.Certificates(text)
+		some, err := trust.Certificates(text)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}

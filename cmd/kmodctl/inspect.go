@@ -13,6 +13,7 @@ import (
 	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/match/kofile"
 	"github.com/kmodd/kmodd/match/kofile/signature"
+	"github.com/kmodd/kmodd/match/kofile/signature/trust"
 	"github.com/kmodd/kmodd/match/kofile/unpack"
 	"github.com/kmodd/kmodd/modalias"
 	"github.com/kmodd/kmodd/rules"
@@ -302,7 +303,7 @@ func (q *inquiry) signature(image *unpack.Image) *signatureInfo {
 	}
 	info := &signatureInfo{Kind: s.Kind.String(), Signer: s.Signer, KeyID: hex.EncodeToString(s.KeyID), Hash: s.Hash}
 	if len(q.certificates) > 0 {
-		_, err := s.Verify(image, q.certificates)
+		_, err := trust.Verify(s, image, q.certificates)
 		good := err == nil
 		if info.Good = &good; err != nil {
 			info.Says = err.Error()

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
+	"github.com/kmodd/kmodd/cmd/kmodctl/multicall"
 	"github.com/kmodd/kmodd/daemon/control"
 	"github.com/kmodd/kmodd/daemon/usage"
 	"github.com/kmodd/kmodd/daemon/worker"
@@ -35,7 +36,7 @@ func TestMain(m *testing.M) {
 		}
 		main()
 	}, worker.AbleName: main}
-	for name := range tools {
+	for name := range multicall.Tools {
 		programs[name] = main
 	}
 	testscript.Main(m, programs)

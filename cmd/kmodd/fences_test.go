@@ -48,9 +48,20 @@ func TestTheDaemonLinksNoResolverOfHostNames(t *testing.T) {
 	linksNone(t, "cmd/kmodd", "net.(*UnixListener).AcceptUnix", "net.(*Resolver).")
 }
 
+// They start thousands of times while a kernel package is installed, and each package
+// that has something to set up takes its time then: these took a sixth of modprobe's.
+func TestKmodsProgramsLinkNothingThatTheyDoNotNeed(t *testing.T) {
+	heavy := []string{"net", "log/syslog", "crypto/x509", "crypto/rsa", "crypto/ecdsa", "text/template", "github.com/spf13/cobra", "github.com/fsnotify/fsnotify"}
+	for _, pkg := range deps(t, module+"cmd/kmodd-tools") {
+		if under(pkg, heavy) {
+			t.Errorf("cmd/kmodd-tools links %s", pkg)
+		}
+	}
+}
+
 // What executes templates calls methods by names that only their texts have, so every
-// exported method of every type is linked: two megabytes. Whoever calls kmodctl modprobe
-// or modinfo would wait for them, and cobra executes some if it is given any.
+// exported method of every type is linked: two megabytes. Cobra executes some if it is
+// given any.
 func TestKmodctlLinksNoTemplates(t *testing.T) {
 	linksNone(t, "cmd/kmodctl", "github.com/spf13/cobra.(*Command).ExecuteC", "text/template.(*Template).Execute")
 }
@@ -104,7 +115,7 @@ func TestWhatShipsLinksNothingOfTheBench(t *testing.T) {
 		"github.com/cavaliergopher/cpio", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp",
 		module + "cmd/kmodlab",
 	}
-	for _, program := range []string{"cmd/kmodd", "cmd/kmodctl", "cmd/kmodd-exporter"} {
+	for _, program := range []string{"cmd/kmodd", "cmd/kmodd-tools", "cmd/kmodctl", "cmd/kmodd-exporter"} {
 		for _, pkg := range deps(t, module+program) {
 			if under(pkg, bench) {
 				t.Errorf("%s links %s", program, pkg)

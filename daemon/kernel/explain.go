@@ -33,7 +33,7 @@ func (s System) loadWords(e *Error, m Module, image *io.SectionReader) string {
 	case unix.EBADMSG:
 		return "its signature block is malformed, so the file is damaged: reinstall it"
 	case unix.EOPNOTSUPP:
-		return "this kernel does not unpack compressed modules: unpack the file, or install kmodctl, which does"
+		return "this kernel does not unpack compressed modules: unpack the file, or install kmodd-tools, which does"
 	case unix.ETXTBSY:
 		return "the file is open for writing: try again when what writes it has finished"
 	case unix.ENOMEM:

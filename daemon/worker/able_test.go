@@ -86,7 +86,7 @@ func TestAWorkerThatDiesInASurveyLeavesTheModuleAlone(t *testing.T) {
 	p := able(t)
 	p.Survey(1, worker.Question{Module: "is_killed"})
 	r := <-p.Results()
-	if death := (*worker.DeathError)(nil); r.Survey == nil || !errors.As(r.Err, &death) || death.Doing != "survey" || !strings.HasSuffix(death.Error(), "kmodctl is broken: reinstall it") {
+	if death := (*worker.DeathError)(nil); r.Survey == nil || !errors.As(r.Err, &death) || death.Doing != "survey" || !strings.HasSuffix(death.Error(), "kmodd-tools is broken: reinstall it") {
 		t.Errorf("got %+v", r)
 	}
 }
@@ -105,12 +105,12 @@ func TestWithoutAbilitiesSleepIsRefused(t *testing.T) {
 		p := newPool(t, worker.Config{Able: []string{program}})
 		p.Survey(1, worker.Question{Module: "m"})
 		r := <-p.Results()
-		if r.Survey == nil || r.Unasked() || r.Err == nil || r.Err.Error() != before+"that takes kmodctl: install it beside kmodd" {
+		if r.Survey == nil || r.Unasked() || r.Err == nil || r.Err.Error() != before+"that takes kmodd-tools: install it beside kmodd" {
 			t.Errorf("%s: got %+v", program, r)
 		}
 		p.Tend(2, "m", worker.Placeholders{How: worker.Cover})
 		r = <-p.Results()
-		if !r.Tended || r.Err == nil || r.Err.Error() != strings.Replace(before, "survey", "tend", 1)+"that takes kmodctl: install it beside kmodd" {
+		if !r.Tended || r.Err == nil || r.Err.Error() != strings.Replace(before, "survey", "tend", 1)+"that takes kmodd-tools: install it beside kmodd" {
 			t.Errorf("%s: got %+v", program, r)
 		}
 	}

@@ -16,7 +16,7 @@
 // A worker is the daemon's own program, started again from /proc/self/exe under
 // the name [Name] (so both ends of the socket are of one version even when the
 // file has been replaced since). Files that the kernel can't unpack go to
-// kmodctl under the name [AbleName], which has the decompressors, and so do
+// kmodd-tools under the name [AbleName], which has the decompressors, and so do
 // devices that may be taken only while nobody uses them, for it can tell
 // ([Abilities]): neither the code for that nor the 8 to 21 MB that it uses are
 // ever the daemon's. Both programs hand over to [Serve] before they do anything

@@ -105,7 +105,7 @@ func (e *DeathError) Error() string {
 	case "unload":
 		cure = "look in dmesg for an oops of the module's exit; what is left of the module stays until the next boot"
 	case "survey", "tend":
-		cure = "somebody killed it, or kmodctl is broken: reinstall it"
+		cure = "somebody killed it, or kmodd-tools is broken: reinstall it"
 	case "run":
 		cure = "somebody killed it, and its command may go on"
 	}
@@ -119,8 +119,8 @@ type Config struct {
 	// Idle is for how long a worker without work is kept, 0 for 3 seconds.
 	Idle time.Duration
 	// Able are the places where the program that has [Abilities] is
-	// looked for, in this order; nil for kmodctl beside this program, in
-	// /usr/lib/kmodd and in /usr/bin.
+	// looked for, in this order; nil for kmodd-tools beside this program and in
+	// /usr/lib/kmodd, or else kmodctl in /usr/bin.
 	Able []string
 }
 

@@ -320,7 +320,7 @@ func TestAnUnloadSaysWhyTheModuleStays(t *testing.T) {
 func TestWithoutTheProgramThatKnowsWhoUsesADeviceItCountsAsUsed(t *testing.T) {
 	p := newPool(t, worker.Config{Able: []string{"/nowhere/kmodctl"}})
 	p.Assign(1, kernel.Assignment{Path: "/devices/d", Gently: true})
-	if r := <-p.Results(); r.Err == nil || !strings.Contains(r.Err.Error(), "can't be told without kmodctl") {
+	if r := <-p.Results(); r.Err == nil || !strings.Contains(r.Err.Error(), "can't be told without kmodd-tools") {
 		t.Errorf("got %+v", r)
 	}
 }
@@ -522,7 +522,7 @@ func TestFilesThatTheKernelCanNotUnpack(t *testing.T) {
 		want       string
 	}{
 		{"no program for it", whole, []string{"/nonexistent/a", "/nonexistent/b"},
-			"unpack m from " + whole + ": this kernel does not unpack zstd and there is no kmodctl to do it in /nonexistent/a, /nonexistent/b: install kmodctl beside kmodd"},
+			"unpack m from " + whole + ": this kernel does not unpack zstd and there is no kmodd-tools to do it in /nonexistent/a, /nonexistent/b: install kmodd-tools beside kmodd"},
 		{"a damaged one", broken, []string{exe},
 			"unpack m from " + broken + ": a checksum differs: reinstall the file"},
 		{"a whole one goes in from memory", whole, []string{"/nonexistent/a", exe},

@@ -23,11 +23,12 @@ type program struct{ path, name string }
 // itself is this program, even if its file has been replaced or removed.
 var itself = program{"/proc/self/exe", Name}
 
-// ablePlaces are the places where kmodctl may be.
+// ablePlaces are the places where kmodd-tools may be, or kmodctl, which takes longer
+// to start and does the same.
 func ablePlaces() []string {
-	places := []string{"/usr/lib/kmodd/kmodctl", "/usr/bin/kmodctl"}
+	places := []string{"/usr/lib/kmodd/kmodd-tools", "/usr/bin/kmodctl"}
 	if exe, err := os.Readlink("/proc/self/exe"); err == nil {
-		places = append([]string{filepath.Join(filepath.Dir(exe), "kmodctl")}, places...)
+		places = append([]string{filepath.Join(filepath.Dir(exe), "kmodd-tools")}, places...)
 	}
 	return places
 }
@@ -44,8 +45,8 @@ func (p *Pool) choose(m kernel.Module, f moduleFile) (program, task, error) {
 			return able, unpackFirst, nil
 		}
 		return program{}, 0, &kernel.Error{Op: "unpack", Module: m.Name, File: m.File,
-			Words: "this kernel does not unpack " + packing + " and there is no kmodctl to do it in " +
-				strings.Join(p.able, ", ") + ": install kmodctl beside kmodd"}
+			Words: "this kernel does not unpack " + packing + " and there is no kmodd-tools to do it in " +
+				strings.Join(p.able, ", ") + ": install kmodd-tools beside kmodd"}
 	}
 }
 

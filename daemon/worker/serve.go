@@ -276,11 +276,11 @@ func cut(text string, most int) string {
 	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }
 
-var errUnable = errors.New("that takes kmodctl: install it beside kmodd")
+var errUnable = errors.New("that takes kmodd-tools: install it beside kmodd")
 
 // nobodyKnows is what a worker says of a device that can't tell who uses it.
 func nobodyKnows(string) string {
-	return "who uses it can't be told without kmodctl: install it beside kmodd"
+	return "who uses it can't be told without kmodd-tools: install it beside kmodd"
 }
 
 // inspected is a module's file, and how its drivers were had to probe because of it.

@@ -16,7 +16,7 @@ import (
 	"github.com/kmodd/kmodd/match"
 	"github.com/kmodd/kmodd/match/kofile"
 	"github.com/kmodd/kmodd/match/kofile/kofiletest"
-	"github.com/kmodd/kmodd/match/kofile/signature"
+	"github.com/kmodd/kmodd/match/kofile/signature/trust"
 	"github.com/kmodd/kmodd/rules"
 	"github.com/kmodd/kmodd/rules/modprobed"
 )
@@ -271,7 +271,7 @@ func TestSignaturesAreHeldToWhatTheKernelKnows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificates, err := signature.Certificates(pem)
+	certificates, err := trust.Certificates(pem)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kmodd/kmodd/daemon/kernel"
 	"github.com/kmodd/kmodd/match/kofile/signature"
+	"github.com/kmodd/kmodd/match/kofile/signature/trust"
 )
 
 // A strictness is what the kernel wants of signatures (module_sig_check in
@@ -62,8 +63,8 @@ func (c *checking) signature() (s Step) {
 func (c *checking) signedBy(sig *signature.Signature, strict strictness) Step {
 	who := sig.Signer + " (key " + hex.EncodeToString(sig.KeyID) + ")"
 	trusted, heard := c.trusts(sig)
-	_, err := sig.Verify(c.image, c.Certificates)
-	bad := errors.Is(err, signature.ErrMismatch)
+	_, err := trust.Verify(sig, c.image, c.Certificates)
+	bad := errors.Is(err, trust.ErrMismatch)
 	switch {
 	case bad && (strict.enforced || heard != no):
 		return refused(unix.EKEYREJECTED, "build or install it again", "signed by %s, and it is not as the signer left it", who)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/syslog"
 
 	"github.com/kmodd/kmodd/cmd/kmodctl/getopt"
 )
@@ -29,7 +28,7 @@ type Log struct {
 
 	name   string
 	stderr io.Writer
-	system *syslog.Writer // nil for stderr
+	system *systemLog // nil for stderr
 }
 
 // New is the log of a tool. With system, the words go to syslog(3), and nowhere
@@ -38,7 +37,7 @@ func New(name string, stderr io.Writer, system bool, verbosity int) *Log {
 	l := &Log{Verbosity: verbosity, name: name, stderr: stderr}
 	if system {
 		l.stderr = io.Discard
-		l.system, _ = syslog.New(syslog.LOG_DAEMON|syslog.LOG_WARNING, name)
+		l.system = openSystemLog()
 	}
 	return l
 }
@@ -54,12 +53,8 @@ func (l *Log) Tell(priority int, line string) {
 	case priority > l.Verbosity:
 	case l.system == nil:
 		fmt.Fprintln(l.stderr, l.name+": "+line)
-	case priority <= Fatal:
-		_ = l.system.Crit(line)
-	case priority == Failure:
-		_ = l.system.Err(line)
 	default:
-		_ = l.system.Warning(line)
+		l.system.write(min(max(priority, Fatal), Warning), l.name, line)
 	}
 }
 

@@ -30,7 +30,7 @@
 //
 // # Tools
 //
-// kmodctl is run under the names of kmod's programs, and so are these: depmod
+// kmodd-tools is run under the names of kmod's programs, and so are these: depmod
 // over Debian's modules, which lie in memory by then, modprobe -n -v and modinfo. A run is a whole process, from its
 // start to its end. The tables and the answers are compared. The last two are asked in guests
 // with Debian's kernels, too: they take little longer than programs take to start, and that depends

@@ -55,7 +55,7 @@ func askIn(ctx context.Context, build *lab.Build, board, where string, runs int)
 // ask asks a question of the guest's own modules.
 func (g guest) ask(ctx context.Context, what string, runs int, q question) (row, error) {
 	programs := [2]string{kmods: q.name, kmodds: "/tmp/" + q.name}
-	if _, err := g.shell(ctx, "ln -sf $(command -v kmodctl) "+programs[kmodds]); err != nil {
+	if _, err := g.shell(ctx, "ln -sf /usr/lib/kmodd/kmodd-tools "+programs[kmodds]); err != nil {
 		return row{}, err
 	}
 	const times = 5 // in a row: emulated, a process takes 50 ms, and to ask for it as long

@@ -17,7 +17,7 @@ import (
 	"github.com/kmodd/kmodd/cmd/kmodlab/debian"
 )
 
-// tools measures kmodctl under the names of kmod's programs, each as a whole
+// tools measures kmodd-tools under the names of kmod's programs, each as a whole
 // process, and holds what it does to what kmod's do.
 func tools(ctx context.Context, progress io.Writer, runs int) ([]row, error) {
 	b, err := newToolbox(ctx, progress)
@@ -41,7 +41,7 @@ func tools(ctx context.Context, progress io.Writer, runs int) ([]row, error) {
 	return append(rows, inside...), err
 }
 
-// A toolbox has kmodctl under other names, and a root with Debian's modules.
+// A toolbox has kmodd-tools under other names, and a root with Debian's modules.
 type toolbox struct {
 	dir     string
 	time    string // time(1)
@@ -81,19 +81,19 @@ func newToolbox(ctx context.Context, progress io.Writer) (b toolbox, err error) 
 	return b, b.plant(filepath.Join(kernel.Root, "lib/modules", kernel.Version))
 }
 
-// install builds kmodctl and copies it, as make install does. What the linker has
+// install builds kmodd-tools and copies it, as make install does. What the linker has
 // written through a mapping lies in memory in single pages, and a program whose file
 // lies there in larger pieces starts in three quarters of the time.
 func (b toolbox) install(ctx context.Context) (program string, err error) {
 	built := filepath.Join(b.dir, "built")
-	if err := build(ctx, built, "github.com/kmodd/kmodd/cmd/kmodctl"); err != nil {
+	if err := build(ctx, built, "github.com/kmodd/kmodd/cmd/kmodd-tools"); err != nil {
 		return "", err
 	}
 	content, err := os.ReadFile(built)
 	if err != nil {
 		return "", err
 	}
-	program = filepath.Join(b.dir, "kmodctl")
+	program = filepath.Join(b.dir, "kmodd-tools")
 	return program, os.WriteFile(program, content, 0o755)
 }
 

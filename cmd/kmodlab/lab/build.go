@@ -39,6 +39,7 @@ var agent = Program{Package: "github.com/kmodd/kmodd/cmd/kmodlab/agent", Path: A
 // Programs are those of the project that scenarios are about.
 var Programs = []Program{
 	{Package: "github.com/kmodd/kmodd/cmd/kmodd", Path: "/usr/sbin/kmodd"},
+	{Package: "github.com/kmodd/kmodd/cmd/kmodd-tools", Path: "/usr/lib/kmodd/kmodd-tools"},
 	{Package: "github.com/kmodd/kmodd/cmd/kmodctl", Path: "/usr/bin/kmodctl"},
 	{Package: "github.com/kmodd/kmodd/cmd/kmodd-exporter", Path: "/usr/bin/kmodd-exporter"},
 	{Package: "github.com/kmodd/kmodd/daemon/kernel", Path: "/usr/lib/kmodd/kernel.test", Test: true},

@@ -1,6 +1,6 @@
-// Package signature reads the signature of a kernel module file, and holds the
-// file to certificates. It is apart from the package kofile so that what it needs
-// of cryptography is not linked into the resident daemon.
+// Package signature reads the signature of a kernel module file. It is apart from the
+// package kofile so that ASN.1 is not linked into the resident daemon; whether the
+// signature is good, package trust finds out.
 //
 // # What is appended
 //
@@ -13,11 +13,4 @@
 // why this is a hundred lines over encoding/asn1: the libraries for PKCS#7 know no
 // signers by key identifier, and want the certificate inside. Older kernels' signatures, a
 // name, a key's identifier and a number, are read and can't be verified.
-//
-// # What a good signature says
-//
-// [Signature.Verify] does what the kernel does (verify_pkcs7_signature in
-// certs/system_keyring.c): the certificates are trusted as they are, whoever has
-// issued them and whether or not they have expired. Which certificates the running
-// kernel trusts is for the caller to know.
 package signature

@@ -1,7 +1,6 @@
 package signature
 
 import (
-	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"math/big"
@@ -17,7 +16,7 @@ type (
 	}
 	signedData struct {
 		Version      int
-		Hashes       []pkix.AlgorithmIdentifier `asn1:"set"`
+		Hashes       []algorithm `asn1:"set"`
 		Content      contentInfo
 		Certificates []asn1.RawValue `asn1:"optional,set,tag:0"`
 		Revoked      []asn1.RawValue `asn1:"optional,set,tag:1"`
@@ -26,15 +25,20 @@ type (
 	signerInfo struct {
 		Version    int
 		ID         asn1.RawValue // an issuerAndSerial, or a key's identifier with tag 0
-		Hash       pkix.AlgorithmIdentifier
+		Hash       algorithm
 		Attributes []asn1.RawValue `asn1:"optional,set,tag:0"`
-		Algorithm  pkix.AlgorithmIdentifier
+		Algorithm  algorithm
 		Signature  []byte
 		Unsigned   []asn1.RawValue `asn1:"optional,set,tag:1"`
 	}
 	issuerAndSerial struct {
 		Issuer asn1.RawValue
 		Serial *big.Int
+	}
+	// An algorithm is an AlgorithmIdentifier (RFC 5280, section 4.1.1.2).
+	algorithm struct {
+		Algorithm  asn1.ObjectIdentifier
+		Parameters asn1.RawValue `asn1:"optional"`
 	}
 	// A partSET is a SET by its name, for encoding/asn1.
 	partSET []struct {
@@ -49,13 +53,42 @@ var (
 	commonName = asn1.ObjectIdentifier{2, 5, 4, 3}
 )
 
+// hashes are the hash functions that a kernel's signatures may have, by object
+// identifier.
+var hashes = []struct {
+	ID   asn1.ObjectIdentifier
+	Name string
+}{
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}, "sha256"},
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 2}, "sha384"},
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3}, "sha512"},
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 4}, "sha224"},
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 8}, "sha3-256"},
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 9}, "sha3-384"},
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 10}, "sha3-512"},
+	{asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}, "sha1"},
+	{asn1.ObjectIdentifier{1, 2, 156, 10197, 1, 401}, "sm3"},
+	{asn1.ObjectIdentifier{1, 3, 36, 3, 2, 1}, "rmd160"},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 5}, "md5"},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 4}, "md4"},
+}
+
+func hashName(id asn1.ObjectIdentifier) string {
+	for _, h := range hashes {
+		if h.ID.Equal(id) {
+			return h.Name
+		}
+	}
+	return id.String()
+}
+
 // parse reads a PKCS#7 that is appended at a place in the file. It is over all before that.
 func parse(der []byte, at int64) (*Signature, error) {
 	signer, err := firstSigner(der)
 	if err == nil {
-		s := &Signature{Kind: PKCS7, Hash: hashName(signer.Hash.Algorithm), Bytes: signer.Signature, content: at}
+		s := &Signature{Kind: PKCS7, Hash: hashName(signer.Hash.Algorithm), Bytes: signer.Signature, Signed: at}
 		if len(signer.Attributes) > 0 {
-			s.refused = "it is over attributes"
+			s.Refused = "it is over attributes"
 		}
 		if err = s.identify(signer.ID); err == nil {
 			return s, nil
@@ -106,7 +139,7 @@ func (s *Signature) identify(id asn1.RawValue) error {
 	if err := whole(id.FullBytes, &by); err != nil {
 		return err
 	}
-	s.issuer, s.KeyID = by.Issuer.FullBytes, by.Serial.Bytes()
+	s.Issuer, s.KeyID = by.Issuer.FullBytes, by.Serial.Bytes()
 	var name []partSET
 	if err := whole(by.Issuer.FullBytes, &name); err != nil {
 		return err

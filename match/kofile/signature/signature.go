@@ -35,9 +35,9 @@ type Signature struct {
 	Hash  string
 	Bytes []byte // the encrypted or signed hash
 
-	content int64  // how many bytes of the file are signed
-	issuer  []byte // the issuer's name, in DER
-	refused string // why kernels don't accept it whoever has signed, or ""
+	Signed  int64  // how many bytes of the file, from its beginning
+	Issuer  []byte // its name, in DER, if the signer is named by it
+	Refused string // why kernels don't accept it whoever has signed, or ""
 }
 
 // end is the struct module_signature.
@@ -78,7 +78,7 @@ func Read(r io.ReaderAt, size int64) (*Signature, error) {
 	}
 	s, err := parse(der, at-length)
 	if err == nil && string(end[:8]) != "\x00\x00\x02\x00\x00\x00\x00\x00" {
-		s.refused = "what is said of it has more fields than a PKCS#7 has"
+		s.Refused = "what is said of it has more fields than a PKCS#7 has"
 	}
 	return s, err
 }
@@ -110,5 +110,5 @@ func old(r io.ReaderAt, at int64, end []byte, names, length int64) (*Signature, 
 		return nil, err
 	}
 	signer, key := b[:end[3]], b[end[3]:names]
-	return &Signature{Kind: Kind(end[2]), Signer: string(signer), KeyID: key, ByKey: true, Hash: oldHashes[end[1]], Bytes: b[names:], content: begin}, nil
+	return &Signature{Kind: Kind(end[2]), Signer: string(signer), KeyID: key, ByKey: true, Hash: oldHashes[end[1]], Bytes: b[names:], Signed: begin}, nil
 }

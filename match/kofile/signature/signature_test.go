@@ -1,4 +1,4 @@
-package signature
+package signature_test
 
 import (
 	"bytes"
@@ -27,6 +27,8 @@ import (
 	"github.com/kmodd/kmodd/cmd/kmodlab/debian"
 	"github.com/kmodd/kmodd/match/kofile"
 	"github.com/kmodd/kmodd/match/kofile/kofiletest"
+	"github.com/kmodd/kmodd/match/kofile/signature"
+	"github.com/kmodd/kmodd/match/kofile/signature/trust"
 )
 
 var module = kofiletest.Module{Code: 5000, Info: []string{"license=GPL"}}.Bytes()
@@ -65,10 +67,14 @@ func newECDSA(t testing.TB, serial int64) signer {
 	return newSigner(t, serial, pkix.Name{Organization: []string{"Board makers"}}, key, err)
 }
 
+var hashes = map[string]crypto.Hash{
+	"sha1": crypto.SHA1, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha3-512": crypto.SHA3_512,
+}
+
 // How a signature is made, other than by default.
 type how struct {
 	byKey, attributes bool
-	change            func(*signedData)
+	change            func(*signature.SignedData)
 	hash              string // "" for sha256
 }
 
@@ -78,24 +84,24 @@ func (s signer) sign(t testing.TB, content []byte, how how) []byte {
 	if how.hash == "" {
 		how.hash = "sha256"
 	}
-	info := signerInfo{Version: 1, ID: asn1.RawValue{FullBytes: s.id(t, how.byKey)}}
-	for _, h := range hashes {
-		if h.name == how.hash {
-			info.Hash.Algorithm = h.id
-			if h.hash != 0 {
-				info.Signature = s.signature(t, content, h.hash)
-			}
+	info := signature.SignerInfo{Version: 1, ID: asn1.RawValue{FullBytes: s.id(t, how.byKey)}}
+	for _, h := range signature.Hashes {
+		if h.Name == how.hash {
+			info.Hash.Algorithm = h.ID
 		}
+	}
+	if hash, ok := hashes[how.hash]; ok {
+		info.Signature = s.signature(t, content, hash)
 	}
 	if how.attributes {
 		info.Attributes = []asn1.RawValue{{FullBytes: encode(t, []int{1})}}
 	}
 	info.Algorithm.Algorithm = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
-	signed := signedData{Version: 1, Hashes: []pkix.AlgorithmIdentifier{info.Hash}, Content: contentInfo{Type: data}, Signers: []signerInfo{info}}
+	signed := signature.SignedData{Version: 1, Hashes: []signature.Algorithm{info.Hash}, Content: signature.ContentInfo{Type: signature.Data}, Signers: []signature.SignerInfo{info}}
 	if how.change != nil {
 		how.change(&signed)
 	}
-	return encode(t, contentInfo{dataSigned, asn1.RawValue{Class: asn1.ClassContextSpecific, IsCompound: true, Bytes: encode(t, signed)}})
+	return encode(t, signature.ContentInfo{signature.DataSigned, asn1.RawValue{Class: asn1.ClassContextSpecific, IsCompound: true, Bytes: encode(t, signed)}})
 }
 
 func (s signer) signature(t testing.TB, content []byte, hash crypto.Hash) []byte {
@@ -112,7 +118,7 @@ func (s signer) id(t testing.TB, byKey bool) []byte {
 	if byKey {
 		return encode(t, asn1.RawValue{Class: asn1.ClassContextSpecific, Bytes: s.certificate.SubjectKeyId})
 	}
-	return encode(t, issuerAndSerial{asn1.RawValue{FullBytes: s.certificate.RawIssuer}, s.certificate.SerialNumber})
+	return encode(t, signature.IssuerAndSerial{asn1.RawValue{FullBytes: s.certificate.RawIssuer}, s.certificate.SerialNumber})
 }
 
 func encode(t testing.TB, value any) []byte {
@@ -134,14 +140,16 @@ func appendedAs(says, names string, der []byte) []byte {
 	return bytes.Join([][]byte{module, []byte(names), der, []byte(says), length, []byte(kofile.Mark)}, nil)
 }
 
-func readBytes(file []byte) (*Signature, error) {
-	return Read(bytes.NewReader(file), int64(len(file)))
+func readBytes(file []byte) (*signature.Signature, error) {
+	return signature.Read(bytes.NewReader(file), int64(len(file)))
 }
 
 func TestWhatIsNoSignatureIsRefusedWithThePlace(t *testing.T) {
 	s := newECDSA(t, 7)
 	good := s.sign(t, module, how{})
-	changed := func(change func(*signedData)) []byte { return appended(s.sign(t, module, how{change: change})) }
+	changed := func(change func(*signature.SignedData)) []byte {
+		return appended(s.sign(t, module, how{change: change}))
+	}
 	tests := []struct {
 		name string
 		file []byte
@@ -156,13 +164,13 @@ func TestWhatIsNoSignatureIsRefusedWithThePlace(t *testing.T) {
 		{"nothing but zeros", appended([]byte{0}), "the signature is no PKCS#7 as kernels have it: asn1: syntax error: truncated tag or length (at byte 5"},
 		{"half of it", appended(good[:len(good)/2]), "the signature is no PKCS#7 as kernels have it: asn1: syntax error: data truncated (at byte 5"},
 		{"more than it", appended(append(bytes.Clone(good), 0)), "the signature is no PKCS#7 as kernels have it: asn1: syntax error: bytes after its end (at byte 5"},
-		{"not signed data", appended(encode(t, contentInfo{Type: data})), "it is no signed data"},
-		{"other content", changed(func(d *signedData) { d.Content.Type = dataSigned }), "what is signed is not data"},
-		{"content of its own", changed(func(d *signedData) {
+		{"not signed data", appended(encode(t, signature.ContentInfo{Type: signature.Data})), "it is no signed data"},
+		{"other content", changed(func(d *signature.SignedData) { d.Content.Type = signature.DataSigned }), "what is signed is not data"},
+		{"content of its own", changed(func(d *signature.SignedData) {
 			d.Content.Content = asn1.RawValue{Class: asn1.ClassContextSpecific, IsCompound: true, Bytes: []byte{5, 0}}
 		}), "it has content of its own"},
-		{"nobody's", changed(func(d *signedData) { d.Signers = nil }), "nobody has signed"},
-		{"somebody's without a name", changed(func(d *signedData) { d.Signers[0].ID = asn1.RawValue{FullBytes: []byte{5, 0}} }), "the signature is no PKCS#7"},
+		{"nobody's", changed(func(d *signature.SignedData) { d.Signers = nil }), "nobody has signed"},
+		{"somebody's without a name", changed(func(d *signature.SignedData) { d.Signers[0].ID = asn1.RawValue{FullBytes: []byte{5, 0}} }), "the signature is no PKCS#7"},
 		{"an old one without its hash", appendedAs("\x01\x63\x01\x00\x00\x00\x00\x00", "", good), "a signature by the unknown algorithm 1 or hash function 99 (at byte "},
 		{"an old one that is too long", []byte("\x01\x04\x01\xff\xff\x00\x00\x00\x00\x00\x00\x01" + kofile.Mark), "the signature would begin 511 bytes before the file (at byte 0)"},
 	}
@@ -180,7 +188,7 @@ func TestWhatIsNoSignatureIsRefusedWithThePlace(t *testing.T) {
 func TestAReadThatFailsIsNoMissingSignature(t *testing.T) {
 	file := appended(newECDSA(t, 7).sign(t, module, how{}))
 	for _, from := range []int{len(file) - 30, len(module) + 10} {
-		if _, err := Read(failing{file, int64(from)}, int64(len(file))); !errors.Is(err, fs.ErrPermission) {
+		if _, err := signature.Read(failing{file, int64(from)}, int64(len(file))); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("from byte %d: %v", from, err)
 		}
 	}
@@ -217,12 +225,12 @@ func TestWhoHasSigned(t *testing.T) {
 		hash           string
 		wrong, without string // what Verify says of the other's certificate, and of the own
 	}{
-		{"a name and a serial number", appended(one.sign(t, module, how{})), "Signing key", "1234", false, "sha256", ErrUntrusted.Error(), ""},
-		{"a key's identifier", appended(one.sign(t, module, how{byKey: true})), "", "ab34", true, "sha256", ErrUntrusted.Error(), ""},
-		{"a name without a common name", appended(other.sign(t, module, how{hash: "sha384"})), "Board makers", "09", false, "sha384", ErrUntrusted.Error(), ""},
-		{"SHA-3", appended(one.sign(t, module, how{hash: "sha3-512"})), "Signing key", "1234", false, "sha3-512", ErrUntrusted.Error(), ""},
-		{"SHA-1", appended(one.sign(t, module, how{hash: "sha1"})), "Signing key", "1234", false, "sha1", ErrUntrusted.Error(), ""},
-		{"another file's", appended(one.sign(t, module[1:], how{})), "Signing key", "1234", false, "sha256", ErrUntrusted.Error(), ErrMismatch.Error()},
+		{"a name and a serial number", appended(one.sign(t, module, how{})), "Signing key", "1234", false, "sha256", trust.ErrUntrusted.Error(), ""},
+		{"a key's identifier", appended(one.sign(t, module, how{byKey: true})), "", "ab34", true, "sha256", trust.ErrUntrusted.Error(), ""},
+		{"a name without a common name", appended(other.sign(t, module, how{hash: "sha384"})), "Board makers", "09", false, "sha384", trust.ErrUntrusted.Error(), ""},
+		{"SHA-3", appended(one.sign(t, module, how{hash: "sha3-512"})), "Signing key", "1234", false, "sha3-512", trust.ErrUntrusted.Error(), ""},
+		{"SHA-1", appended(one.sign(t, module, how{hash: "sha1"})), "Signing key", "1234", false, "sha1", trust.ErrUntrusted.Error(), ""},
+		{"another file's", appended(one.sign(t, module[1:], how{})), "Signing key", "1234", false, "sha256", trust.ErrUntrusted.Error(), trust.ErrMismatch.Error()},
 		{"a hash without a function here", appended(one.sign(t, module, how{hash: "sm3"})), "Signing key", "1234", false, "sm3", "", "the hash function sm3 is not known here"},
 		{"over attributes", appended(one.sign(t, module, how{attributes: true})), "Signing key", "1234", false, "sha256", "", "it is over attributes"},
 		{"names that no PKCS#7 has", appendedAs("\x00\x00\x02\x01\x00\x00\x00\x00", "", one.sign(t, module, how{})), "Signing key", "1234", false, "sha256", "", "more fields than a PKCS#7 has"},
@@ -247,9 +255,9 @@ func TestWhoHasSigned(t *testing.T) {
 }
 
 // verify wants what Verify says; nothing is that the file is good.
-func verify(t *testing.T, s *Signature, file []byte, certificates []*x509.Certificate, want string) {
+func verify(t *testing.T, s *signature.Signature, file []byte, certificates []*x509.Certificate, want string) {
 	t.Helper()
-	c, err := s.Verify(bytes.NewReader(file), certificates)
+	c, err := trust.Verify(s, bytes.NewReader(file), certificates)
 	switch {
 	case want == "" && (err != nil || c == nil):
 		t.Errorf("%v, want it to be good", err)
@@ -266,7 +274,7 @@ func TestACertificateWithTheSameNameIsNotEnough(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	verify(t, s, file, []*x509.Certificate{bad.certificate}, ErrMismatch.Error())
+	verify(t, s, file, []*x509.Certificate{bad.certificate}, trust.ErrMismatch.Error())
 	verify(t, s, file, []*x509.Certificate{bad.certificate, good.certificate}, "")
 }
 
@@ -280,9 +288,9 @@ func TestOneChangedByteIsNoticed(t *testing.T) {
 	for _, at := range []int{0, 100, len(module) - 1} {
 		changed := bytes.Clone(file)
 		changed[at] ^= 1
-		verify(t, s, changed, []*x509.Certificate{signer.certificate}, ErrMismatch.Error())
+		verify(t, s, changed, []*x509.Certificate{signer.certificate}, trust.ErrMismatch.Error())
 	}
-	_, err = s.Verify(failing{file, 4000}, []*x509.Certificate{signer.certificate})
+	_, err = trust.Verify(s, failing{file, 4000}, []*x509.Certificate{signer.certificate})
 	if !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("a read that fails: %v", err)
 	}
@@ -310,7 +318,7 @@ func TestCertificates(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			found, err := Certificates(tt.file)
+			found, err := trust.Certificates(tt.file)
 			if len(found) != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.HasPrefix(err.Error(), tt.err) {
 				t.Errorf("%d certificates, %v", len(found), err)
 			}
@@ -341,7 +349,7 @@ func TestWhatSignFileSignsIsGood(t *testing.T) {
 			}
 			verify(t, s, file, []*x509.Certificate{signer.certificate}, "")
 			file[99] ^= 1
-			verify(t, s, file, []*x509.Certificate{signer.certificate}, ErrMismatch.Error())
+			verify(t, s, file, []*x509.Certificate{signer.certificate}, trust.ErrMismatch.Error())
 		}
 	}
 }
@@ -398,7 +406,7 @@ func TestDebiansModulesAreSignedByTheirKernel(t *testing.T) {
 		}
 		verify(t, s, file, trusted, "")
 		file[len(file)/2] ^= 1
-		verify(t, s, file, trusted, ErrMismatch.Error())
+		verify(t, s, file, trusted, trust.ErrMismatch.Error())
 	}
 }
 
@@ -443,7 +451,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil || s == nil {
 			return
 		}
-		if _, err := s.Verify(bytes.NewReader(file), []*x509.Certificate{namesake.certificate}); err == nil {
+		if _, err := trust.Verify(s, bytes.NewReader(file), []*x509.Certificate{namesake.certificate}); err == nil {
 			t.Error("good, by somebody who has not signed")
 		}
 	})

@@ -1,4 +1,5 @@
-package main
+// Package screen has text shown that others have chosen.
+package screen
 
 import (
 	"bytes"
@@ -12,19 +13,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A screen passes on text, and shows what a terminal would take for a command,
+// A Screen passes on text, and shows what a terminal would take for a command,
 // such as ESC, as \u001b. The names of devices come from devices: of a
 // Thunderbolt host's services (tbsvc:k...) or of a remote processor's channels
 // (rpmsg:...) every byte may be chosen by whoever is plugged in. JSON keeps its
 // meaning by this.
-type screen struct {
+type Screen struct {
 	to   io.Writer
 	half []byte // a character whose rest comes with the next write
 }
 
-var _ io.Writer = (*screen)(nil)
+var _ io.Writer = (*Screen)(nil)
 
-func (s *screen) Write(p []byte) (int, error) {
+// New is a screen in front of a writer.
+func New(to io.Writer) *Screen { return &Screen{to: to} }
+
+func (s *Screen) Write(p []byte) (int, error) {
 	text := append(s.half, p...)
 	out := make([]byte, 0, len(text))
 	for len(text) > 0 && utf8.FullRune(text) {
@@ -39,15 +43,15 @@ func (s *screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// toolOutput is where kmod's tools write what other programs read: byte for byte,
+// ForTool is where kmod's tools write what other programs read: byte for byte,
 // unless it is to be seen on a terminal.
-func toolOutput(to io.Writer) io.Writer {
-	if s, ok := to.(*screen); ok {
+func ForTool(to io.Writer) io.Writer {
+	if s, ok := to.(*Screen); ok {
 		to = s.to
 	}
 	if f, ok := to.(*os.File); ok {
 		if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err == nil {
-			return &screen{to: f}
+			return &Screen{to: f}
 		}
 	}
 	return to

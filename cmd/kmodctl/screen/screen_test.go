@@ -1,4 +1,4 @@
-package main
+package screen
 
 import (
 	"encoding/json"
@@ -34,7 +34,7 @@ func TestATerminalIsGivenNoCommands(t *testing.T) {
 // shown is what a screen makes of some writes.
 func shown(t interface{ Fatal(...any) }, writes ...string) string {
 	var b strings.Builder
-	s := &screen{to: &b}
+	s := New(&b)
 	for _, w := range writes {
 		if _, err := s.Write([]byte(w)); err != nil {
 			t.Fatal(err)

@@ -1,4 +1,12 @@
-package signature
+// Package trust holds a module file and its signature to certificates. It is apart from
+// package signature for those who only want to know who has signed: X.509 takes a
+// program half a megabyte, and a twentieth of the time in which it starts.
+//
+// [Verify] does what the kernel does (verify_pkcs7_signature in
+// certs/system_keyring.c): the certificates are trusted as they are, whoever has
+// issued them and whether or not they have expired. Which certificates the running
+// kernel trusts is for the caller to know.
+package trust
 
 import (
 	"bytes"
@@ -10,50 +18,19 @@ import (
 	_ "crypto/sha3"
 	_ "crypto/sha512"
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/kmodd/kmodd/match/kofile/signature"
 )
 
-// hashes are the hash functions that a kernel's signatures may have, by object
-// identifier. Those without a function here are of no use any more.
-var hashes = []struct {
-	id   asn1.ObjectIdentifier
-	name string
-	hash crypto.Hash
-}{
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}, "sha256", crypto.SHA256},
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 2}, "sha384", crypto.SHA384},
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3}, "sha512", crypto.SHA512},
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 4}, "sha224", crypto.SHA224},
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 8}, "sha3-256", crypto.SHA3_256},
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 9}, "sha3-384", crypto.SHA3_384},
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 10}, "sha3-512", crypto.SHA3_512},
-	{asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}, "sha1", crypto.SHA1},
-	{asn1.ObjectIdentifier{1, 2, 156, 10197, 1, 401}, "sm3", 0},
-	{asn1.ObjectIdentifier{1, 3, 36, 3, 2, 1}, "rmd160", 0},
-	{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 5}, "md5", 0},
-	{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 4}, "md4", 0},
-}
-
-func hashName(id asn1.ObjectIdentifier) string {
-	for _, h := range hashes {
-		if h.id.Equal(id) {
-			return h.name
-		}
-	}
-	return id.String()
-}
-
-func (s *Signature) hash() crypto.Hash {
-	for _, h := range hashes {
-		if h.name == s.Hash {
-			return h.hash
-		}
-	}
-	return 0
+// hashes are the hash functions that there are here, by the names that package
+// signature has for them.
+var hashes = map[string]crypto.Hash{
+	"sha1": crypto.SHA1, "sha224": crypto.SHA224, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512,
+	"sha3-256": crypto.SHA3_256, "sha3-384": crypto.SHA3_384, "sha3-512": crypto.SHA3_512,
 }
 
 // The ways in which a signature is not good.
@@ -65,28 +42,28 @@ var (
 )
 
 // Verify finds out which of the certificates the signer's is, and whether the file,
-// r as it was given to [Read], is what it signed. Other errors than [ErrUntrusted]
+// r as it was given to [signature.Read], is what it signed. Other errors than [ErrUntrusted]
 // and [ErrMismatch] say why that could not be found out.
-func (s *Signature) Verify(r io.ReaderAt, certificates []*x509.Certificate) (*x509.Certificate, error) {
-	hash := s.hash()
+func Verify(s *signature.Signature, r io.ReaderAt, certificates []*x509.Certificate) (*x509.Certificate, error) {
+	hash := hashes[s.Hash]
 	switch {
-	case s.Kind != PKCS7:
+	case s.Kind != signature.PKCS7:
 		return nil, fmt.Errorf("verify a signature of kind %v: only PKCS#7 can be", s.Kind)
-	case s.refused != "":
-		return nil, fmt.Errorf("verify the signature: no kernel accepts it, for %s: sign with the kernel's sign-file", s.refused)
+	case s.Refused != "":
+		return nil, fmt.Errorf("verify the signature: no kernel accepts it, for %s: sign with the kernel's sign-file", s.Refused)
 	case !hash.Available():
 		return nil, fmt.Errorf("verify the signature: the hash function %s is not known here", s.Hash)
 	}
 	h := hash.New()
-	if _, err := io.Copy(h, io.NewSectionReader(r, 0, s.content)); err != nil {
+	if _, err := io.Copy(h, io.NewSectionReader(r, 0, s.Signed)); err != nil {
 		return nil, fmt.Errorf("verify the signature: %w", err)
 	}
 	err := ErrUntrusted
 	for _, c := range certificates {
-		if !s.by(c) {
+		if !by(s, c) {
 			continue
 		}
-		if err = s.check(c, hash, h.Sum(nil)); err == nil {
+		if err = check(s, c, hash, h.Sum(nil)); err == nil {
 			return c, nil
 		}
 	}
@@ -94,15 +71,15 @@ func (s *Signature) Verify(r io.ReaderAt, certificates []*x509.Certificate) (*x5
 }
 
 // by says whether a certificate is that of the signer.
-func (s *Signature) by(c *x509.Certificate) bool {
+func by(s *signature.Signature, c *x509.Certificate) bool {
 	if s.ByKey {
 		return len(s.KeyID) > 0 && bytes.Equal(c.SubjectKeyId, s.KeyID)
 	}
-	return bytes.Equal(c.RawIssuer, s.issuer) && bytes.Equal(c.SerialNumber.Bytes(), s.KeyID)
+	return bytes.Equal(c.RawIssuer, s.Issuer) && bytes.Equal(c.SerialNumber.Bytes(), s.KeyID)
 }
 
 // check holds the hash of a file to the signature.
-func (s *Signature) check(c *x509.Certificate, hash crypto.Hash, sum []byte) error {
+func check(s *signature.Signature, c *x509.Certificate, hash crypto.Hash, sum []byte) error {
 	good := false
 	switch key := c.PublicKey.(type) {
 	case *rsa.PublicKey:
