@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -218,6 +220,42 @@ func TestATableThatCantBeWrittenChangesNone(t *testing.T) {
 	}
 	if err := tables.Write("/proc/no/such"); err == nil {
 		t.Error("no error of a directory that can't be made")
+	}
+}
+
+func TestWhatWasLeftByOneThatWasKilledGoes(t *testing.T) {
+	tables, err := depmod.Build(depmod.Tree{Root: forest(map[string]string{"a.ko": module("", "")}), Dir: dir}, depmod.Listener{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := t.TempDir()
+	if err := tables.Write(out); err != nil {
+		t.Fatal(err)
+	}
+	want := names(t, out)
+	yesterday, now := time.Now().Add(-24*time.Hour).UnixNano(), time.Now().UnixNano()
+	for name, stays := range map[string]bool{
+		fmt.Sprintf("modules.dep.4711.%d", yesterday):            false,
+		fmt.Sprintf("modules.dep.bin.1.%d", yesterday):           false,
+		fmt.Sprintf("modules.builtin.alias.bin.1.%d", yesterday): false,
+		fmt.Sprintf("modules.dep.4711.%d", now):                  true, // one that is at work
+		fmt.Sprintf("modules.order.1.%d", yesterday):             true, // no table of ours
+		"modules.dep.of.yesterday":                               true,
+		"modules.dep.1.2.old":                                    true,
+	} {
+		if err := os.WriteFile(filepath.Join(out, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if stays {
+			want = append(want, name)
+		}
+	}
+	if err := tables.Write(out); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, names(t, out)); diff != "" {
+		t.Error(diff)
 	}
 }
 

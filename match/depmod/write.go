@@ -16,7 +16,8 @@ import (
 // takes its place by rename, when all of them are on the disk, so that nobody
 // ever sees half of one, and after an error or a loss of power they are as they
 // were, or some of them new. modules.dep is the last one, so that
-// [Tree.UpToDate] finds old tables old.
+// [Tree.UpToDate] finds old tables old. What others have left there more than an
+// hour ago, when they were killed before that, it removes.
 func (t *Tables) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -34,7 +35,11 @@ func (t *Tables) Write(dir string) error {
 	if err := w.date(t.begun); err != nil {
 		return err
 	}
-	return w.rename()
+	if err := w.rename(); err != nil {
+		return err
+	}
+	w.sweep()
+	return nil
 }
 
 // A writing is the work on one directory.
@@ -61,7 +66,7 @@ func (w *writing) write(t *Tables, of table) (m made) {
 	if m.skip = of.optional && len(data) == 0; m.skip {
 		return m
 	}
-	f, err := os.OpenFile(w.temporary(of.name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(filepath.Join(w.dir, temporary(of.name, os.Getpid(), time.Now().UnixNano())), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		m.err = err
 		return m
@@ -72,9 +77,31 @@ func (w *writing) write(t *Tables, of table) (m made) {
 	return m
 }
 
-// temporary is a name that nobody else has.
-func (w *writing) temporary(name string) string {
-	return filepath.Join(w.dir, fmt.Sprintf("%s.%d.%d", name, os.Getpid(), time.Now().UnixNano()))
+// temporary is the name of a table that a process has made at a time, in nanoseconds:
+// nobody else has it.
+func temporary(table string, pid int, at int64) string {
+	return fmt.Sprintf("%s.%d.%d", table, pid, at)
+}
+
+// abandoned is how old a temporary file is that nobody writes any more.
+const abandoned = time.Hour
+
+// sweep removes temporary files of those who were killed. What it can't is left as
+// untidy as it was.
+func (w *writing) sweep() {
+	entries, _ := os.ReadDir(w.dir)
+	for _, e := range entries {
+		for _, of := range files {
+			var pid int
+			var at int64
+			if _, err := fmt.Sscanf(e.Name(), of.name+".%d.%d", &pid, &at); err != nil || e.Name() != temporary(of.name, pid, at) {
+				continue
+			}
+			if time.Since(time.Unix(0, at)) > abandoned {
+				_ = os.Remove(filepath.Join(w.dir, e.Name()))
+			}
+		}
+	}
 }
 
 // tell passes on what was said when the files were made, and the errors.
