@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -130,7 +131,10 @@ func replace(name string, text []byte) error {
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
-		return err
+		if e, ok := errors.AsType[*fs.PathError](err); ok {
+			err = e.Err // of a file whose name nobody has given
+		}
+		return fmt.Errorf("make a file in %s: %w", filepath.Dir(name), err)
 	}
 	_, err = f.Write(text)
 	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())

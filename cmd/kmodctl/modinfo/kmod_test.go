@@ -459,6 +459,26 @@ func TestWhatIsNoModuleIsExplained(t *testing.T) {
 	}
 }
 
+func TestWhatIsNoFileOfAModuleIsExplained(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := errors.Join(os.Mkdir("dir.ko", 0o755), os.WriteFile("module.bin", []byte("x"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for name, hint := range map[string]string{
+		"./typo.ko":    "stat ./typo.ko: no such file or directory",
+		"typo.ko.xz":   "stat typo.ko.xz: no such file or directory",
+		"dir.ko":       "dir.ko is not a regular file",
+		"/dev/null":    "/dev/null is not a regular file",
+		"./module.bin": "the file ./module.bin is not looked at: the names of modules' files end in .ko, .ko.gz, .ko.xz, .ko.zst",
+	} {
+		got := we([]string{"-b", "/nowhere", name})
+		want := said{"", "modinfo: ERROR: Module " + name + " not found.\nmodinfo: " + hint + "\n", 1}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 func TestADirectoryWithoutTablesHasACure(t *testing.T) {
 	got := we([]string{"-b", "/nowhere", "-k", "6.1", "e1000e"})
 	want := said{"", "modinfo: ERROR: Module e1000e not found.\nmodinfo: no module tables in /nowhere/lib/modules/6.1: run depmod 6.1\n", 1}

@@ -30,6 +30,8 @@ type command struct {
 	tables *match.Tables
 	// without is why nothing can be found, nil if something may.
 	without *match.MissingError
+	// sought tells that a name was looked for in vain.
+	sought bool
 }
 
 // Main does what a command line says, without the program's name, and returns
@@ -93,7 +95,7 @@ func (c *command) each(names []string) (status int) {
 			status = 1
 		}
 	}
-	if c.without != nil {
+	if c.sought && c.without != nil {
 		c.hint("%v", c.without)
 	}
 	return status
@@ -112,6 +114,11 @@ func (c *command) shown(name string) bool {
 	found, what := c.find(name)
 	if len(found) == 0 {
 		c.fail("%s %s not found.", what, name)
+		if why := notAFile(name); why != "" && !c.names {
+			c.hint("%s", why)
+		} else {
+			c.sought = true
+		}
 		return false
 	}
 	ok := true
@@ -125,11 +132,31 @@ func (c *command) shown(name string) bool {
 var extensions = []string{".ko", ".ko.gz", ".ko.xz", ".ko.zst"}
 
 func isFile(name string) bool {
-	if !slices.ContainsFunc(extensions, func(ext string) bool { return strings.HasSuffix(name, ext) }) {
+	if !extended(name) {
 		return false
 	}
 	info, err := os.Stat(name)
 	return err == nil && info.Mode().IsRegular()
+}
+
+func extended(name string) bool {
+	return slices.ContainsFunc(extensions, func(ext string) bool { return strings.HasSuffix(name, ext) })
+}
+
+// notAFile says why what was meant to be a file is not taken for one, "" for what was
+// meant to be a module's name.
+func notAFile(name string) string {
+	if !extended(name) && !strings.Contains(name, "/") {
+		return ""
+	}
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return err.Error()
+	case !info.Mode().IsRegular():
+		return name + " is not a regular file"
+	}
+	return fmt.Sprintf("the file %s is not looked at: the names of modules' files end in %s", name, strings.Join(extensions, ", "))
 }
 
 // find looks up a name, and says what it had to be. What is built in has no
