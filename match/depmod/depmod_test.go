@@ -221,6 +221,9 @@ func TestATableThatCantBeWrittenChangesNone(t *testing.T) {
 	if err := tables.Write("/proc/no/such"); err == nil {
 		t.Error("no error of a directory that can't be made")
 	}
+	if err := tables.Write("/proc/self"); err == nil || strings.Contains(err.Error(), "\n") || !strings.HasSuffix(err.Error(), " (and so for 9 more of the tables)") {
+		t.Errorf("of a directory in which nothing can be made: %v", err)
+	}
 }
 
 func TestWhatWasLeftByOneThatWasKilledGoes(t *testing.T) {

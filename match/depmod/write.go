@@ -104,16 +104,27 @@ func (w *writing) sweep() {
 	}
 }
 
-// tell passes on what was said when the files were made, and the errors.
+// tell passes on what was said when the files were made, and the first of the errors:
+// a full disk is one to all of them.
 func (w *writing) tell(l Listener) error {
-	var errs []error
+	var first error
+	more := 0
 	for _, m := range w.made {
 		for _, said := range m.messages {
 			l.say(said.Level, "%s", said.Says)
 		}
-		errs = append(errs, m.err)
+		switch {
+		case m.err == nil:
+		case first == nil:
+			first = m.err
+		default:
+			more++
+		}
 	}
-	return errors.Join(errs...)
+	if more > 0 {
+		return fmt.Errorf("%w (and so for %d more of the tables)", first, more)
+	}
+	return first
 }
 
 // date has modules.dep be as old as what is in the tables: a module that came
