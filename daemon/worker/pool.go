@@ -119,8 +119,8 @@ type Config struct {
 	// Idle is for how long a worker without work is kept, 0 for 3 seconds.
 	Idle time.Duration
 	// Able are the places where the program that has [Abilities] is
-	// looked for, in this order; nil for kmodd-tools beside this program and in
-	// /usr/lib/kmodd, or else kmodctl in /usr/bin.
+	// looked for, in this order; nil for kmodd-tools beside this program or in
+	// /usr/lib/kmodd, or else kmodctl beside it or in /usr/bin.
 	Able []string
 }
 

@@ -26,11 +26,12 @@ var itself = program{"/proc/self/exe", Name}
 // ablePlaces are the places where kmodd-tools may be, or kmodctl, which takes longer
 // to start and does the same.
 func ablePlaces() []string {
-	places := []string{"/usr/lib/kmodd/kmodd-tools", "/usr/bin/kmodctl"}
+	const tools, kmodctl = "kmodd-tools", "kmodctl"
+	beside := "/usr/sbin"
 	if exe, err := os.Readlink("/proc/self/exe"); err == nil {
-		places = append([]string{filepath.Join(filepath.Dir(exe), "kmodd-tools")}, places...)
+		beside = filepath.Dir(exe)
 	}
-	return places
+	return []string{filepath.Join(beside, tools), "/usr/lib/kmodd/" + tools, filepath.Join(beside, kmodctl), "/usr/bin/" + kmodctl}
 }
 
 // choose says which program loads a file, and how.

@@ -146,7 +146,7 @@ func extended(name string) bool {
 // notAFile says why what was meant to be a file is not taken for one, "" for what was
 // meant to be a module's name.
 func notAFile(name string) string {
-	if !extended(name) && !strings.Contains(name, "/") {
+	if !extended(name) && !filepath.IsAbs(name) && !strings.HasPrefix(name, "./") && !strings.HasPrefix(name, "../") {
 		return ""
 	}
 	info, err := os.Stat(name)
