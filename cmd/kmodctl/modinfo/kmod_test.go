@@ -162,7 +162,7 @@ func TestEveryBuiltinIsShownAsByKmod(t *testing.T) {
 		for line := range strings.FieldsSeq(string(list)) {
 			names = append(names, strings.TrimSuffix(filepath.Base(line), ".ko"))
 		}
-		for _, options := range [][]string{nil, {"-0"}, {"-p"}, {"-F", "alias"}, {"-n"}, {"-m"}} {
+		for _, options := range [][]string{nil, {"-0"}, {"-p"}, {"-F", "alias"}, {"-F", "name"}, {"-n"}, {"-m"}} {
 			p.same(t, slices.Concat(p.tree(), options, names))
 		}
 	}
@@ -419,6 +419,27 @@ func debianSignature(t *testing.T, p *peer) string {
 	end := len(b) - len(kofile.Mark)
 	length := int(binary.BigEndian.Uint32(b[end-4:]))
 	return string(b[end-12-length : end-12])
+}
+
+func TestABuiltinIsFoundByItsAliasesAsByKmod(t *testing.T) {
+	p := newPeer(t, debian.AMD64)
+	text, err := os.ReadFile(filepath.Join(p.kernel.Root, "lib/modules", p.kernel.Version, "modules.builtin.modinfo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var aliases []string
+	for line := range strings.SplitSeq(string(text), "\x00") {
+		_, field, _ := strings.Cut(line, ".")
+		if alias, ok := strings.CutPrefix(field, "alias="); ok {
+			aliases = append(aliases, strings.NewReplacer("*", "0", "?", "0").Replace(alias))
+		}
+	}
+	if len(aliases) < 50 {
+		t.Fatalf("%d aliases", len(aliases))
+	}
+	for _, options := range [][]string{{"-n"}, {"-m", "-n"}, {"-m", "-F", "name"}, {"-F", "name"}} {
+		p.same(t, slices.Concat(p.tree(), options, aliases))
+	}
 }
 
 // The first line is kmod's, and the next one says more.

@@ -166,8 +166,12 @@ func (c *command) find(name string) (found []match.Module, what string) {
 		c.open()
 	}
 	if c.names {
-		if m, ok := c.module(modalias.ModuleName(name)); ok {
+		name = modalias.ModuleName(name)
+		if m, ok := c.module(name); ok {
 			return []match.Module{m}, ""
+		}
+		if hits := c.tables.BuiltinAliases(nil, name); len(hits) > 0 { // kmod takes these for names
+			return []match.Module{{Name: hits[0].Module}}, ""
 		}
 		return nil, "Module name"
 	}

@@ -25,6 +25,8 @@ func (c *command) show(name, path string) bool {
 	case c.field == "filename":
 		c.value(path)
 		return true
+	case c.field == "name" && builtin:
+		c.value(name)
 	case c.every && builtin:
 		c.headed("name", name)
 		fallthrough
