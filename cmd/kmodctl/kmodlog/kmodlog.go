@@ -31,13 +31,12 @@ type Log struct {
 	system *systemLog // nil for stderr
 }
 
-// New is the log of a tool. With system, the words go to syslog(3), and nowhere
+// New is the log of a tool. With system, the words go to syslog(3), and to the console
 // if no system log runs.
 func New(name string, stderr io.Writer, system bool, verbosity int) *Log {
 	l := &Log{Verbosity: verbosity, name: name, stderr: stderr}
 	if system {
-		l.stderr = io.Discard
-		l.system = openSystemLog()
+		l.system = new(systemLog)
 	}
 	return l
 }
@@ -54,7 +53,7 @@ func (l *Log) Tell(priority int, line string) {
 	case l.system == nil:
 		fmt.Fprintln(l.stderr, l.name+": "+line)
 	default:
-		l.system.write(min(max(priority, Fatal), Warning), l.name, line)
+		l.system.say(priority, l.name, line)
 	}
 }
 

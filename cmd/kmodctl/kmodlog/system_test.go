@@ -1,54 +1,52 @@
 package kmodlog
 
 import (
+	"bytes"
 	"errors"
 	"io"
-	"log/syslog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
 
-// Go's own syslog is the witness.
+// What is wanted is what Debian's modprobe says there.
 func TestTheSystemLogGetsWhatSyslogWouldWrite(t *testing.T) {
-	tests := []struct {
-		priority int
-		witness  func(*syslog.Writer, string) error
-	}{
-		{Fatal, (*syslog.Writer).Crit},
-		{Failure, (*syslog.Writer).Err},
-		{Warning, (*syslog.Writer).Warning},
-		{Info, (*syslog.Writer).Warning}, // what -v adds is nothing to worry about, and kmod's tools say it so
-		{Detail, (*syslog.Writer).Warning},
-	}
-	for _, network := range []string{"unixgram", "unix"} {
+	for network, end := range map[string]string{"unixgram": "\n", "unix": "\n\x00"} {
 		t.Run(network, func(t *testing.T) {
-			place := filepath.Join(t.TempDir(), "log")
-			heard := listen(t, network, place)
-			theirs, err := syslog.Dial(network, place, syslog.LOG_DAEMON|syslog.LOG_WARNING, "modprobe")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer theirs.Close()
-			want := make([]string, len(tests))
-			for i, tt := range tests {
-				if err := tt.witness(theirs, "no such module"); err != nil {
-					t.Fatal(err)
+			inside(t)
+			heard := listen(t, network)
+			l := New("modprobe", io.Discard, true, Detail)
+			for priority, want := range map[int]string{
+				Fatal: "<26> modprobe: FATAL: nosuch", Failure: "<27> modprobe: ERROR: nosuch", Warning: "<28> modprobe: WARNING: nosuch",
+				Detail: "<30> modprobe: INFO: nosuch",
+			} {
+				l.Say(priority, "nosuch")
+				if got := timeless(t, <-heard); got != want+end {
+					t.Errorf("priority %d: got %q, want %q", priority, got, want+end)
 				}
-				want[i] = timeless(t, <-heard)
 			}
-			defer func(were []string) { places = were }(places)
-			places = []string{filepath.Join(t.TempDir(), "nobody"), place}
-			ours := New("modprobe", io.Discard, true, Detail)
-			for i, tt := range tests {
-				ours.Tell(tt.priority, "no such module")
-				if got := timeless(t, <-heard); got != want[i] {
-					t.Errorf("priority %d: got %q, want %q", tt.priority, got, want[i])
-				}
+			l.Verbosity = Failure
+			l.Tell(Warning, "more than is wanted")
+			long := strings.Repeat("long ", 20_000)
+			l.Tell(Failure, long)
+			if got := timeless(t, <-heard); got != "<27> modprobe: "+long+end {
+				t.Errorf("got %d bytes", len(got))
 			}
 		})
+	}
+}
+
+// inside has the test use a log and a console of its own.
+func inside(t *testing.T) {
+	were := [2]string{place, console}
+	t.Cleanup(func() { place, console = were[0], were[1] })
+	dir := t.TempDir()
+	place, console = filepath.Join(dir, "log"), filepath.Join(dir, "console")
+	if err := os.WriteFile(console, nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -68,25 +66,25 @@ func timeless(t *testing.T, line string) string {
 }
 
 // listen is a system log, until the end of the test. What it hears comes as lines.
-func listen(t *testing.T, network, place string) <-chan string {
+func listen(t *testing.T, network string) <-chan string {
+	t.Helper()
 	heard := make(chan string, 10)
-	hear := func(c net.Conn) {
-		b := make([]byte, 1000)
-		for {
-			n, err := c.Read(b)
-			if err != nil {
-				return
-			}
-			heard <- string(b[:n])
-		}
-	}
 	if network == "unixgram" {
 		c, err := net.ListenUnixgram(network, &net.UnixAddr{Name: place, Net: network})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		go hear(c)
+		go func() {
+			b := make([]byte, 1<<20)
+			for {
+				n, err := c.Read(b)
+				if err != nil {
+					return
+				}
+				heard <- string(b[:n])
+			}
+		}()
 		return heard
 	}
 	l, err := net.Listen(network, place)
@@ -101,18 +99,58 @@ func listen(t *testing.T, network, place string) <-chan string {
 				return
 			}
 			t.Cleanup(func() { c.Close() })
-			go hear(c)
+			go func() {
+				var all []byte
+				b := make([]byte, 1000)
+				for {
+					n, err := c.Read(b)
+					if err != nil {
+						return
+					}
+					all = append(all, b[:n]...)
+					for line, rest, whole := bytes.Cut(all, []byte{0}); whole; line, rest, whole = bytes.Cut(all, []byte{0}) {
+						heard <- string(line) + "\x00"
+						all = rest
+					}
+				}
+			}()
 		}
 	}()
 	return heard
 }
 
-func TestNobodyHearsWhatIsForASystemLogThatDoesNotRun(t *testing.T) {
-	defer func(were []string) { places = were }(places)
-	places = []string{filepath.Join(t.TempDir(), "nobody")}
+func TestALogThatIsRestartedIsConnectedToAgain(t *testing.T) {
+	for _, network := range []string{"unixgram", "unix"} {
+		t.Run(network, func(t *testing.T) {
+			inside(t)
+			l := New("rmmod", io.Discard, true, Warning)
+			for range 2 {
+				t.Run("once", func(t *testing.T) { // at whose end the log ends
+					heard := listen(t, network)
+					l.Say(Failure, "x")
+					if got := timeless(t, <-heard); !strings.HasPrefix(got, "<27> rmmod: ERROR: x\n") {
+						t.Errorf("got %q", got)
+					}
+				})
+				if err := os.Remove(place); err != nil && !errors.Is(err, os.ErrNotExist) {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func TestWithoutASystemLogTheConsoleHearsOfIt(t *testing.T) {
+	inside(t)
 	var stderr strings.Builder
-	New("modprobe", &stderr, true, Detail).Say(Fatal, "no such module")
-	if stderr.Len() > 0 {
-		t.Errorf("got %q", stderr.String())
+	l := New("modprobe", &stderr, true, Warning)
+	l.Say(Fatal, "no such module")
+	l.Misread(errors.New("unrecognized option '--bogus'"))
+	got, err := os.ReadFile(console)
+	if err != nil || string(got) != "modprobe: FATAL: no such module\r\n" {
+		t.Errorf("the console has %q, %v", got, err)
+	}
+	if stderr.String() != "modprobe: unrecognized option '--bogus'\n" {
+		t.Errorf("standard error has %q", stderr.String())
 	}
 }
