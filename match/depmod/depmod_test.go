@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -237,14 +238,22 @@ func TestWhatWasLeftByOneThatWasKilledGoes(t *testing.T) {
 	}
 	want := names(t, out)
 	yesterday, now := time.Now().Add(-24*time.Hour).UnixNano(), time.Now().UnixNano()
+	locked := fmt.Sprintf("modules.alias.4711.%d", yesterday)
 	for name, stays := range map[string]bool{
-		fmt.Sprintf("modules.dep.4711.%d", yesterday):            false,
-		fmt.Sprintf("modules.dep.bin.1.%d", yesterday):           false,
-		fmt.Sprintf("modules.builtin.alias.bin.1.%d", yesterday): false,
-		fmt.Sprintf("modules.dep.4711.%d", now):                  true, // one that is at work
-		fmt.Sprintf("modules.order.1.%d", yesterday):             true, // no table of ours
-		"modules.dep.of.yesterday":                               true,
-		"modules.dep.1.2.old":                                    true,
+		fmt.Sprintf("modules.dep.4711.%d", yesterday):                false,
+		fmt.Sprintf("modules.dep.bin.1.%d", yesterday):               false,
+		fmt.Sprintf("modules.builtin.alias.bin.1.%d", yesterday):     false,
+		fmt.Sprintf("modules.devname.1.%d", now+int64(24*time.Hour)): false, // the clock was set
+		locked:                                  true, // one that is still at work
+		fmt.Sprintf("modules.dep.4711.%d", now): true, // one that has just begun
+		fmt.Sprintf("modules.order.1.%d", yesterday): true, // no table of ours
+		fmt.Sprintf("modules.dep.-1.%d", yesterday):  true,
+		fmt.Sprintf("modules.dep.01.%d", yesterday):  true,
+		"modules.dep.6.1":          true,
+		"modules.dep.2024.1231":    true,
+		"modules.dep.1.1732700000": true,
+		"modules.dep.of.yesterday": true,
+		"modules.dep.1.2.old":      true,
 	} {
 		if err := os.WriteFile(filepath.Join(out, name), nil, 0o644); err != nil {
 			t.Fatal(err)
@@ -252,6 +261,16 @@ func TestWhatWasLeftByOneThatWasKilledGoes(t *testing.T) {
 		if stays {
 			want = append(want, name)
 		}
+	}
+	link, directory := fmt.Sprintf("modules.softdep.1.%d", yesterday), fmt.Sprintf("modules.softdep.2.%d", yesterday)
+	want = append(want, link, directory)
+	f, err := os.Open(filepath.Join(out, locked))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_EX), os.Symlink("modules.dep", filepath.Join(out, link)), os.Mkdir(filepath.Join(out, directory), 0o755)); err != nil {
+		t.Fatal(err)
 	}
 	if err := tables.Write(out); err != nil {
 		t.Fatal(err)

@@ -16,14 +16,15 @@ import (
 // takes its place by rename, when all of them are on the disk, so that nobody
 // ever sees half of one, and after an error or a loss of power they are as they
 // were, or some of them new. modules.dep is the last one, so that
-// [Tree.UpToDate] finds old tables old. What others have left there more than an
-// hour ago, when they were killed before that, it removes.
+// [Tree.UpToDate] finds old tables old. What others have left there that were killed
+// in the middle, it removes before, since it may be what there is no room for.
 func (t *Tables) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	w := &writing{dir: dir, made: make([]made, len(files))}
 	defer w.remove()
+	w.sweep()
 	var makers sync.WaitGroup
 	for i, of := range files {
 		makers.Go(func() { w.made[i] = w.write(t, of) })
@@ -35,11 +36,7 @@ func (t *Tables) Write(dir string) error {
 	if err := w.date(t.begun); err != nil {
 		return err
 	}
-	if err := w.rename(); err != nil {
-		return err
-	}
-	w.sweep()
-	return nil
+	return w.rename()
 }
 
 // A writing is the work on one directory.
@@ -50,8 +47,9 @@ type writing struct {
 
 // A made is a file under the name that it has until it is whole.
 type made struct {
-	temporary string // "" if there is none
-	skip      bool   // the table is not for this tree: what is there of it goes
+	temporary string   // "" if there is none
+	file      *os.File // it, locked for as long as this process lives, or else nil
+	skip      bool     // the table is not for this tree: what is there of it goes
 	messages  []Message
 	err       error
 }
@@ -71,9 +69,10 @@ func (w *writing) write(t *Tables, of table) (m made) {
 		m.err = err
 		return m
 	}
-	m.temporary = f.Name()
+	m.temporary, m.file = f.Name(), f
+	_ = lock(f) // where there are no locks nothing is swept
 	_, err = f.Write(data)
-	m.err = errors.Join(err, f.Sync(), f.Close())
+	m.err = errors.Join(err, f.Sync())
 	return m
 }
 
@@ -83,8 +82,15 @@ func temporary(table string, pid int, at int64) string {
 	return fmt.Sprintf("%s.%d.%d", table, pid, at)
 }
 
-// abandoned is how old a temporary file is that nobody writes any more.
-const abandoned = time.Hour
+// lock locks a file, unless another process has.
+func lock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
+
+// Between making a file and locking it there is a moment, so a file of this time is
+// never one that was left. Names with a time before the year 2001 are somebody's own.
+const (
+	moment  = time.Minute
+	current = 1e18
+)
 
 // sweep removes temporary files of those who were killed. What it can't is left as
 // untidy as it was.
@@ -97,10 +103,21 @@ func (w *writing) sweep() {
 			if _, err := fmt.Sscanf(e.Name(), of.name+".%d.%d", &pid, &at); err != nil || e.Name() != temporary(of.name, pid, at) {
 				continue
 			}
-			if time.Since(time.Unix(0, at)) > abandoned {
-				_ = os.Remove(filepath.Join(w.dir, e.Name()))
+			if pid > 0 && at >= current && time.Since(time.Unix(0, at)).Abs() > moment && e.Type().IsRegular() {
+				removeUnlocked(filepath.Join(w.dir, e.Name()))
 			}
 		}
+	}
+}
+
+func removeUnlocked(name string) {
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if lock(f) == nil {
+		_ = os.Remove(name)
 	}
 }
 
@@ -170,6 +187,9 @@ func (w *writing) remove() {
 	for _, m := range w.made {
 		if m.temporary != "" {
 			_ = os.Remove(m.temporary)
+		}
+		if m.file != nil {
+			m.file.Close()
 		}
 	}
 }
