@@ -88,7 +88,7 @@ func lock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.L
 // Between making a file and locking it there is a moment, so a file of this time is
 // never one that was left. Names with a time before the year 2001 are somebody's own.
 const (
-	moment  = time.Minute
+	moment  = 10 * time.Second
 	current = 1e18
 )
 

@@ -73,6 +73,32 @@ var hashes = []struct {
 	{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 4}, "md4"},
 }
 
+// keys are what signatures are made with (pkcs7_sig_note_pkey_algo in
+// crypto/asymmetric_keys/pkcs7_parser.c).
+var keys = []struct {
+	id   asn1.ObjectIdentifier
+	name string
+}{
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}, "rsa"},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 1}, "ecdsa"},    // with SHA-1
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 1}, "ecdsa"}, // with SHA-2
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}, "ecdsa"},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 3}, "ecdsa"},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 4}, "ecdsa"},
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 10}, "ecdsa"}, // with SHA-3
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 11}, "ecdsa"},
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 12}, "ecdsa"},
+}
+
+func keyName(id asn1.ObjectIdentifier) string {
+	for _, k := range keys {
+		if k.id.Equal(id) {
+			return k.name
+		}
+	}
+	return id.String()
+}
+
 func hashName(id asn1.ObjectIdentifier) string {
 	for _, h := range hashes {
 		if h.ID.Equal(id) {
@@ -86,7 +112,7 @@ func hashName(id asn1.ObjectIdentifier) string {
 func parse(der []byte, at int64) (*Signature, error) {
 	signer, err := firstSigner(der)
 	if err == nil {
-		s := &Signature{Kind: PKCS7, Hash: hashName(signer.Hash.Algorithm), Bytes: signer.Signature, Signed: at}
+		s := &Signature{Kind: PKCS7, Hash: hashName(signer.Hash.Algorithm), Key: keyName(signer.Algorithm.Algorithm), Bytes: signer.Signature, Signed: at}
 		if len(signer.Attributes) > 0 {
 			s.Refused = "it is over attributes"
 		}

@@ -32,7 +32,10 @@ type Signature struct {
 	ByKey bool
 	// Hash is the name of the hash function, as in "sha256", or where it has none here
 	// its object identifier, as in "1.2.3".
-	Hash  string
+	Hash string
+	// Key is what the signer's key must be of: "rsa", "ecdsa", or another one by the
+	// object identifier of the algorithm. It is "" if it isn't a PKCS7.
+	Key   string
 	Bytes []byte // the encrypted or signed hash
 
 	Signed  int64  // how many bytes of the file, from its beginning

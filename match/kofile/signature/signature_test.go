@@ -97,6 +97,9 @@ func (s signer) sign(t testing.TB, content []byte, how how) []byte {
 		info.Attributes = []asn1.RawValue{{FullBytes: encode(t, []int{1})}}
 	}
 	info.Algorithm.Algorithm = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
+	if _, ok := s.key.(*ecdsa.PrivateKey); ok {
+		info.Algorithm.Algorithm = asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}
+	}
 	signed := signature.SignedData{Version: 1, Hashes: []signature.Algorithm{info.Hash}, Content: signature.ContentInfo{Type: signature.Data}, Signers: []signature.SignerInfo{info}}
 	if how.change != nil {
 		how.change(&signed)
@@ -232,6 +235,8 @@ func TestWhoHasSigned(t *testing.T) {
 		{"SHA-1", appended(one.sign(t, module, how{hash: "sha1"})), "Signing key", "1234", false, "sha1", trust.ErrUntrusted.Error(), ""},
 		{"another file's", appended(one.sign(t, module[1:], how{})), "Signing key", "1234", false, "sha256", trust.ErrUntrusted.Error(), trust.ErrMismatch.Error()},
 		{"a hash without a function here", appended(one.sign(t, module, how{hash: "sm3"})), "Signing key", "1234", false, "sm3", "", "the hash function sm3 is not known here"},
+		{"an algorithm that kernels don't know", appended(one.sign(t, module, how{change: algorithm(1, 2, 840, 113549, 1, 1, 11)})), "Signing key", "1234", false, "sha256", "", "the algorithm 1.2.840.113549.1.1.11 is not known here"},
+		{"the algorithm of another kind of key", appended(one.sign(t, module, how{change: algorithm(1, 2, 840, 10045, 4, 3, 2)})), "Signing key", "1234", false, "sha256", "", trust.ErrMismatch.Error()},
 		{"over attributes", appended(one.sign(t, module, how{attributes: true})), "Signing key", "1234", false, "sha256", "", "it is over attributes"},
 		{"names that no PKCS#7 has", appendedAs("\x00\x00\x02\x01\x00\x00\x00\x00", "", one.sign(t, module, how{})), "Signing key", "1234", false, "sha256", "", "more fields than a PKCS#7 has"},
 		{"an old one", appendedAs("\x01\x04\x01\x03\x02\x00\x00\x00", "Sam\x01\x02", []byte{1}), "Sam", "0102", true, "sha256", "", "only PKCS#7 can be"},
@@ -252,6 +257,11 @@ func TestWhoHasSigned(t *testing.T) {
 			}
 		})
 	}
+}
+
+// algorithm has a signature say that it was made by another one.
+func algorithm(id ...int) func(*signature.SignedData) {
+	return func(d *signature.SignedData) { d.Signers[0].Algorithm.Algorithm = id }
 }
 
 // verify wants what Verify says; nothing is that the file is good.

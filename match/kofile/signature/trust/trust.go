@@ -51,6 +51,8 @@ func Verify(s *signature.Signature, r io.ReaderAt, certificates []*x509.Certific
 		return nil, fmt.Errorf("verify a signature of kind %v: only PKCS#7 can be", s.Kind)
 	case s.Refused != "":
 		return nil, fmt.Errorf("verify the signature: no kernel accepts it, for %s: sign with the kernel's sign-file", s.Refused)
+	case s.Key != "rsa" && s.Key != "ecdsa":
+		return nil, fmt.Errorf("verify the signature: the algorithm %s is not known here", s.Key)
 	case !hash.Available():
 		return nil, fmt.Errorf("verify the signature: the hash function %s is not known here", s.Hash)
 	}
@@ -83,9 +85,9 @@ func check(s *signature.Signature, c *x509.Certificate, hash crypto.Hash, sum []
 	good := false
 	switch key := c.PublicKey.(type) {
 	case *rsa.PublicKey:
-		good = rsa.VerifyPKCS1v15(key, hash, sum, s.Bytes) == nil
+		good = s.Key == "rsa" && rsa.VerifyPKCS1v15(key, hash, sum, s.Bytes) == nil
 	case *ecdsa.PublicKey:
-		good = ecdsa.VerifyASN1(key, sum, s.Bytes)
+		good = s.Key == "ecdsa" && ecdsa.VerifyASN1(key, sum, s.Bytes)
 	default:
 		return fmt.Errorf("verify the signature: keys of type %v are not known here", c.PublicKeyAlgorithm)
 	}
