@@ -38,14 +38,14 @@ build: ## build kmodd, kmodd-tools, kmodctl and kmodd-exporter, static, into bin
 	$(SHIPPED) $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(PROGRAMS)
 
 install: ## install what was built, units and udev's rules among it, below DESTDIR (docs/service.md)
-	install -D -t $(DESTDIR)/usr/sbin $(BIN)/kmodd
-	install -D -t $(DESTDIR)/usr/bin $(BIN)/kmodctl $(BIN)/kmodd-exporter
-	install -D -t $(DESTDIR)/usr/lib/kmodd $(BIN)/kmodd-tools
-	install -d $(DESTDIR)/usr/lib/kmodd/bin $(DESTDIR)/var/lib/kmodd
-	for tool in $(TOOLS); do ln -sf ../kmodd-tools $(DESTDIR)/usr/lib/kmodd/bin/$$tool; done
-	ln -sf ../../sbin/kmodd $(DESTDIR)/usr/lib/kmodd/modprobe
-	cd deploy/systemd && find . -type f -exec install -D -m 644 '{}' '$(DESTDIR)/usr/lib/systemd/system/{}' ';'
-	install -D -m 644 -t $(DESTDIR)/usr/share/kmodd deploy/udev/80-drivers.rules deploy/kmodd/reference.toml deploy/kmodd/fast-boot.toml
+	install -D -t '$(DESTDIR)/usr/sbin' $(BIN)/kmodd
+	install -D -t '$(DESTDIR)/usr/bin' $(BIN)/kmodctl $(BIN)/kmodd-exporter
+	install -D -t '$(DESTDIR)/usr/lib/kmodd' $(BIN)/kmodd-tools
+	install -d '$(DESTDIR)/usr/lib/kmodd/bin' '$(DESTDIR)/var/lib/kmodd'
+	for tool in $(TOOLS); do ln -sf ../kmodd-tools '$(DESTDIR)/usr/lib/kmodd/bin/'$$tool; done
+	ln -sf ../../sbin/kmodd '$(DESTDIR)/usr/lib/kmodd/modprobe'
+	for unit in $$(cd deploy/systemd && find . -type f); do install -D -m 644 deploy/systemd/$$unit '$(DESTDIR)/usr/lib/systemd/system/'$$unit; done
+	install -D -m 644 -t '$(DESTDIR)/usr/share/kmodd' deploy/udev/80-drivers.rules deploy/kmodd/reference.toml deploy/kmodd/fast-boot.toml
 
 demo: ## boot a Debian kernel with kmodd in it and plug devices while you watch; BOARD=rpi3, virt or sabrelite for another board than a PC
 	@$(KMODLAB) demo $(if $(BOARD),-board $(BOARD))

@@ -124,10 +124,20 @@ func installed(warnings io.Writer) func(module string) bool {
 }
 
 // replace writes a file as a whole: who reads it meanwhile has the old one, and
-// so has everybody if that fails. What is no regular file is written into.
+// so has everybody if that fails. What is no regular file is written into, and a link
+// to one stays a link.
 func replace(name string, text []byte) error {
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+	mode := os.FileMode(0o644)
+	switch info, err := os.Stat(name); {
+	case name == "":
+		return errors.New("the name of the file is empty")
+	case err == nil && !info.Mode().IsRegular():
 		return os.WriteFile(name, text, 0)
+	case err == nil:
+		mode = info.Mode().Perm()
+		if name, err = filepath.EvalSymlinks(name); err != nil {
+			return err
+		}
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
@@ -137,7 +147,7 @@ func replace(name string, text []byte) error {
 		return fmt.Errorf("make a file in %s: %w", filepath.Dir(name), err)
 	}
 	_, err = f.Write(text)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), name)
 	}

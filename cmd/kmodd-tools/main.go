@@ -28,9 +28,22 @@ func main() {
 		status, known = multicall.Run(argv[1:], version)
 	}
 	if !known {
-		fmt.Fprintf(os.Stderr, "kmodd-tools: it does nothing by this name: call it by a link, or with a first argument, that is one of %s\n",
-			strings.Join(slices.Sorted(maps.Keys(multicall.Tools)), ", "))
-		status = 1
+		status = about(argv[1:])
 	}
 	os.Exit(status)
+}
+
+// about answers who has called no tool.
+func about(args []string) (status int) {
+	tools := strings.Join(slices.Sorted(maps.Keys(multicall.Tools)), ", ")
+	switch strings.Join(args, " ") {
+	case "-h", "--help":
+		fmt.Printf("Usage:\n\tkmodd-tools TOOL [ARGUMENT...]\n\tTOOL [ARGUMENT...], by a link to kmodd-tools of that name\n\nTools: %s\n", tools)
+	case "-V", "--version":
+		fmt.Println("kmodd-tools version", version)
+	default:
+		fmt.Fprintf(os.Stderr, "kmodd-tools: it does nothing by this name: call it by a link, or with a first argument, that is one of %s\n", tools)
+		return 1
+	}
+	return 0
 }

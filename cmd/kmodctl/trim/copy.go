@@ -31,6 +31,8 @@ func Free(dir string) error {
 		return fmt.Errorf("%s is not empty: name a directory that is, or is not there yet", dir)
 	case isHere(dir):
 		return fmt.Errorf("%s is the working directory, which would be replaced: name one that is not there yet", dir)
+	case isMount(dir):
+		return fmt.Errorf("%s is where a file system is mounted, and would be replaced: name a directory in it that is not there yet", dir)
 	}
 	return nil
 }
@@ -40,6 +42,14 @@ func isHere(dir string) bool {
 	there, err1 := os.Stat(dir)
 	here, err2 := os.Stat(".")
 	return err1 == nil && err2 == nil && os.SameFile(there, here)
+}
+
+// isMount tells whether a file system is mounted on a directory, where the kernel tells
+// (Linux 5.8).
+func isMount(dir string) bool {
+	var s unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, dir, 0, 0, &s)
+	return err == nil && s.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
 }
 
 // Copy makes a tree of what is kept: lib/modules/VERSION with its tables, and

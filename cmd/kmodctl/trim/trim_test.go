@@ -135,3 +135,9 @@ func TestDocumentation(t *testing.T) {
 	}
 	look(reflect.TypeFor[Trim]())
 }
+
+func TestNoTreeTakesThePlaceOfAMount(t *testing.T) {
+	if !isMount("/proc") || isMount(t.TempDir()) {
+		t.Errorf("/proc: %v, a new directory: %v", isMount("/proc"), isMount(t.TempDir()))
+	}
+}
