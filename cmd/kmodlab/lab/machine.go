@@ -18,7 +18,7 @@ import (
 
 // bootTime is how long a guest may take until its agent answers. The slowest
 // kind takes some 15 s alone on an idle machine.
-const bootTime = 3 * time.Minute
+const bootTime = 6 * time.Minute
 
 // A Machine is a guest that runs.
 type Machine struct {
