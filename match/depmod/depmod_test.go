@@ -194,16 +194,23 @@ func TestADirectoryThatLeadsBackIsPassedOver(t *testing.T) {
 	}
 }
 
-// Whatever fails, what was there is there still, and nothing else.
-func TestATableThatCantBeWrittenChangesNone(t *testing.T) {
+// written are tables, and a directory that they have been written to.
+func written(t *testing.T) (tables *depmod.Tables, out string) {
+	t.Helper()
 	tables, err := depmod.Build(depmod.Tree{Root: forest(map[string]string{"a.ko": module("", "")}), Dir: dir}, depmod.Listener{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := t.TempDir()
+	out = t.TempDir()
 	if err := tables.Write(out); err != nil {
 		t.Fatal(err)
 	}
+	return tables, out
+}
+
+// Whatever fails, what was there is there still, and nothing else.
+func TestATableThatCantBeWrittenChangesNone(t *testing.T) {
+	tables, out := written(t)
 	// A directory in the place of a table can't be renamed over; it is the first to be.
 	before := names(t, out)
 	if err := errors.Join(os.Remove(filepath.Join(out, "modules.devname")), os.MkdirAll(filepath.Join(out, "modules.devname/x"), 0o755),
@@ -228,14 +235,7 @@ func TestATableThatCantBeWrittenChangesNone(t *testing.T) {
 }
 
 func TestWhatWasLeftByOneThatWasKilledGoes(t *testing.T) {
-	tables, err := depmod.Build(depmod.Tree{Root: forest(map[string]string{"a.ko": module("", "")}), Dir: dir}, depmod.Listener{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := t.TempDir()
-	if err := tables.Write(out); err != nil {
-		t.Fatal(err)
-	}
+	tables, out := written(t)
 	want := names(t, out)
 	yesterday, now := time.Now().Add(-24*time.Hour).UnixNano(), time.Now().UnixNano()
 	locked := fmt.Sprintf("modules.alias.4711.%d", yesterday)

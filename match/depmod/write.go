@@ -47,11 +47,10 @@ type writing struct {
 
 // A made is a file under the name that it has until it is whole.
 type made struct {
-	temporary string   // "" if there is none
-	file      *os.File // it, locked for as long as this process lives, or else nil
-	skip      bool     // the table is not for this tree: what is there of it goes
-	messages  []Message
-	err       error
+	file     *os.File // under its temporary name, and locked; nil if there is none
+	skip     bool     // the table is not for this tree: what is there of it goes
+	messages []Message
+	err      error
 }
 
 // write makes a table and writes it, so that it is on the disk.
@@ -69,7 +68,7 @@ func (w *writing) write(t *Tables, of table) (m made) {
 		m.err = err
 		return m
 	}
-	m.temporary, m.file = f.Name(), f
+	m.file = f
 	_ = lock(f) // where there are no locks nothing is swept
 	_, err = f.Write(data)
 	m.err = errors.Join(err, f.Sync())
@@ -147,24 +146,25 @@ func (w *writing) tell(l Listener) error {
 // date has modules.dep be as old as what is in the tables: a module that came
 // while they were made is newer.
 func (w *writing) date(begun time.Time) error {
-	return os.Chtimes(w.made[0].temporary, begun, begun)
+	return os.Chtimes(w.made[0].file.Name(), begun, begun)
 }
 
 // rename puts the files in their places.
 func (w *writing) rename() error {
 	for i := range files {
 		i = len(files) - 1 - i
-		place := filepath.Join(w.dir, files[i].name)
-		var err error
-		if w.made[i].skip {
-			err = remove(place)
-		} else {
-			err = os.Rename(w.made[i].temporary, place)
+		place, m := filepath.Join(w.dir, files[i].name), &w.made[i]
+		if m.skip {
+			if err := remove(place); err != nil {
+				return err
+			}
+			continue
 		}
-		if err != nil {
+		if err := os.Rename(m.file.Name(), place); err != nil {
 			return err
 		}
-		w.made[i].temporary = ""
+		m.file.Close()
+		m.file = nil
 	}
 	d, err := os.Open(w.dir)
 	if err != nil {
@@ -185,10 +185,8 @@ func remove(file string) error {
 // remove removes what has not got to its place.
 func (w *writing) remove() {
 	for _, m := range w.made {
-		if m.temporary != "" {
-			_ = os.Remove(m.temporary)
-		}
 		if m.file != nil {
+			_ = os.Remove(m.file.Name())
 			m.file.Close()
 		}
 	}

@@ -53,12 +53,25 @@ var (
 	commonName = asn1.ObjectIdentifier{2, 5, 4, 3}
 )
 
-// hashes are the hash functions that a kernel's signatures may have, by object
-// identifier.
-var hashes = []struct {
+// named are algorithms that have a name here.
+type named []struct {
 	ID   asn1.ObjectIdentifier
 	Name string
-}{
+}
+
+// of is the name of an algorithm, or the identifier of one that has none.
+func (all named) of(id asn1.ObjectIdentifier) string {
+	for _, a := range all {
+		if a.ID.Equal(id) {
+			return a.Name
+		}
+	}
+	return id.String()
+}
+
+// hashes are the hash functions that a kernel's signatures may have, by object
+// identifier.
+var hashes = named{
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}, "sha256"},
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 2}, "sha384"},
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3}, "sha512"},
@@ -75,10 +88,7 @@ var hashes = []struct {
 
 // keys are what signatures are made with (pkcs7_sig_note_pkey_algo in
 // crypto/asymmetric_keys/pkcs7_parser.c).
-var keys = []struct {
-	id   asn1.ObjectIdentifier
-	name string
-}{
+var keys = named{
 	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}, "rsa"},
 	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 1}, "ecdsa"},    // with SHA-1
 	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 1}, "ecdsa"}, // with SHA-2
@@ -90,29 +100,11 @@ var keys = []struct {
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 12}, "ecdsa"},
 }
 
-func keyName(id asn1.ObjectIdentifier) string {
-	for _, k := range keys {
-		if k.id.Equal(id) {
-			return k.name
-		}
-	}
-	return id.String()
-}
-
-func hashName(id asn1.ObjectIdentifier) string {
-	for _, h := range hashes {
-		if h.ID.Equal(id) {
-			return h.Name
-		}
-	}
-	return id.String()
-}
-
 // parse reads a PKCS#7 that is appended at a place in the file. It is over all before that.
 func parse(der []byte, at int64) (*Signature, error) {
 	signer, err := firstSigner(der)
 	if err == nil {
-		s := &Signature{Kind: PKCS7, Hash: hashName(signer.Hash.Algorithm), Key: keyName(signer.Algorithm.Algorithm), Bytes: signer.Signature, Signed: at}
+		s := &Signature{Kind: PKCS7, Hash: hashes.of(signer.Hash.Algorithm), Key: keys.of(signer.Algorithm.Algorithm), Bytes: signer.Signature, Signed: at}
 		if len(signer.Attributes) > 0 {
 			s.Refused = "it is over attributes"
 		}
